@@ -1,0 +1,141 @@
+// SIP messages: the plain form of one message, read by sofia-sip's parser, and the writers.
+//
+// A `struct sip_message` is one relocatable block: its spans are offsets into `text`, which begins
+// with the datagram as received (so header fields are echoed byte by byte) followed by what the
+// parser decoded. It can be copied to another thread with one memcpy of `size` bytes.
+#ifndef CORE_WIRE_SIP_H
+#define CORE_WIRE_SIP_H
+
+#include "core/wire/text.h"
+
+enum sip_method {
+    SIP_OTHER,
+    SIP_SUBSCRIBE,
+    SIP_NOTIFY,
+    SIP_OPTIONS,
+    SIP_MESSAGE,
+    SIP_PUBLISH,
+    SIP_INVITE,
+    SIP_ACK,
+    SIP_CANCEL,
+    SIP_BYE,
+    SIP_REGISTER
+};
+
+enum sip_event_package { SIP_EVENT_NONE, SIP_EVENT_PRESENCE, SIP_EVENT_UNKNOWN };
+
+enum sip_substate { SUBSTATE_NONE, SUBSTATE_ACTIVE, SUBSTATE_PENDING, SUBSTATE_TERMINATED };
+
+// RFC 6665 §4.1.3; an unknown or absent reason is REASON_NONE.
+enum sip_reason {
+    REASON_NONE,
+    REASON_DEACTIVATED,
+    REASON_PROBATION,
+    REASON_REJECTED,
+    REASON_TIMEOUT,
+    REASON_GIVEUP,
+    REASON_NORESOURCE,
+    REASON_INVARIANT
+};
+
+enum sip_content { SIP_CONTENT_NONE, SIP_CONTENT_PIDF, SIP_CONTENT_OTHER };
+
+#define SIP_ABSENT UINT32_MAX // an integer header field that is not there
+
+enum { SIP_ROUTES_MAX = 16 };
+
+struct sip_message {
+    uint32_t size;     // of the block
+    uint16_t status;   // 0: a request
+    uint8_t method;    // enum sip_method; in a response that of the CSeq
+    uint8_t event;     // enum sip_event_package
+    uint8_t substate, reason; // Subscription-State
+    uint8_t content;   // enum sip_content, of the body
+    bool accepts_pidf; // no Accept at all counts (RFC 3856 §6.4), as do wildcards
+    bool rport;        // the top Via asks for RFC 3581
+    uint8_t n_vias, n_routes;
+    // A defect that forbids normal handling, as the status that the request should get (400, 413,
+    // 505 …) with its reason phrase; 0: none. `answerable` is false when even an error answer can't be
+    // built (no Via, Call-ID, CSeq, From or To), or it is an ACK.
+    uint16_t defect;
+    bool answerable;
+    const char *defect_phrase; // a literal
+    uint32_t cseq;
+    uint32_t max_forwards, expires, min_expires, retry_after; // SIP_ABSENT
+    uint32_t substate_expires, substate_retry_after;          // SIP_ABSENT
+    struct span method_name;
+    struct span ruri;
+    struct span from_uri, from_tag; // URIs without angle brackets, parameters of the URI included
+    struct span to_uri, to_tag;
+    struct span call_id, event_name, event_id;
+    struct span branch;  // of the top Via
+    struct span sent_by; // host of the top Via; sent_by_port 0: none given
+    uint16_t sent_by_port;
+    struct span contact; // URI of the first Contact
+    struct span vias;                      // all Via header field values, comma-separated, top first
+    struct span from, to;                  // header field values as received
+    struct span record_routes;             // all values, comma-separated; n == 0: none
+    struct span route_uri[SIP_ROUTES_MAX]; // URIs of Record-Route, in the order of the message
+    struct span content_language;          // first language tag
+    struct span body;
+    char text[];
+};
+
+static inline struct text sip_text(const struct sip_message *m, struct span at)
+{
+    return (struct text){m->text + at.off, at.n};
+}
+
+// The parser and its memory. One per thread; not shared.
+struct sip_parser;
+int sip_parser_create(struct sip_parser **out, size_t message_max);
+void sip_parser_destroy(struct sip_parser *p);
+
+// Parses one datagram (or one framed message). *out stays valid until the next call.
+// EBADMSG: not SIP at all, a keep-alive, or hopelessly cut: drop it. ENOMEM. A message that is SIP but
+// defective is 0 with `defect` set. Multi-valued Via keeps all values.
+int sip_parse(struct sip_parser *p, const char *data, size_t n, const struct sip_message **out);
+
+// Where a request came from, for the top Via (RFC 3261 §18.2.1, RFC 3581 §4).
+struct sip_seen {
+    struct text host; // source address, numeric
+    uint16_t port;
+};
+
+// A response to `req`: Via as received with received= and rport= put in, From, To (with `to_tag`
+// appended when the request has none and `to_tag` is not empty), Call-ID, CSeq, then `headers` (whole
+// lines, each ending in CRLF, may be empty), then Content-Length: 0.
+void sip_write_response(struct buffer *b, const struct sip_message *req, const struct sip_seen *seen,
+                        unsigned status, struct text phrase, struct text to_tag,
+                        struct text headers);
+// The standard phrase of a status, "OK", "Bad Event" …; "Unknown" for others.
+struct text sip_phrase(unsigned status);
+
+// A request of ours, SUBSCRIBE or NOTIFY. Absent: empty text, SIP_ABSENT, SUBSTATE_NONE.
+struct sip_request {
+    enum sip_method method;
+    struct text ruri;
+    struct text via_host; // numeric or name, as in [sip] advertise
+    uint16_t via_port;
+    struct text branch; // whole, with the magic cookie
+    struct text from_uri, from_tag;
+    struct text to_uri, to_tag;
+    struct text call_id;
+    uint32_t cseq;
+    struct text contact;  // URI
+    struct text routes;   // value of Route, whole, may be empty
+    struct text event_id; // "" : Event: presence
+    uint32_t expires;     // Expires header field
+    enum sip_substate substate;
+    enum sip_reason reason;
+    uint32_t substate_expires;
+    struct text content_language;
+    struct text pidf; // body; empty: none
+};
+
+void sip_write_request(struct buffer *b, const struct sip_request *r);
+
+struct text sip_reason_text(enum sip_reason r);
+struct text sip_method_text(enum sip_method m);
+
+#endif

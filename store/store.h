@@ -1,0 +1,53 @@
+// The store: LMDB, one environment per shard, and one for what concerns them all.
+//
+// Layout below the directory: `meta` (schema version, hash key, generation, shard count) and
+// `gen-G/shard-I`. A changed shard count is re-partitioned at open into generation G+1 and switched
+// to in one transaction of `meta`, so a crash in the middle leaves the old generation in force;
+// leftovers of other generations are removed at the next open.
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "core/wire/text.h"
+
+enum { STORE_VERSION = 1, STORE_KEY_BYTES = 16 };
+
+struct store;
+struct store_shard;
+
+// What went wrong, for the one line that the operator reads. Filled in on error.
+struct store_error {
+    char text[256];
+};
+
+// Main thread, before the shards run. Creates what is missing, locks the directory against a second
+// daemon (EBUSY), re-partitions. EACCES, ENOSPC, ENOTSUP (newer version: nothing is changed),
+// EBADMSG (damaged: nothing is changed). On error *out is NULL.
+int store_open(struct store **out, const char *dir, unsigned shards, struct store_error *why);
+void store_close(struct store *s); // after all store_shard_close()
+// 16 bytes, random, made with the store.
+const uint8_t *store_key(const struct store *s);
+// Above every id stored in any shard, and at least 1.
+uint64_t store_next_id(const struct store *s);
+
+// One shard's environment. Belongs to that shard's thread.
+int store_shard_open(struct store_shard **out, struct store *s, unsigned shard,
+                     struct store_error *why);
+void store_shard_close(struct store_shard *s);
+// In ascending order of id; stops with what `each` returns when that is not 0.
+int store_shard_scan(struct store_shard *s, int (*each)(void *, uint64_t id, struct text record),
+                     void *arg);
+
+// One turn's changes: begin, any number of put and delete, commit. `fresh` promises an id above all
+// stored in this shard (MDB_APPEND). A full map grows and the turn is redone inside; what is
+// returned is final for this commit: ENOSPC, EIO. After an error nothing of the turn is stored, and
+// the same turn may be tried again from begin.
+struct store_change {
+    uint64_t id;
+    struct text record; // empty: delete
+    bool fresh;
+};
+int store_shard_commit(struct store_shard *s, const struct store_change *v, size_t n,
+                       struct store_error *why);
+uint64_t store_shard_bytes(const struct store_shard *s); // used pages × page size
+
+#endif
