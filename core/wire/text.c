@@ -1,0 +1,190 @@
+// Comparing borrowed text, and growing the buffer that the writers fill.
+#include "core/wire/text.h"
+
+#include <stdlib.h>
+
+enum { BUFFER_FIRST = 256 }; // bytes of a buffer's first block
+
+static unsigned char fold(char c)
+{
+    unsigned char u = (unsigned char)c;
+    return u >= 'A' && u <= 'Z' ? (unsigned char)(u + ('a' - 'A')) : u;
+}
+
+bool text_eq_nocase(struct text a, struct text b)
+{
+    if (a.n != b.n)
+        return false;
+    for (size_t i = 0; i < a.n; i++)
+        if (fold(a.p[i]) != fold(b.p[i]))
+            return false;
+    return true;
+}
+
+bool text_starts(struct text t, struct text prefix)
+{
+    return t.n >= prefix.n && text_eq((struct text){t.p, prefix.n}, prefix);
+}
+
+bool text_to_u32(struct text t, uint32_t max, uint32_t *out)
+{
+    uint64_t v = 0;
+    if (t.n == 0)
+        return false;
+    for (size_t i = 0; i < t.n; i++) {
+        if (t.p[i] < '0' || t.p[i] > '9')
+            return false;
+        v = v * 10 + (uint64_t)(t.p[i] - '0');
+        if (v > max)
+            return false;
+    }
+    *out = (uint32_t)v;
+    return true;
+}
+
+void buffer_init(struct buffer *b, size_t limit)
+{
+    *b = (struct buffer){.limit = limit};
+}
+
+void buffer_free(struct buffer *b)
+{
+    free(b->p);
+    *b = (struct buffer){.limit = b->limit};
+}
+
+void buffer_reset(struct buffer *b)
+{
+    b->n = 0;
+    b->failed = false;
+}
+
+// The capacity for `need` bytes: doubled, but never above the limit.
+static size_t next_capacity(const struct buffer *b, size_t need)
+{
+    size_t cap = b->cap ? b->cap : BUFFER_FIRST;
+    while (cap < need)
+        cap = cap > SIZE_MAX / 2 ? need : cap * 2;
+    return b->limit && cap > b->limit ? b->limit : cap;
+}
+
+static bool buffer_grow(struct buffer *b, size_t n)
+{
+    if (n > SIZE_MAX - b->n || (b->limit && b->n + n > b->limit))
+        return false;
+    size_t cap = next_capacity(b, b->n + n);
+    char *p = realloc(b->p, cap);
+    if (!p)
+        return false;
+    b->p = p;
+    b->cap = cap;
+    return true;
+}
+
+char *buffer_reserve(struct buffer *b, size_t n)
+{
+    if (b->failed)
+        return NULL;
+    if ((!b->p || n > b->cap - b->n) && !buffer_grow(b, n)) {
+        b->failed = true;
+        return NULL;
+    }
+    return b->p + b->n;
+}
+
+void buffer_add(struct buffer *b, const void *p, size_t n)
+{
+    char *to = n ? buffer_reserve(b, n) : NULL;
+    if (!to)
+        return;
+    memcpy(to, p, n);
+    b->n += n;
+}
+
+void buffer_text(struct buffer *b, struct text t)
+{
+    buffer_add(b, t.p, t.n);
+}
+
+void buffer_char(struct buffer *b, char c)
+{
+    buffer_add(b, &c, 1);
+}
+
+void buffer_u64(struct buffer *b, uint64_t v)
+{
+    char digits[20]; // of UINT64_MAX
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v);
+    buffer_add(b, digits + at, sizeof digits - at);
+}
+
+void buffer_hex64(struct buffer *b, uint64_t v)
+{
+    char digits[16];
+    for (size_t i = sizeof digits; i-- > 0; v >>= 4)
+        digits[i] = "0123456789abcdef"[v & 15];
+    buffer_add(b, digits, sizeof digits);
+}
+
+// Length of the UTF-8 sequence (RFC 3629 §4) of two or more bytes at p, 0 when it is none, or
+// stands for a character that XML 1.0 §2.2 forbids.
+static size_t utf8_sequence(const unsigned char *p, size_t n)
+{
+    unsigned char c = p[0];
+    size_t len = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+    unsigned char low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80; // no over-long forms
+    // Neither surrogates nor anything above U+10FFFF.
+    unsigned char high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+    if (c < 0xc2 || c > 0xf4 || n < len || p[1] < low || p[1] > high)
+        return 0;
+    for (size_t i = 2; i < len; i++)
+        if (p[i] < 0x80 || p[i] > 0xbf)
+            return 0;
+    bool noncharacter = c == 0xef && p[1] == 0xbf && p[2] >= 0xbe; // U+FFFE, U+FFFF
+    return noncharacter ? 0 : len;
+}
+
+// What an ASCII character becomes; NULL: itself. The empty string leaves it out.
+static const char *xml_replacement(unsigned char c)
+{
+    switch (c) {
+    case '&': return "&amp;";
+    case '<': return "&lt;";
+    case '>': return "&gt;";
+    case '"': return "&quot;";
+    case '\'': return "&apos;";
+    // References, for a parser would make other characters of these (XML 1.0 §2.11, §3.3.3).
+    case '\t': return "&#9;";
+    case '\n': return "&#10;";
+    case '\r': return "&#13;";
+    default: return c < 0x20 ? "" : NULL;
+    }
+}
+
+// How many bytes at p stay as they are; 0: what is there must be replaced.
+static size_t xml_plain(const unsigned char *p, size_t n)
+{
+    if (*p >= 0x80)
+        return utf8_sequence(p, n);
+    return xml_replacement(*p) ? 0 : 1;
+}
+
+void buffer_xml(struct buffer *b, struct text t)
+{
+    const unsigned char *p = (const unsigned char *)t.p, *end = t.n ? p + t.n : p;
+    while (p < end) {
+        const unsigned char *from = p;
+        for (size_t n; p < end && (n = xml_plain(p, (size_t)(end - p))) > 0;)
+            p += n;
+        buffer_add(b, from, (size_t)(p - from));
+        if (p == end)
+            break;
+        const char *instead = *p < 0x80 ? xml_replacement(*p) : "";
+        buffer_add(b, instead, strlen(instead));
+        p++;
+    }
+}
