@@ -1,0 +1,75 @@
+// SipHash-2-4, after the authors' description; checked against their vectors in tests/unit/test_hash.c.
+#include "core/hash.h"
+
+static inline uint64_t rotl(uint64_t x, int b)
+{
+    return (x << b) | (x >> (64 - b));
+}
+
+static inline uint64_t load64(const uint8_t *p)
+{
+    uint64_t v;
+    memcpy(&v, p, 8);
+    return v; // little endian: the only byte order that Isthmus builds for
+}
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "stored records and hashes are little endian");
+
+static inline void sip_round(uint64_t v[4])
+{
+    v[0] += v[1];
+    v[1] = rotl(v[1], 13) ^ v[0];
+    v[0] = rotl(v[0], 32);
+    v[2] += v[3];
+    v[3] = rotl(v[3], 16) ^ v[2];
+    v[0] += v[3];
+    v[3] = rotl(v[3], 21) ^ v[0];
+    v[2] += v[1];
+    v[1] = rotl(v[1], 17) ^ v[2];
+    v[2] = rotl(v[2], 32);
+}
+
+static inline void sip_word(uint64_t v[4], uint64_t m)
+{
+    v[3] ^= m;
+    sip_round(v);
+    sip_round(v);
+    v[0] ^= m;
+}
+
+uint64_t hash_sip(const uint8_t key[16], const void *p, size_t n)
+{
+    uint64_t k0 = load64(key), k1 = load64(key + 8);
+    uint64_t v[4] = {k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du, k0 ^ 0x6c7967656e657261u,
+                     k1 ^ 0x7465646279746573u};
+    const uint8_t *at = p;
+    size_t left = n;
+    for (; left >= 8; left -= 8, at += 8)
+        sip_word(v, load64(at));
+    uint64_t last = (uint64_t)n << 56;
+    for (size_t i = 0; i < left; i++)
+        last |= (uint64_t)at[i] << (8 * i);
+    sip_word(v, last);
+    v[2] ^= 0xff;
+    for (int i = 0; i < 4; i++)
+        sip_round(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+void hash_random_init(struct hash_random *r, uint64_t seed, uint64_t stream)
+{
+    memcpy(r->key, &seed, 8);
+    memcpy(r->key + 8, &stream, 8);
+    r->counter = 0;
+}
+
+uint64_t hash_random_u64(struct hash_random *r)
+{
+    uint64_t c = r->counter++;
+    return hash_sip(r->key, &c, sizeof c);
+}
+
+uint32_t hash_random_below(struct hash_random *r, uint32_t n)
+{
+    return (uint32_t)(((hash_random_u64(r) >> 32) * n) >> 32);
+}
