@@ -36,6 +36,7 @@ struct sip_uri {
     uint16_t port;         // 0: none given
     struct text transport; // "udp", "tcp" …; empty: none given
     struct text gr;        // GRUU, RFC 5627; still percent-encoded; empty: none
+    struct text headers;   // behind '?', without it; empty: none
     bool lr;
 };
 

@@ -42,21 +42,28 @@ enum sip_content { SIP_CONTENT_NONE, SIP_CONTENT_PIDF, SIP_CONTENT_OTHER };
 
 #define SIP_ABSENT UINT32_MAX // an integer header field that is not there
 
-enum { SIP_ROUTES_MAX = 16 };
+enum {
+    SIP_ROUTES_MAX = 16,  // Record-Route values; more are a defect
+    SIP_VIAS_MAX = 100,   // Via values; more are a defect (Max-Forwards starts at 70)
+    SIP_LINES_MAX = 512,  // header field lines read; more are a defect
+    SIP_VALUE_MAX = 4096, // bytes of one structured header field value; more are a defect
+};
 
 struct sip_message {
-    uint32_t size;     // of the block
-    uint16_t status;   // 0: a request
-    uint8_t method;    // enum sip_method; in a response that of the CSeq
-    uint8_t event;     // enum sip_event_package
+    uint32_t size;            // of the block
+    uint16_t status;          // 0: a request
+    uint8_t method;           // enum sip_method; in a response that of the CSeq
+    uint8_t event;            // enum sip_event_package
     uint8_t substate, reason; // Subscription-State
-    uint8_t content;   // enum sip_content, of the body
-    bool accepts_pidf; // no Accept at all counts (RFC 3856 §6.4), as do wildcards
-    bool rport;        // the top Via asks for RFC 3581
+    uint8_t content;          // enum sip_content, of the body
+    bool accepts_pidf;        // no Accept at all counts (RFC 3856 §6.4), as do wildcards
+    bool rport;               // the top Via asks for RFC 3581
     uint8_t n_vias, n_routes;
     // A defect that forbids normal handling, as the status that the request should get (400, 413,
-    // 505 …) with its reason phrase; 0: none. `answerable` is false when even an error answer can't be
-    // built (no Via, Call-ID, CSeq, From or To), or it is an ACK.
+    // 505 …) with its reason phrase; 0: none. `answerable` is false when there is nowhere to send
+    // an error answer (no usable Via), or it is an ACK or a response. What a defective message has
+    // not got is left out of its answer (RFC 4475 §3.3.1 wants one even without Call-ID, From and
+    // To).
     uint16_t defect;
     bool answerable;
     const char *defect_phrase; // a literal
@@ -71,12 +78,13 @@ struct sip_message {
     struct span branch;  // of the top Via
     struct span sent_by; // host of the top Via; sent_by_port 0: none given
     uint16_t sent_by_port;
-    struct span contact; // URI of the first Contact
-    struct span vias;                      // all Via header field values, comma-separated, top first
-    struct span from, to;                  // header field values as received
-    struct span record_routes;             // all values, comma-separated; n == 0: none
+    struct span contact;              // URI of the first Contact
+    struct span vias;                 // all Via header field values, comma-separated, top first
+    struct span from, to, cseq_value; // header field values as received
+    struct span record_routes;        // all values, comma-separated; n == 0: none
     struct span route_uri[SIP_ROUTES_MAX]; // URIs of Record-Route, in the order of the message
     struct span content_language;          // first language tag
+    struct span require;                   // option tags, comma-separated; n == 0: none
     struct span body;
     char text[];
 };
@@ -92,8 +100,9 @@ int sip_parser_create(struct sip_parser **out, size_t message_max);
 void sip_parser_destroy(struct sip_parser *p);
 
 // Parses one datagram (or one framed message). *out stays valid until the next call.
-// EBADMSG: not SIP at all, a keep-alive, or hopelessly cut: drop it. ENOMEM. A message that is SIP but
-// defective is 0 with `defect` set. Multi-valued Via keeps all values.
+// EBADMSG: not SIP at all, a keep-alive, or hopelessly cut: drop it. ENOMEM. A message that is SIP
+// but defective is 0 with `defect` set. Multi-valued Via keeps all values. Of more than
+// `message_max` bytes the first that many are read and the defect is 513.
 int sip_parse(struct sip_parser *p, const char *data, size_t n, const struct sip_message **out);
 
 // Where a request came from, for the top Via (RFC 3261 §18.2.1, RFC 3581 §4).
@@ -103,11 +112,12 @@ struct sip_seen {
 };
 
 // A response to `req`: Via as received with received= and rport= put in, From, To (with `to_tag`
-// appended when the request has none and `to_tag` is not empty), Call-ID, CSeq, then `headers` (whole
-// lines, each ending in CRLF, may be empty), then Content-Length: 0.
-void sip_write_response(struct buffer *b, const struct sip_message *req, const struct sip_seen *seen,
-                        unsigned status, struct text phrase, struct text to_tag,
-                        struct text headers);
+// appended when the request has none and `to_tag` is not empty), Call-ID, CSeq, then `headers`
+// (whole lines, each ending in CRLF, may be empty), then Content-Length: 0. An empty `phrase` is
+// the standard one.
+void sip_write_response(struct buffer *b, const struct sip_message *req,
+                        const struct sip_seen *seen, unsigned status, struct text phrase,
+                        struct text to_tag, struct text headers);
 // The standard phrase of a status, "OK", "Bad Event" …; "Unknown" for others.
 struct text sip_phrase(unsigned status);
 
@@ -115,7 +125,8 @@ struct text sip_phrase(unsigned status);
 struct sip_request {
     enum sip_method method;
     struct text ruri;
-    struct text via_host; // numeric or name, as in [sip] advertise
+    struct text via_transport; // "UDP" when empty
+    struct text via_host;      // numeric or name, as in [sip] advertise
     uint16_t via_port;
     struct text branch; // whole, with the magic cookie
     struct text from_uri, from_tag;

@@ -1,0 +1,112 @@
+// Finding the parts of a SIP header field value without taking it apart.
+#include "core/wire/sip_scan.h"
+
+bool scan_is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+// RFC 3261 §25.1: alphanum and - . ! % * _ + ` ' ~
+static const bool token_char[256] = {
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['-'] = true, ['.'] = true,
+    ['!'] = true,         ['%'] = true,         ['*'] = true,         ['_'] = true, ['+'] = true,
+    ['`'] = true,         ['\''] = true,        ['~'] = true,
+};
+
+bool scan_is_token(struct text t)
+{
+    for (size_t i = 0; i < t.n; i++)
+        if (!token_char[(unsigned char)t.p[i]])
+            return false;
+    return t.n > 0;
+}
+
+struct text scan_trim(struct text t)
+{
+    while (t.n && scan_is_blank(t.p[0]))
+        t.p++, t.n--;
+    while (t.n && scan_is_blank(t.p[t.n - 1]))
+        t.n--;
+    return t;
+}
+
+// The index behind the quoted string that begins at `i`; t.n when it has no end.
+static size_t skip_quoted(struct text t, size_t i)
+{
+    for (i++; i < t.n && t.p[i] != '"'; i++)
+        if (t.p[i] == '\\')
+            i++;
+    return i < t.n ? i + 1 : t.n;
+}
+
+size_t scan_until(struct text t, char stop)
+{
+    for (size_t i = 0; i < t.n;) {
+        if (t.p[i] == stop)
+            return i;
+        if (t.p[i] == '"') {
+            i = skip_quoted(t, i);
+        } else if (t.p[i] == '<') {
+            const char *end = memchr(t.p + i, '>', t.n - i);
+            i = end ? (size_t)(end - t.p) : t.n;
+        } else {
+            i++;
+        }
+    }
+    return t.n;
+}
+
+struct text scan_value(struct text list, struct text *rest)
+{
+    size_t n = scan_until(list, ',');
+    size_t skip = n < list.n ? n + 1 : n;
+    *rest = (struct text){list.p + skip, list.n - skip};
+    return scan_trim((struct text){list.p, n});
+}
+
+// What can't stand in a URI, however liberal one is: blanks, controls and delimiters.
+static bool uri_chars(struct text t)
+{
+    for (size_t i = 0; i < t.n; i++) {
+        unsigned char c = (unsigned char)t.p[i];
+        if (c <= ' ' || c == 0x7f || c == '<' || c == '>' || c == '"')
+            return false;
+    }
+    return t.n > 0;
+}
+
+bool scan_address(struct text value, struct text *uri, struct text *params)
+{
+    size_t open = scan_until(value, '<');
+    if (open < value.n) {
+        const char *from = value.p + open + 1;
+        const char *end = memchr(from, '>', value.n - open - 1);
+        if (!end)
+            return false;
+        *uri = (struct text){from, (size_t)(end - from)};
+        *params = scan_trim((struct text){end + 1, value.n - (size_t)(end + 1 - value.p)});
+        return uri_chars(*uri) && (params->n == 0 || params->p[0] == ';');
+    }
+    // RFC 3261 §20: without brackets all parameters are the header field's, and a URI with a comma
+    // or question mark has to be in brackets.
+    size_t n = scan_until(value, ';');
+    *uri = scan_trim((struct text){value.p, n});
+    *params = (struct text){value.p + n, value.n - n};
+    return uri_chars(*uri) && !memchr(uri->p, ',', uri->n) && !memchr(uri->p, '?', uri->n);
+}
+
+bool scan_param(struct text *params, struct text *name, struct text *value)
+{
+    if (params->n == 0 || params->p[0] != ';')
+        return false;
+    struct text rest = {params->p + 1, params->n - 1};
+    size_t n = scan_until(rest, ';');
+    struct text one = {rest.p, n};
+    size_t eq = scan_until(one, '=');
+    *name = scan_trim((struct text){one.p, eq});
+    *value = scan_trim((struct text){one.p + eq, one.n - eq});
+    if (value->n)
+        *value = scan_trim((struct text){value->p + 1, value->n - 1});
+    *params = (struct text){rest.p + n, rest.n - n};
+    return true;
+}

@@ -1,0 +1,27 @@
+// Finding the parts of a SIP header field value without taking it apart: internal to core/wire.
+//
+// Pure functions over borrowed text. What is structured goes to sofia's parser; these find spans of
+// the original bytes, for what must be echoed or sent back in the peer's own spelling.
+#ifndef CORE_WIRE_SIP_SCAN_H
+#define CORE_WIRE_SIP_SCAN_H
+
+#include "core/wire/text.h"
+
+bool scan_is_blank(char c); // SP or HTAB
+// token of RFC 3261 §25.1; false when empty.
+bool scan_is_token(struct text t);
+struct text scan_trim(struct text t);
+
+// Bytes up to the first `stop` that is neither in a quoted string nor in angle brackets, or all.
+size_t scan_until(struct text t, char stop);
+// The first of a comma-separated list, trimmed; *rest is what follows its comma.
+struct text scan_value(struct text list, struct text *rest);
+
+// name-addr or addr-spec: the URI without brackets, and the header parameters behind it (beginning
+// with ';' or empty). false: it is neither.
+bool scan_address(struct text value, struct text *uri, struct text *params);
+
+// Takes one ";name[=value]" from the front of `params`; all parts trimmed. false: none is left.
+bool scan_param(struct text *params, struct text *name, struct text *value);
+
+#endif

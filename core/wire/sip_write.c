@@ -1,0 +1,269 @@
+// The SIP messages that the gateway sends, as bytes: answers, SUBSCRIBE and NOTIFY.
+#include "core/wire/sip.h"
+
+#include "core/wire/sip_scan.h"
+
+struct text sip_phrase(unsigned status)
+{
+    static const struct {
+        unsigned status;
+        const char *phrase;
+    } phrases[] = {
+        {100, "Trying"},
+        {180, "Ringing"},
+        {200, "OK"},
+        {202, "Accepted"},
+        {204, "No Notification"},
+        {301, "Moved Permanently"},
+        {302, "Moved Temporarily"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
+        {407, "Proxy Authentication Required"},
+        {408, "Request Timeout"},
+        {410, "Gone"},
+        {412, "Conditional Request Failed"},
+        {413, "Request Entity Too Large"},
+        {414, "Request-URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {416, "Unsupported URI Scheme"},
+        {420, "Bad Extension"},
+        {421, "Extension Required"},
+        {423, "Interval Too Brief"},
+        {480, "Temporarily Unavailable"},
+        {481, "Call/Transaction Does Not Exist"},
+        {482, "Loop Detected"},
+        {483, "Too Many Hops"},
+        {484, "Address Incomplete"},
+        {485, "Ambiguous"},
+        {486, "Busy Here"},
+        {487, "Request Terminated"},
+        {488, "Not Acceptable Here"},
+        {489, "Bad Event"},
+        {491, "Request Pending"},
+        {493, "Undecipherable"},
+        {500, "Server Internal Error"},
+        {501, "Not Implemented"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Server Time-out"},
+        {505, "Version Not Supported"},
+        {513, "Message Too Large"},
+        {600, "Busy Everywhere"},
+        {603, "Decline"},
+        {604, "Does Not Exist Anywhere"},
+        {606, "Not Acceptable"},
+    };
+    for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
+        if (phrases[i].status == status)
+            return text_of(phrases[i].phrase);
+    return TEXT("Unknown");
+}
+
+static void field(struct buffer *b, struct text name, struct text value)
+{
+    if (value.n == 0)
+        return;
+    buffer_text(b, name);
+    buffer_text(b, value);
+    buffer_lit(b, "\r\n");
+}
+
+static void field_u64(struct buffer *b, struct text name, uint64_t value)
+{
+    buffer_text(b, name);
+    buffer_u64(b, value);
+    buffer_lit(b, "\r\n");
+}
+
+static bool is_ipv6(struct text host)
+{
+    return memchr(host.p, ':', host.n) != NULL;
+}
+
+// The top value with what the sender said of `received` and `rport` replaced by what was seen.
+static void write_top_via(struct buffer *b, struct text via, bool rport, bool received,
+                          const struct sip_seen *seen)
+{
+    size_t head = scan_until(via, ';');
+    struct text params = {via.p + head, via.n - head}, name, value;
+    buffer_add(b, via.p, head);
+    while (params.n) {
+        const char *from = params.p;
+        if (!scan_param(&params, &name, &value))
+            break;
+        if (text_eq_nocase(name, TEXT("received")) || text_eq_nocase(name, TEXT("rport")))
+            continue;
+        buffer_add(b, from, (size_t)(params.p - from));
+    }
+    if (received) {
+        buffer_lit(b, ";received=");
+        buffer_text(b, seen->host);
+    }
+    if (rport) {
+        buffer_lit(b, ";rport=");
+        buffer_u64(b, seen->port);
+    }
+}
+
+// RFC 3261 §18.2.1 and RFC 3581 §4: `received` when the sent-by host is not the source address, and
+// always when rport is asked for.
+static void write_vias(struct buffer *b, const struct sip_message *req, const struct sip_seen *seen)
+{
+    struct text all = sip_text(req, req->vias);
+    if (all.n == 0)
+        return;
+    bool received = req->rport || !text_eq_nocase(sip_text(req, req->sent_by), seen->host);
+    struct text top = scan_trim((struct text){all.p, scan_until(all, ',')});
+    buffer_lit(b, "Via: ");
+    write_top_via(b, top, req->rport, received, seen);
+    buffer_add(b, top.p + top.n, (size_t)(all.p + all.n - (top.p + top.n)));
+    buffer_lit(b, "\r\n");
+}
+
+static void write_cseq(struct buffer *b, uint32_t cseq, struct text method)
+{
+    buffer_lit(b, "CSeq: ");
+    buffer_u64(b, cseq);
+    buffer_char(b, ' ');
+    buffer_text(b, method);
+    buffer_lit(b, "\r\n");
+}
+
+static void write_to(struct buffer *b, const struct sip_message *req, struct text to_tag)
+{
+    struct text to = sip_text(req, req->to);
+    if (to.n == 0)
+        return;
+    buffer_lit(b, "To: ");
+    buffer_text(b, to);
+    if (req->to_tag.n == 0 && to_tag.n) {
+        buffer_lit(b, ";tag=");
+        buffer_text(b, to_tag);
+    }
+    buffer_lit(b, "\r\n");
+}
+
+void sip_write_response(struct buffer *b, const struct sip_message *req,
+                        const struct sip_seen *seen, unsigned status, struct text phrase,
+                        struct text to_tag, struct text lines)
+{
+    buffer_lit(b, "SIP/2.0 ");
+    buffer_u64(b, status);
+    buffer_char(b, ' ');
+    buffer_text(b, phrase.n ? phrase : sip_phrase(status));
+    buffer_lit(b, "\r\n");
+    write_vias(b, req, seen);
+    field(b, TEXT("From: "), sip_text(req, req->from));
+    write_to(b, req, to_tag);
+    field(b, TEXT("Call-ID: "), sip_text(req, req->call_id));
+    field(b, TEXT("CSeq: "), sip_text(req, req->cseq_value));
+    buffer_text(b, lines);
+    buffer_lit(b, "Content-Length: 0\r\n\r\n");
+}
+
+// ---- Requests ---------------------------------------------------------------------------------
+
+static void write_via(struct buffer *b, const struct sip_request *r)
+{
+    bool brackets = is_ipv6(r->via_host);
+    buffer_lit(b, "Via: SIP/2.0/");
+    buffer_text(b, r->via_transport.n ? r->via_transport : TEXT("UDP"));
+    buffer_char(b, ' ');
+    if (brackets)
+        buffer_char(b, '[');
+    buffer_text(b, r->via_host);
+    if (brackets)
+        buffer_char(b, ']');
+    if (r->via_port) {
+        buffer_char(b, ':');
+        buffer_u64(b, r->via_port);
+    }
+    buffer_lit(b, ";branch=");
+    buffer_text(b, r->branch);
+    buffer_lit(b, ";rport\r\n");
+}
+
+static void write_party(struct buffer *b, struct text name, struct text uri, struct text tag)
+{
+    buffer_text(b, name);
+    buffer_char(b, '<');
+    buffer_text(b, uri);
+    buffer_char(b, '>');
+    if (tag.n) {
+        buffer_lit(b, ";tag=");
+        buffer_text(b, tag);
+    }
+    buffer_lit(b, "\r\n");
+}
+
+static void write_event(struct buffer *b, const struct sip_request *r)
+{
+    buffer_lit(b, "Event: presence");
+    if (r->event_id.n) {
+        buffer_lit(b, ";id=");
+        buffer_text(b, r->event_id);
+    }
+    buffer_lit(b, "\r\n");
+}
+
+// RFC 6665 §4.2.2: `expires` while it lives, a reason when it ends.
+static void write_substate(struct buffer *b, const struct sip_request *r)
+{
+    static const struct text names[] = {
+        [SUBSTATE_ACTIVE] = {"active", 6},
+        [SUBSTATE_PENDING] = {"pending", 7},
+        [SUBSTATE_TERMINATED] = {"terminated", 10},
+    };
+    if (r->substate == SUBSTATE_NONE)
+        return;
+    buffer_lit(b, "Subscription-State: ");
+    buffer_text(b, names[r->substate]);
+    if (r->substate != SUBSTATE_TERMINATED && r->substate_expires != SIP_ABSENT) {
+        buffer_lit(b, ";expires=");
+        buffer_u64(b, r->substate_expires);
+    }
+    if (r->substate == SUBSTATE_TERMINATED && r->reason != REASON_NONE) {
+        buffer_lit(b, ";reason=");
+        buffer_text(b, sip_reason_text(r->reason));
+    }
+    buffer_lit(b, "\r\n");
+}
+
+static void write_body(struct buffer *b, const struct sip_request *r)
+{
+    if (r->pidf.n) {
+        buffer_lit(b, "Content-Type: application/pidf+xml\r\n");
+        field(b, TEXT("Content-Language: "), r->content_language);
+    }
+    field_u64(b, TEXT("Content-Length: "), r->pidf.n);
+    buffer_lit(b, "\r\n");
+    buffer_text(b, r->pidf);
+}
+
+void sip_write_request(struct buffer *b, const struct sip_request *r)
+{
+    struct text method = sip_method_text(r->method);
+    buffer_text(b, method);
+    buffer_char(b, ' ');
+    buffer_text(b, r->ruri);
+    buffer_lit(b, " SIP/2.0\r\n");
+    write_via(b, r);
+    buffer_lit(b, "Max-Forwards: 70\r\n");
+    field(b, TEXT("Route: "), r->routes);
+    write_party(b, TEXT("From: "), r->from_uri, r->from_tag);
+    write_party(b, TEXT("To: "), r->to_uri, r->to_tag);
+    field(b, TEXT("Call-ID: "), r->call_id);
+    write_cseq(b, r->cseq, method);
+    write_party(b, TEXT("Contact: "), r->contact, TEXT(""));
+    write_event(b, r);
+    write_substate(b, r);
+    if (r->expires != SIP_ABSENT)
+        field_u64(b, TEXT("Expires: "), r->expires);
+    if (r->method == SIP_SUBSCRIBE)
+        buffer_lit(b, "Accept: application/pidf+xml\r\n");
+    write_body(b, r);
+}
