@@ -8,25 +8,18 @@
 #include "core/wire/text.h"
 
 enum {
-    JID_PART_MAX = 1023,             // RFC 7622 §3.1, bytes
-    JID_MAX = 3 * JID_PART_MAX + 2,  // local@domain/resource
-    SIP_URI_MAX = 3 * JID_MAX + 64,  // each byte escaped, scheme and parameters
+    JID_PART_MAX = 1023,            // RFC 7622 §3.1, bytes
+    JID_MAX = 3 * JID_PART_MAX + 2, // local@domain/resource
+    SIP_URI_MAX = 3 * JID_MAX + 64, // each byte escaped, scheme and parameters
 };
 
 struct jid {
-    struct text local;    // empty: a domain's own JID
+    struct text local; // empty: a domain's own JID
     struct text domain;
     struct text resource; // empty: bare
 };
 
-enum address_scheme {
-    SCHEME_OTHER,
-    SCHEME_SIP,
-    SCHEME_SIPS,
-    SCHEME_PRES,
-    SCHEME_IM,
-    SCHEME_TEL
-};
+enum address_scheme { SCHEME_OTHER, SCHEME_SIP, SCHEME_SIPS, SCHEME_PRES, SCHEME_IM, SCHEME_TEL };
 
 // The parts of a URI that routing and mapping need; borrowed from the parsed text.
 struct sip_uri {
@@ -43,9 +36,9 @@ struct sip_uri {
 // `uri` is an addr-spec (no angle brackets). EBADMSG: not a URI that we can take apart.
 int sip_uri_parse(struct sip_uri *out, struct text uri);
 
-// Splits and prepares (nodeprep, nameprep to lower-case, resourceprep; RFC 6122 §2) a JID. Text that
-// is ASCII and already in its prepared form is borrowed from `t`; else from `scratch`, JID_MAX+1 big.
-// EBADMSG: empty or over-long part, forbidden character.
+// Splits and prepares (nodeprep, nameprep to lower-case, resourceprep; RFC 6122 §2) a JID. Text
+// that is ASCII and already in its prepared form is borrowed from `t`; else from `scratch`,
+// JID_MAX+1 big. EBADMSG: empty or over-long part, forbidden character.
 int jid_parse(struct jid *out, struct text t, char *scratch, size_t scratch_size);
 // "local@domain/resource"; parts that are empty are left out with their separator.
 void jid_write(struct buffer *b, const struct jid *jid);

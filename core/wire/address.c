@@ -1,0 +1,194 @@
+// The mapping between SIP URIs and JIDs (RFC 7247 §6), and JID escaping (XEP-0106).
+#include "core/wire/address.h"
+
+#include "core/wire/jid_prep.h"
+
+#include <errno.h>
+
+// ---- XEP-0106 ----------------------------------------------------------------------------------
+
+// The plain characters and, at the same place, their two digits. Case is significant.
+static const char escaped_chars[] = " \"&'/:<>@\\";
+static const char escaped_digits[][3] = {"20", "22", "26", "27", "2f",
+                                         "3a", "3c", "3e", "40", "5c"};
+
+// The character that "\hh" at t.p[i] stands for; 0: it is no sequence.
+static char sequence_at(struct text t, size_t i)
+{
+    if (i + 3 > t.n || t.p[i] != '\\')
+        return 0;
+    for (size_t k = 0; k < sizeof escaped_digits / sizeof *escaped_digits; k++)
+        if (memcmp(t.p + i + 1, escaped_digits[k], 2) == 0)
+            return escaped_chars[k];
+    return 0;
+}
+
+void address_escape_local(struct buffer *b, struct text plain)
+{
+    for (size_t i = 0; i < plain.n; i++) {
+        char c = plain.p[i];
+        const char *at = c ? strchr(escaped_chars, c) : NULL;
+        // §5.1 rule 7: a backslash is escaped only where it would read as the begin of a sequence.
+        if (!at || (c == '\\' && !sequence_at(plain, i))) {
+            buffer_char(b, c);
+            continue;
+        }
+        buffer_char(b, '\\');
+        buffer_add(b, escaped_digits[at - escaped_chars], 2);
+    }
+}
+
+void address_unescape_local(struct buffer *b, struct text escaped)
+{
+    for (size_t i = 0; i < escaped.n; i++) {
+        char c = sequence_at(escaped, i);
+        buffer_char(b, c ? c : escaped.p[i]);
+        if (c)
+            i += 2;
+    }
+}
+
+// XEP-0106 §4.2: the sequence \20 neither begins nor ends a localpart.
+static bool blank_at_an_end(struct text plain)
+{
+    return plain.n && (plain.p[0] == ' ' || plain.p[plain.n - 1] == ' ');
+}
+
+// ---- Percent-encoding --------------------------------------------------------------------------
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+// Into z, NUL-terminated. A '%' without two digits stays what it is. EBADMSG: longer than fits.
+static int percent_decode(struct text t, char *z, size_t size, size_t *n)
+{
+    *n = 0;
+    for (size_t i = 0; i < t.n; i++) {
+        int high = t.p[i] == '%' && i + 2 < t.n ? hex_digit(t.p[i + 1]) : -1;
+        int low = high >= 0 ? hex_digit(t.p[i + 2]) : -1;
+        if (*n + 1 >= size)
+            return EBADMSG;
+        z[(*n)++] = low >= 0 ? (char)(high * 16 + low) : t.p[i];
+        if (low >= 0)
+            i += 2;
+    }
+    z[*n] = '\0';
+    return 0;
+}
+
+static bool is_alnum(char c)
+{
+    return ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c >= '0' && c <= '9');
+}
+
+// All but alphanumerics and `keep` as %hh.
+static void percent_encode(struct buffer *b, struct text t, const char *keep)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < t.n; i++) {
+        char c = t.p[i];
+        if (is_alnum(c) || (c && strchr(keep, c))) {
+            buffer_char(b, c);
+            continue;
+        }
+        char hex[3] = {'%', digits[(unsigned char)c >> 4], digits[(unsigned char)c & 15]};
+        buffer_add(b, hex, sizeof hex);
+    }
+}
+
+// RFC 3261 §25.1: mark, user-unreserved; param-unreserved.
+#define URI_MARK      "-_.!~*'()"
+#define URI_USER      URI_MARK "&=+$,;?/"
+#define URI_PARAMETER URI_MARK "[]/:&+$"
+
+// ---- The mapping -------------------------------------------------------------------------------
+
+// RFC 7247 §6.4 steps 3 to 6. Folding comes first, so that what folds to a forbidden character or
+// to a sequence is escaped as if it had been written so.
+static int map_user(struct text user, struct room *room, struct text *out)
+{
+    char plain[PREP_RAW_MAX + 1], escaped[PREP_RAW_MAX + 1];
+    size_t n;
+    if (percent_decode(user, plain, sizeof plain, &n) || memchr(plain, '\0', n) ||
+        prep_fold(plain, sizeof plain, &n) || blank_at_an_end((struct text){plain, n}))
+        return EBADMSG;
+    struct buffer b = {.p = escaped, .cap = sizeof escaped, .limit = sizeof escaped};
+    if (n > JID_PART_MAX)
+        return EBADMSG;
+    address_escape_local(&b, (struct text){plain, n});
+    int err = prep_local((struct text){b.p, b.n}, room, out);
+    return err || out->p != escaped ? err : room_add(room, *out, out);
+}
+
+static int map_host(struct text host, struct room *room, struct text *out)
+{
+    char literal[64];
+    if (!memchr(host.p, ':', host.n))
+        return prep_domain(host, room, out);
+    struct buffer b = {.p = literal, .cap = sizeof literal, .limit = sizeof literal};
+    buffer_char(&b, '[');
+    buffer_text(&b, host);
+    buffer_char(&b, ']');
+    return b.failed ? EBADMSG : prep_domain((struct text){b.p, b.n}, room, out);
+}
+
+// RFC 7247 §6.4 step 8.
+static int map_gr(struct text gr, struct room *room, struct text *out)
+{
+    char plain[PREP_RAW_MAX + 1];
+    size_t n;
+    if (percent_decode(gr, plain, sizeof plain, &n))
+        return EBADMSG;
+    int err = prep_resource((struct text){plain, n}, room, out);
+    return err || out->p != plain ? err : room_add(room, *out, out);
+}
+
+int address_to_jid(struct jid *out, const struct sip_uri *uri, char *scratch, size_t scratch_size)
+{
+    struct room room = {scratch, scratch_size};
+    *out = (struct jid){0};
+    if (uri->scheme != SCHEME_SIP && uri->scheme != SCHEME_PRES && uri->scheme != SCHEME_IM)
+        return EPROTONOSUPPORT;
+    if (uri->user.n == 0)
+        return EBADMSG;
+    int err = map_user(uri->user, &room, &out->local);
+    if (!err)
+        err = map_host(uri->host, &room, &out->domain);
+    if (!err && uri->gr.n)
+        err = map_gr(uri->gr, &room, &out->resource);
+    return err;
+}
+
+// RFC 7247 §6.5 steps 3 and 5, with all of XEP-0106. The bytes kept are those that its table 1
+// allows.
+void address_user_to_sip(struct buffer *b, struct text local)
+{
+    char plain[JID_PART_MAX];
+    struct buffer u = {.p = plain, .cap = sizeof plain, .limit = sizeof plain};
+    address_unescape_local(&u, local);
+    b->failed |= u.failed;
+    percent_encode(b, (struct text){u.p, u.n}, URI_USER);
+}
+
+void address_to_sip(struct buffer *b, const struct jid *jid)
+{
+    char host[HOSTNAME_MAX + 1];
+    buffer_lit(b, "sip:");
+    if (jid->local.n) {
+        address_user_to_sip(b, jid->local);
+        buffer_char(b, '@');
+    }
+    if (prep_domain_ascii(jid->domain, host))
+        b->failed = true; // not a domain that jid_parse() let through
+    else
+        buffer_text(b, text_of(host));
+    if (jid->resource.n) {
+        buffer_lit(b, ";gr=");
+        percent_encode(b, jid->resource, URI_PARAMETER);
+    }
+}

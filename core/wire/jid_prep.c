@@ -1,0 +1,199 @@
+// Bringing the parts of an address into the form in which they are compared.
+#include "core/wire/jid_prep.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <idna.h>
+#include <stdlib.h>
+#include <stringprep.h>
+
+enum { LABEL_MAX = 63 }; // RFC 1035 §2.3.4
+
+// ---- What is already in its form ---------------------------------------------------------------
+
+// RFC 6122 appendix A.5: what nodeprep forbids of ASCII, and the upper case that it folds.
+static bool local_is_plain(struct text t)
+{
+    for (size_t i = 0; i < t.n; i++) {
+        char c = t.p[i];
+        if (c <= ' ' || c == 0x7f || (c >= 'A' && c <= 'Z') || strchr("\"&'/:<>@", c))
+            return false;
+    }
+    return t.n > 0 && t.n <= JID_PART_MAX;
+}
+
+static bool resource_is_plain(struct text t)
+{
+    for (size_t i = 0; i < t.n; i++)
+        if (t.p[i] < ' ' || t.p[i] == 0x7f)
+            return false;
+    return t.n > 0 && t.n <= JID_PART_MAX;
+}
+
+// Letters, digits and inner hyphens, and no A-label.
+static bool label_is_plain(struct text t)
+{
+    if (t.n == 0 || t.n > LABEL_MAX || t.p[0] == '-' || t.p[t.n - 1] == '-')
+        return false;
+    for (size_t i = 0; i < t.n; i++) {
+        char c = t.p[i];
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-')
+            return false;
+    }
+    return !text_starts(t, TEXT("xn--"));
+}
+
+static bool domain_is_plain(struct text t)
+{
+    if (t.n > HOSTNAME_MAX)
+        return false;
+    for (;;) {
+        const char *dot = t.n ? memchr(t.p, '.', t.n) : NULL;
+        size_t n = dot ? (size_t)(dot - t.p) : t.n;
+        if (!label_is_plain((struct text){t.p, n}))
+            return false;
+        if (!dot)
+            return true;
+        t = (struct text){t.p + n + 1, t.n - n - 1};
+    }
+}
+
+// ---- What has to be prepared -------------------------------------------------------------------
+
+int room_add(struct room *room, struct text t, struct text *out)
+{
+    if (t.n > room->n)
+        return EBADMSG;
+    memcpy(room->p, t.p, t.n);
+    *out = (struct text){room->p, t.n};
+    room->p += t.n;
+    room->n -= t.n;
+    return 0;
+}
+
+// As a C string; a NUL inside would end it early.
+static int to_z(struct text t, char *z, size_t size)
+{
+    if (t.n == 0 || t.n >= size || memchr(t.p, '\0', t.n))
+        return EBADMSG;
+    memcpy(z, t.p, t.n);
+    z[t.n] = '\0';
+    return 0;
+}
+
+// Unassigned code points pass: what is compared is a query (RFC 3454 §7), and newer characters than
+// Unicode 3.2's are in use.
+static int prep(struct text t, const Stringprep_profile *profile, struct room *room,
+                struct text *out)
+{
+    char z[PREP_RAW_MAX + 1];
+    if (to_z(t, z, sizeof z) || stringprep(z, sizeof z, 0, profile) != STRINGPREP_OK)
+        return EBADMSG;
+    size_t n = strlen(z);
+    return n == 0 || n > JID_PART_MAX ? EBADMSG : room_add(room, (struct text){z, n}, out);
+}
+
+int prep_local(struct text t, struct room *room, struct text *out)
+{
+    if (!local_is_plain(t))
+        return prep(t, stringprep_xmpp_nodeprep, room, out);
+    *out = t;
+    return 0;
+}
+
+int prep_resource(struct text t, struct room *room, struct text *out)
+{
+    if (!resource_is_plain(t))
+        return prep(t, stringprep_xmpp_resourceprep, room, out);
+    *out = t;
+    return 0;
+}
+
+int prep_fold(char *z, size_t size, size_t *n)
+{
+    bool ascii = true;
+    for (size_t i = 0; i < *n; i++) {
+        if (z[i] >= 'A' && z[i] <= 'Z')
+            z[i] = (char)(z[i] | 0x20);
+        ascii = ascii && z[i] > 0; // char is signed: neither NUL nor above ASCII
+    }
+    if (ascii)
+        return 0;
+    if (memchr(z, '\0', *n) || stringprep(z, size, 0, stringprep_nameprep) != STRINGPREP_OK)
+        return EBADMSG;
+    *n = strlen(z);
+    return 0;
+}
+
+// "[::1]" in lower case.
+static int prep_ipv6(struct text t, struct room *room, struct text *out)
+{
+    char z[INET6_ADDRSTRLEN + 2];
+    struct in6_addr ip;
+    if (to_z(t, z, sizeof z) || z[t.n - 1] != ']')
+        return EBADMSG;
+    for (size_t i = 0; i < t.n; i++)
+        if (z[i] >= 'A' && z[i] <= 'F')
+            z[i] = (char)(z[i] | 0x20);
+    z[t.n - 1] = '\0';
+    if (inet_pton(AF_INET6, z + 1, &ip) != 1)
+        return EBADMSG;
+    z[t.n - 1] = ']';
+    return room_add(room, (struct text){z, t.n}, out);
+}
+
+static int to_ascii(const char *z, char out[HOSTNAME_MAX + 1])
+{
+    char *ascii = NULL;
+    int flags = IDNA_USE_STD3_ASCII_RULES | IDNA_ALLOW_UNASSIGNED;
+    int err = idna_to_ascii_8z(z, &ascii, flags) == IDNA_SUCCESS ? 0 : EBADMSG;
+    size_t n = err ? 0 : strlen(ascii);
+    if (n == 0 || n > HOSTNAME_MAX)
+        err = EBADMSG;
+    else
+        memcpy(out, ascii, n + 1);
+    free(ascii);
+    return err;
+}
+
+// Upper case, letters beyond ASCII, A-labels: the form to compare is that of U-labels
+// (RFC 7622 §3.2.1), so that both spellings of a name are the same address.
+static int prep_idn(struct text t, struct room *room, struct text *out)
+{
+    char z[PREP_RAW_MAX + 1], ascii[HOSTNAME_MAX + 1], *unicode = NULL;
+    if (to_z(t, z, sizeof z) || to_ascii(z, ascii))
+        return EBADMSG;
+    for (char *c = ascii; *c; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c | 0x20);
+    int err = EBADMSG;
+    if (idna_to_unicode_8z8z(ascii, &unicode, IDNA_ALLOW_UNASSIGNED) == IDNA_SUCCESS)
+        err = prep(text_of(unicode), stringprep_nameprep, room, out);
+    free(unicode);
+    return err;
+}
+
+int prep_domain(struct text t, struct room *room, struct text *out)
+{
+    if (t.n && t.p[t.n - 1] == '.') // RFC 7622 §3.2: a final dot is not part of it
+        t.n--;
+    if (t.n && t.p[0] == '[')
+        return prep_ipv6(t, room, out);
+    if (!domain_is_plain(t))
+        return prep_idn(t, room, out);
+    *out = t;
+    return 0;
+}
+
+int prep_domain_ascii(struct text domain, char out[HOSTNAME_MAX + 1])
+{
+    char z[JID_PART_MAX + 1];
+    if (to_z(domain, z, sizeof z))
+        return EBADMSG;
+    if (!domain_is_plain(domain) && z[0] != '[')
+        return to_ascii(z, out);
+    if (domain.n > HOSTNAME_MAX)
+        return EBADMSG;
+    memcpy(out, z, domain.n + 1);
+    return 0;
+}
