@@ -84,8 +84,12 @@ void stanza_presence(const struct stanza *s, struct text resource, struct presen
 struct text stanza_condition_text(enum stanza_condition c);
 // The error type that goes with a condition ("cancel", "auth", "modify", "wait"), RFC 6120 §8.3.3.
 struct text stanza_condition_type(enum stanza_condition c);
+// CONDITION_NONE for a name that RFC 6120 does not define.
+enum stanza_condition stanza_condition_parse(struct text t);
 // The type attribute's text; empty for STANZA_NONE and STANZA_OTHER.
 struct text stanza_type_text(enum stanza_type t);
+// STANZA_OTHER for a value that stanzas of this kind do not have.
+enum stanza_type stanza_type_parse(enum stanza_kind kind, struct text t);
 
 // <presence from to [type] [id]/>. Addresses are JIDs as text; `id` may be empty.
 void stanza_write_presence(struct buffer *b, struct text from, struct text to, enum stanza_type type,

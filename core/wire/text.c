@@ -26,6 +26,20 @@ bool text_starts(struct text t, struct text prefix)
     return t.n >= prefix.n && text_eq((struct text){t.p, prefix.n}, prefix);
 }
 
+static bool is_white(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+struct text text_trim(struct text t)
+{
+    while (t.n && is_white(t.p[0]))
+        t.p++, t.n--;
+    while (t.n && is_white(t.p[t.n - 1]))
+        t.n--;
+    return t;
+}
+
 bool text_to_u32(struct text t, uint32_t max, uint32_t *out)
 {
     uint64_t v = 0;
@@ -146,6 +160,17 @@ static size_t utf8_sequence(const unsigned char *p, size_t n)
             return 0;
     bool noncharacter = c == 0xef && p[1] == 0xbf && p[2] >= 0xbe; // U+FFFE, U+FFFF
     return noncharacter ? 0 : len;
+}
+
+bool text_is_xml(struct text t)
+{
+    const unsigned char *p = (const unsigned char *)t.p;
+    for (size_t i = 0, n; i < t.n; i += n) {
+        n = p[i] < 0x80 ? p[i] >= 0x20 || is_white(t.p[i]) : utf8_sequence(p + i, t.n - i);
+        if (n == 0)
+            return false;
+    }
+    return true;
 }
 
 // What an ASCII character becomes; NULL: itself. The empty string leaves it out.

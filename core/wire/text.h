@@ -33,6 +33,10 @@ static inline bool text_eq(struct text a, struct text b)
 // ASCII case is folded, other bytes are compared as they are.
 bool text_eq_nocase(struct text a, struct text b);
 bool text_starts(struct text t, struct text prefix);
+// Without XML's white space (space, tab, CR, LF) at both ends.
+struct text text_trim(struct text t);
+// UTF-8, and only characters that XML 1.0 §2.2 allows.
+bool text_is_xml(struct text t);
 // Decimal digits only, no sign, no blanks; false when empty or above `max`.
 bool text_to_u32(struct text t, uint32_t max, uint32_t *out);
 

@@ -207,6 +207,27 @@ static void drops_what_is_not_utf8(void **state)
     expect_xml("a\xe2\x82<", "a&lt;");
 }
 
+static void trims(void **state)
+{
+    (void)state;
+    assert_text(text_trim(TEXT(" \t\r\n a b \n")), "a b");
+    assert_text(text_trim(TEXT(" \n")), "");
+    assert_text(text_trim(TEXT("")), "");
+    assert_text(text_trim(TEXT("\v")), "\v"); // white space for C, not for XML
+}
+
+static void knows_xml_characters(void **state)
+{
+    (void)state;
+    assert_true(text_is_xml(TEXT("")));
+    assert_true(text_is_xml(TEXT("a\t\r\n<&\xc3\xbc\xf0\x9f\x98\x80")));
+    assert_false(text_is_xml(TEXT("a\0")));
+    assert_false(text_is_xml(TEXT("\x1f")));
+    assert_false(text_is_xml(TEXT("\xef\xbf\xbf")));
+    assert_false(text_is_xml(TEXT("\xc3")));
+    assert_false(text_is_xml(TEXT("\xab")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +235,7 @@ int main(void)
         cmocka_unit_test(grows),           cmocka_unit_test(appends_nothing),
         cmocka_unit_test(keeps_its_limit), cmocka_unit_test(writes_numbers),
         cmocka_unit_test(escapes_xml),     cmocka_unit_test(drops_what_is_not_utf8),
+        cmocka_unit_test(trims),           cmocka_unit_test(knows_xml_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
