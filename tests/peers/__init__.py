@@ -1,0 +1,1 @@
+"""Isthmus between real servers: Prosody or ejabberd on one side, Kamailio on the other."""
