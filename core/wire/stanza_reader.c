@@ -1,0 +1,492 @@
+// Cuts an XMPP stream into stanzas: libxml2's push parser, whose callbacks fill one flat block.
+#include "core/wire/stanza_reader.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include <libxml/parser.h>
+#include <libxml/parserInternals.h>
+
+enum {
+    // Bytes given to the parser at once: what one huge chunk can make it buffer before the limits
+    // are looked at.
+    PIECE_MAX = 16 * 1024,
+    // The parser keeps every name that it ever saw. After so many bytes a new parser takes over
+    // between two stanzas, so that names made up by peers do not stay for the life of the stream.
+    RENEW_BYTES = 1024 * 1024,
+    CONDITION_MAX = 64, // bytes kept of a stream error's condition
+};
+
+static const char STREAM_HEADER[] =
+    "<stream:stream xmlns='jabber:component:accept'"
+    " xmlns:stream='http://etherx.jabber.org/streams'>";
+#define NS_STREAM       "http://etherx.jabber.org/streams"
+#define NS_STREAM_ERROR "urn:ietf:params:xml:ns:xmpp-streams"
+#define NS_STANZA_ERROR "urn:ietf:params:xml:ns:xmpp-stanzas"
+
+enum inside { INSIDE_OTHER, INSIDE_STANZA, INSIDE_STREAM_ERROR };
+enum field { FIELD_NONE, FIELD_SHOW, FIELD_STATUS, FIELD_PRIORITY, FIELD_ERROR };
+
+struct stanza_reader {
+    struct stanza_reader_limits limits;
+    stanza_reader_cb cb;
+    void *arg;
+    xmlParserCtxtPtr parser;
+    int error;           // 0, or why the reader is spent
+    uint64_t fed;        // bytes that the present parser was given, its made-up stream header too
+    uint64_t piece;      // of those, the first of the piece that it is reading
+    uint64_t begin;      // of those, the first that belongs to the present stanza
+    uint64_t renew_at;   // a stanza ended there and the parser was stopped to be renewed; or 0
+    unsigned depth;      // open elements; the stream is the first, a stanza the second
+    enum inside inside;  // what kind of element is open below the stream
+    enum field field;    // of which child text is being collected
+    uint32_t field_from; // where in the block its text begins
+    struct buffer block; // the stanza being built
+    struct {
+        char name[CONDITION_MAX];
+        size_t n;
+    } stream_error;
+};
+
+static void stop(struct stanza_reader *r, int error)
+{
+    r->error = error;
+    xmlStopParser(r->parser);
+}
+
+static uint64_t position(const struct stanza_reader *r)
+{
+    return (uint64_t)xmlByteConsumed(r->parser);
+}
+
+static struct text name_text(const xmlChar *name)
+{
+    return text_of((const char *)name);
+}
+
+static bool ns_is(const xmlChar *uri, const char *ns)
+{
+    return uri && strcmp((const char *)uri, ns) == 0;
+}
+
+// Content belongs to the stream's namespace; servers that pass on what clients and other servers
+// sent have been seen to leave theirs in.
+static bool ns_is_content(const xmlChar *uri)
+{
+    return ns_is(uri, "jabber:component:accept") || ns_is(uri, "jabber:client") ||
+           ns_is(uri, "jabber:server");
+}
+
+// ── the block ──
+
+static struct stanza *draft(struct stanza_reader *r)
+{
+    return (struct stanza *)r->block.p;
+}
+
+static uint32_t text_end(const struct stanza_reader *r)
+{
+    return (uint32_t)(r->block.n - offsetof(struct stanza, text));
+}
+
+static struct span keep(struct stanza_reader *r, const void *p, size_t n)
+{
+    struct span at = {text_end(r), (uint32_t)n};
+    buffer_add(&r->block, p, n);
+    return r->block.failed ? (struct span){0} : at;
+}
+
+static bool block_begin(struct stanza_reader *r, enum stanza_kind kind)
+{
+    buffer_reset(&r->block);
+    if (!buffer_reserve(&r->block, sizeof(struct stanza)))
+        return false;
+    memset(r->block.p, 0, sizeof(struct stanza));
+    r->block.n = offsetof(struct stanza, text);
+    draft(r)->kind = (uint8_t)kind;
+    return true;
+}
+
+static void block_hand_out(struct stanza_reader *r)
+{
+    if (r->block.n < sizeof(struct stanza)) // so that a copy of `size` bytes is a whole struct
+        r->block.n = sizeof(struct stanza);
+    draft(r)->size = (uint32_t)r->block.n;
+    r->cb(r->arg, draft(r));
+}
+
+// ── attributes: libxml2 gives five pointers each: name, prefix, namespace, value, end of value ──
+
+struct attribute {
+    struct text name, value;
+    bool plain, is_xml_lang;
+};
+
+static struct attribute attribute_at(const xmlChar **v, int i)
+{
+    const xmlChar **a = v + (ptrdiff_t)i * 5;
+    struct attribute out = {
+        .name = name_text(a[0]),
+        .value = {(const char *)a[3], (size_t)(a[4] - a[3])},
+        .plain = a[2] == NULL,
+    };
+    out.is_xml_lang =
+        ns_is(a[2], (const char *)XML_XML_NAMESPACE) && text_eq(out.name, TEXT("lang"));
+    return out;
+}
+
+static void take_stanza_attribute(struct stanza_reader *r, const struct attribute *a)
+{
+    struct stanza *s = draft(r);
+    if (a->plain && text_eq(a->name, TEXT("type"))) {
+        s->type = (uint8_t)stanza_type_parse((enum stanza_kind)s->kind, a->value);
+        return;
+    }
+    size_t field = a->is_xml_lang                   ? offsetof(struct stanza, lang)
+                   : !a->plain                      ? 0
+                   : text_eq(a->name, TEXT("from")) ? offsetof(struct stanza, from)
+                   : text_eq(a->name, TEXT("to"))   ? offsetof(struct stanza, to)
+                   : text_eq(a->name, TEXT("id"))   ? offsetof(struct stanza, id)
+                                                    : 0;
+    if (field == 0)
+        return;
+    struct span at = keep(r, a->value.p, a->value.n);
+    memcpy(r->block.p + field, &at, sizeof at); // keep() may have moved the block
+}
+
+// ── elements ──
+
+static bool kind_of(struct text name, enum stanza_kind *out)
+{
+    if (text_eq(name, TEXT("presence")))
+        *out = STANZA_PRESENCE;
+    else if (text_eq(name, TEXT("iq")))
+        *out = STANZA_IQ;
+    else if (text_eq(name, TEXT("message")))
+        *out = STANZA_MESSAGE;
+    else
+        return false;
+    return true;
+}
+
+static void begin_top(struct stanza_reader *r, struct text name, const xmlChar *uri,
+                      int n_attributes, const xmlChar **attributes)
+{
+    enum stanza_kind kind;
+    r->field = FIELD_NONE;
+    r->inside = INSIDE_OTHER;
+    if (ns_is(uri, NS_STREAM) && text_eq(name, TEXT("error")))
+        r->inside = INSIDE_STREAM_ERROR;
+    if (!ns_is_content(uri) || !kind_of(name, &kind))
+        return;
+    if (!block_begin(r, kind)) {
+        stop(r, ENOMEM);
+        return;
+    }
+    r->inside = INSIDE_STANZA;
+    for (int i = 0; i < n_attributes; i++) {
+        struct attribute a = attribute_at(attributes, i);
+        take_stanza_attribute(r, &a);
+    }
+}
+
+static void begin_status(struct stanza_reader *r, int n_attributes, const xmlChar **attributes)
+{
+    if (draft(r)->n_status == PRESENCE_STATUS_MAX)
+        return;
+    struct span lang = {0};
+    for (int i = 0; i < n_attributes; i++) {
+        struct attribute a = attribute_at(attributes, i);
+        if (a.is_xml_lang)
+            lang = keep(r, a.value.p, a.value.n);
+    }
+    struct stanza *s = draft(r);
+    s->status[s->n_status].lang = lang;
+    r->field = FIELD_STATUS;
+}
+
+// A child of a stanza. At most one show and one priority are allowed (RFC 6121 §4.7.2); should
+// there be more, the last that has a meaning counts.
+static void begin_child(struct stanza_reader *r, struct text name, const xmlChar *uri,
+                        int n_attributes, const xmlChar **attributes)
+{
+    bool content = ns_is_content(uri);
+    r->field = FIELD_NONE;
+    if (content && text_eq(name, TEXT("error"))) {
+        r->field = FIELD_ERROR;
+    } else if (draft(r)->kind != STANZA_PRESENCE) {
+        if (draft(r)->child_name.n)
+            return;
+        struct span at = keep(r, name.p, name.n);
+        struct span ns = keep(r, uri, name_text(uri).n);
+        draft(r)->child_name = at;
+        draft(r)->child_ns = ns;
+    } else if (content && text_eq(name, TEXT("show"))) {
+        r->field = FIELD_SHOW;
+    } else if (content && text_eq(name, TEXT("priority"))) {
+        r->field = FIELD_PRIORITY;
+    } else if (content && text_eq(name, TEXT("status"))) {
+        begin_status(r, n_attributes, attributes);
+    }
+    r->field_from = text_end(r);
+}
+
+static void take_stanza_condition(struct stanza_reader *r, struct text name, const xmlChar *uri)
+{
+    if (draft(r)->condition == CONDITION_NONE && ns_is(uri, NS_STANZA_ERROR))
+        draft(r)->condition = (uint8_t)stanza_condition_parse(name);
+}
+
+static void take_stream_condition(struct stanza_reader *r, struct text name, const xmlChar *uri)
+{
+    if (r->stream_error.n || !ns_is(uri, NS_STREAM_ERROR) || text_eq(name, TEXT("text")))
+        return;
+    r->stream_error.n = name.n < CONDITION_MAX ? name.n : CONDITION_MAX;
+    memcpy(r->stream_error.name, name.p, r->stream_error.n);
+}
+
+static void begin_below(struct stanza_reader *r, struct text name, const xmlChar *uri,
+                        int n_attributes, const xmlChar **attributes)
+{
+    if (r->inside == INSIDE_STREAM_ERROR) {
+        if (r->depth == 3)
+            take_stream_condition(r, name, uri);
+    } else if (r->inside == INSIDE_STANZA) {
+        if (r->depth == 3)
+            begin_child(r, name, uri, n_attributes, attributes);
+        else if (r->depth == 4 && r->field == FIELD_ERROR)
+            take_stanza_condition(r, name, uri);
+    }
+}
+
+static void on_start(void *arg, const xmlChar *local, const xmlChar *prefix, const xmlChar *uri,
+                     int n_ns, const xmlChar **ns, int n_attributes, int n_defaulted,
+                     const xmlChar **attributes)
+{
+    struct stanza_reader *r = arg;
+    (void)prefix, (void)n_ns, (void)ns, (void)n_defaulted;
+    r->depth++;
+    if (r->depth > r->limits.stanza_depth + 1)
+        stop(r, EMSGSIZE);
+    else if (r->depth == 2)
+        begin_top(r, name_text(local), uri, n_attributes, attributes);
+    else if (r->depth > 2)
+        begin_below(r, name_text(local), uri, n_attributes, attributes);
+}
+
+// xs:byte (RFC 6121 §4.7.2.3); anything else leaves the priority unset.
+static void take_priority(struct stanza *s, struct text t)
+{
+    uint32_t v;
+    bool minus = t.n && t.p[0] == '-';
+    if (minus || (t.n && t.p[0] == '+'))
+        t.p++, t.n--;
+    if (!text_to_u32(t, minus ? 128 : 127, &v))
+        return;
+    s->priority = (int8_t)(minus ? -(int)v : (int)v);
+    s->has_priority = true;
+}
+
+static void end_child(struct stanza_reader *r)
+{
+    struct stanza *s = draft(r);
+    struct span at = {r->field_from, text_end(r) - r->field_from};
+    struct text t = stanza_text(s, at);
+    enum presence_show show;
+    if (r->field == FIELD_STATUS && at.n)
+        s->status[s->n_status++].text = at;
+    if (r->field == FIELD_SHOW && presence_show_parse(text_trim(t), &show))
+        s->show = (uint8_t)show;
+    if (r->field == FIELD_PRIORITY)
+        take_priority(s, text_trim(t));
+    if (r->field == FIELD_SHOW || r->field == FIELD_PRIORITY)
+        r->block.n -= at.n; // its text was only needed until now
+    r->field = FIELD_NONE;
+}
+
+static void end_top(struct stanza_reader *r)
+{
+    uint64_t here = position(r);
+    if (r->inside == INSIDE_STREAM_ERROR) {
+        stop(r, ECONNRESET);
+        return;
+    }
+    if (here - r->begin > r->limits.stanza_bytes) {
+        stop(r, EMSGSIZE);
+        return;
+    }
+    if (r->inside == INSIDE_STANZA && r->block.failed) {
+        stop(r, ENOMEM);
+        return;
+    }
+    if (r->inside == INSIDE_STANZA)
+        block_hand_out(r);
+    r->inside = INSIDE_OTHER;
+    r->begin = here;
+    if (here > RENEW_BYTES && here >= r->piece) {
+        r->renew_at = here;
+        xmlStopParser(r->parser);
+    }
+}
+
+static void on_end(void *arg, const xmlChar *local, const xmlChar *prefix, const xmlChar *uri)
+{
+    struct stanza_reader *r = arg;
+    (void)local, (void)prefix, (void)uri;
+    if (r->depth == 3 && r->inside == INSIDE_STANZA)
+        end_child(r);
+    else if (r->depth == 2)
+        end_top(r);
+    else if (r->depth == 1)
+        stop(r, ECONNRESET); // </stream:stream>
+    r->depth--;
+}
+
+// Between stanzas only white space may stand (RFC 6120 §4.6.1, §11.7).
+static void on_text_between(struct stanza_reader *r, const xmlChar *p, int n)
+{
+    if (text_trim((struct text){(const char *)p, (size_t)n}).n)
+        stop(r, EBADMSG);
+    else
+        r->begin = position(r);
+}
+
+static void on_text(void *arg, const xmlChar *p, int n)
+{
+    struct stanza_reader *r = arg;
+    if (r->depth == 1)
+        on_text_between(r, p, n);
+    else if (r->depth == 3 && r->inside == INSIDE_STANZA && r->field != FIELD_NONE &&
+             r->field != FIELD_ERROR)
+        buffer_add(&r->block, p, (size_t)n);
+}
+
+// RFC 6120 §11.1: none of these may appear in a stream.
+static void on_comment(void *arg, const xmlChar *text)
+{
+    (void)text;
+    stop(arg, EPERM);
+}
+
+static void on_instruction(void *arg, const xmlChar *target, const xmlChar *data)
+{
+    (void)target, (void)data;
+    stop(arg, EPERM);
+}
+
+static void on_doctype(void *arg, const xmlChar *name, const xmlChar *external,
+                       const xmlChar *system)
+{
+    (void)name, (void)external, (void)system;
+    stop(arg, EPERM);
+}
+
+static xmlSAXHandler HANDLER = {
+    .initialized = XML_SAX2_MAGIC,
+    .startElementNs = on_start,
+    .endElementNs = on_end,
+    .characters = on_text,
+    .ignorableWhitespace = on_text,
+    .cdataBlock = on_text,
+    .comment = on_comment,
+    .processingInstruction = on_instruction,
+    .internalSubset = on_doctype,
+};
+
+// ── the parser's life ──
+
+static int parser_begin(struct stanza_reader *r)
+{
+    if (r->parser)
+        xmlFreeParserCtxt(r->parser);
+    r->parser = xmlCreatePushParserCtxt(&HANDLER, r, NULL, 0, NULL);
+    if (!r->parser)
+        return ENOMEM;
+    xmlCtxtUseOptions(r->parser, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    r->depth = 0;
+    r->renew_at = 0;
+    r->fed = r->begin = sizeof STREAM_HEADER - 1;
+    xmlParseChunk(r->parser, STREAM_HEADER, sizeof STREAM_HEADER - 1, 0);
+    return r->depth == 1 ? 0 : ENOMEM;
+}
+
+int stanza_reader_create(struct stanza_reader **out, const struct stanza_reader_limits *limits,
+                         stanza_reader_cb cb, void *arg)
+{
+    assert(limits->stanza_bytes < UINT32_MAX && limits->stanza_depth < UINT32_MAX);
+    *out = NULL;
+    xmlInitParser();
+    struct stanza_reader *r = calloc(1, sizeof *r);
+    if (!r)
+        return ENOMEM;
+    r->limits = *limits;
+    r->cb = cb;
+    r->arg = arg;
+    buffer_init(&r->block, 0); // what is kept of a stanza is never more than its raw bytes
+    if (parser_begin(r)) {
+        stanza_reader_destroy(r);
+        return ENOMEM;
+    }
+    *out = r;
+    return 0;
+}
+
+void stanza_reader_destroy(struct stanza_reader *r)
+{
+    if (!r)
+        return;
+    if (r->parser)
+        xmlFreeParserCtxt(r->parser);
+    buffer_free(&r->block);
+    free(r);
+}
+
+struct text stanza_reader_stream_error(const struct stanza_reader *r)
+{
+    return (struct text){r->stream_error.name, r->stream_error.n};
+}
+
+// What the parser's own error means; 0: it had none that matters. A prefix without a namespace is
+// none: that element is unknown to us and passed over.
+static int parser_error(const struct stanza_reader *r)
+{
+    if (r->parser->wellFormed && !r->parser->disableSAX)
+        return 0;
+    switch (r->parser->errNo) {
+    case XML_ERR_NO_MEMORY: return ENOMEM;
+    case XML_ERR_UNDECLARED_ENTITY: return EPERM; // only the five predefined ones are allowed
+    default: return EBADMSG;
+    }
+}
+
+// Feeds up to `n` bytes; *used tells how many were taken.
+static int feed_piece(struct stanza_reader *r, const char *p, size_t n, size_t *used)
+{
+    *used = n;
+    r->piece = r->fed;
+    r->fed += n;
+    xmlParseChunk(r->parser, p, (int)n, 0);
+    if (r->error)
+        return r->error;
+    if (r->renew_at) {
+        assert(r->renew_at >= r->piece && r->renew_at <= r->fed);
+        *used = (size_t)(r->renew_at - r->piece);
+        return parser_begin(r);
+    }
+    int error = parser_error(r);
+    if (!error && r->fed - r->begin > r->limits.stanza_bytes)
+        error = EMSGSIZE;
+    return error;
+}
+
+int stanza_reader_feed(struct stanza_reader *r, const char *p, size_t n)
+{
+    while (n && !r->error) {
+        size_t used;
+        r->error = feed_piece(r, p, n < PIECE_MAX ? n : PIECE_MAX, &used);
+        p += used;
+        n -= used;
+    }
+    return r->error;
+}
