@@ -1,0 +1,82 @@
+// All rings of the process, and what one thread does with its ends of them.
+//
+// Peers are the shards by number, then the API's thread, main and the connector. Shards have a ring
+// to each other peer and back; main has one to the connector. A peer sends through its own
+// `fabric_end`, which keeps what did not fit into a full ring, in order, and counts.
+#ifndef SHARDS_FABRIC_H
+#define SHARDS_FABRIC_H
+
+#include "core/core.h"
+#include "shards/message.h"
+#include "shards/ring.h"
+
+enum {
+    FABRIC_PEERS_MAX = CORE_SHARDS_MAX + 3,
+    // Kept by one end for all full rings together; what comes on top is dropped and counted.
+    FABRIC_BACKLOG_BYTES = 16 << 20,
+    FABRIC_RETRY_MS =
+        1, // a full ring is looked at again after; its consumer rings no bell for room
+};
+
+struct fabric {
+    unsigned shards, peers;
+    size_t message_max;
+    struct wake wake[FABRIC_PEERS_MAX];
+    struct ring *ring[FABRIC_PEERS_MAX][FABRIC_PEERS_MAX]; // [from][to]; NULL: these don't talk
+};
+
+static inline unsigned fabric_admin(const struct fabric *f)
+{
+    return f->shards;
+}
+static inline unsigned fabric_main(const struct fabric *f)
+{
+    return f->shards + 1;
+}
+static inline unsigned fabric_connector(const struct fabric *f)
+{
+    return f->shards + 2;
+}
+
+// `message_max` with its head. ENOMEM, EMFILE.
+int fabric_create(struct fabric **out, unsigned shards, size_t message_max);
+void fabric_destroy(struct fabric *f);
+
+// Belongs to the thread of peer `self`.
+struct fabric_end {
+    struct fabric *fabric;
+    unsigned self;
+    size_t backlog_bytes;
+    uint64_t full_total, dropped_total;
+    bool unrung[FABRIC_PEERS_MAX]; // pushed to since the bell was last rung
+    struct buffer backlog[FABRIC_PEERS_MAX];
+    size_t backlog_done[FABRIC_PEERS_MAX]; // bytes of it already pushed
+};
+
+void fabric_end_init(struct fabric_end *e, struct fabric *f, unsigned self);
+void fabric_end_free(struct fabric_end *e);
+
+// Head and body become one message to peer `to`. 0: in the ring or in the backlog. ENOBUFS,
+// EMSGSIZE, ENOMEM: dropped and counted. The receiver's bell is not rung yet.
+int fabric_send(struct fabric_end *e, unsigned to, const void *head, size_t head_n,
+                struct text body);
+// Pushes what waits, as far as there is room.
+void fabric_retry(struct fabric_end *e);
+// Rings the bells of those who were sent something.
+void fabric_ring_bells(struct fabric_end *e);
+static inline bool fabric_is_congested(const struct fabric_end *e)
+{
+    return e->backlog_bytes > 0;
+}
+
+// Going to sleep: true if there is nothing to read and the bell will wake us; false: stay awake.
+// Rings of peers from `first` on are looked at.
+bool fabric_fall_asleep(struct fabric_end *e, unsigned first);
+void fabric_get_up(struct fabric_end *e);
+
+static inline struct ring *fabric_from(const struct fabric_end *e, unsigned peer)
+{
+    return e->fabric->ring[peer][e->self];
+}
+
+#endif

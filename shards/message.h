@@ -1,0 +1,66 @@
+// The flat messages that cross the rings: a head, and right behind it the bytes that go with it.
+//
+// Heads are multiples of eight bytes, so that a block behind one is aligned as in memory.
+#ifndef SHARDS_MESSAGE_H
+#define SHARDS_MESSAGE_H
+
+#include "core/event.h"
+
+enum message_kind {
+    // between shards
+    MESSAGE_SIP,        // a SIP message for the receiver's core; behind: struct sip_message
+    MESSAGE_STANZA,     // a stanza for the receiver's core; behind: struct stanza
+    MESSAGE_SIP_OUT,    // released bytes for a port of the receiver's; behind: the bytes
+    MESSAGE_STANZA_OUT, // released bytes for a stream of the receiver's; behind: the bytes
+    MESSAGE_STREAM_UP,  // struct message_stream; the stream's home shard tells all others
+    MESSAGE_STREAM_DOWN,
+    // API and shard
+    MESSAGE_ASK,    // struct message_ask; behind: the question
+    MESSAGE_ANSWER, // struct message_ask; behind: the answer
+    // main to shard and connector
+    MESSAGE_SETTINGS, // struct message_pointer to a struct settings, which becomes the receiver's
+    MESSAGE_WANTED,   // the wanted streams of the table have changed
+    // connector and shard
+    MESSAGE_STREAM_OPEN, // struct message_stream with the authenticated descriptor
+    MESSAGE_STREAM_LOST, // struct message_stream; back to the connector
+};
+
+struct message {
+    uint32_t kind;
+    uint32_t unused;
+};
+
+struct message_sip {
+    uint32_t kind;
+    sip_port port;
+    uint16_t unused;
+    struct hop peer; // source or destination
+    uint32_t unused2;
+};
+
+struct message_stream {
+    uint32_t kind;
+    uint32_t stream; // place in the table of streams
+    int32_t fd;      // MESSAGE_STREAM_OPEN
+    uint32_t unused;
+};
+
+struct message_ask {
+    uint32_t kind;
+    int32_t error; // of the answer
+    uint64_t sequence;
+};
+
+struct message_pointer {
+    uint32_t kind;
+    uint32_t unused;
+    void *p;
+};
+
+_Static_assert(sizeof(struct message) % 8 == 0, "blocks behind are aligned");
+_Static_assert(sizeof(struct message_sip) % 8 == 0, "blocks behind are aligned");
+_Static_assert(sizeof(struct message_stream) % 8 == 0, "blocks behind are aligned");
+_Static_assert(sizeof(struct message_ask) % 8 == 0, "blocks behind are aligned");
+_Static_assert(sizeof(struct message_pointer) % 8 == 0, "blocks behind are aligned");
+
+#endif

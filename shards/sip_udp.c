@@ -1,0 +1,285 @@
+// SIP over UDP: batches of datagrams, one system call each way for up to SIP_UDP_BATCH of them.
+#include "shards/sip_udp.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+// Datagrams are read into one block, a stride apart. A stride of 64 KiB alone would put the
+// beginnings of all of them into one set of the cache; the skew spreads them.
+enum { SIP_UDP_SKEW = 25 * 64 };
+
+union sip_udp_address {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+};
+
+struct sip_udp_queued {
+    struct hop to;
+    uint32_t off, n; // in `bytes`
+};
+
+struct sip_udp {
+    struct port port;
+    int fd;
+    uint8_t family;                  // 4 or 6
+    size_t n_queue, queue_cap, done; // entries [done, n_queue) wait
+    struct sip_udp_queued *queue;
+    struct buffer bytes;
+    char *in;
+    struct mmsghdr in_head[SIP_UDP_BATCH], out_head[SIP_UDP_BATCH];
+    struct iovec in_piece[SIP_UDP_BATCH], out_piece[SIP_UDP_BATCH];
+    union sip_udp_address in_from[SIP_UDP_BATCH], out_to[SIP_UDP_BATCH];
+};
+
+static struct sip_udp *sip_udp_of(const struct port *p)
+{
+    return (struct sip_udp *)p; // the port is its first member
+}
+
+static socklen_t sip_udp_to_address(union sip_udp_address *a, const struct hop *h)
+{
+    memset(a, 0, sizeof *a);
+    if (h->family == 4) {
+        a->in.sin_family = AF_INET;
+        a->in.sin_port = htons(h->port);
+        memcpy(&a->in.sin_addr, h->ip, 4);
+        return sizeof a->in;
+    }
+    a->in6.sin6_family = AF_INET6;
+    a->in6.sin6_port = htons(h->port);
+    memcpy(&a->in6.sin6_addr, h->ip, 16);
+    return sizeof a->in6;
+}
+
+static void sip_udp_from_address(struct hop *h, const union sip_udp_address *a)
+{
+    memset(h, 0, sizeof *h);
+    h->transport = HOP_UDP;
+    if (a->any.sa_family == AF_INET) {
+        h->family = 4;
+        h->port = ntohs(a->in.sin_port);
+        memcpy(h->ip, &a->in.sin_addr, 4);
+    } else {
+        h->family = 6;
+        h->port = ntohs(a->in6.sin6_port);
+        memcpy(h->ip, &a->in6.sin6_addr, 16);
+    }
+}
+
+// Root gets what it asks for; others what net.core.[rw]mem_max allows. Either way it is only a
+// wish.
+static void sip_udp_enlarge(int fd)
+{
+    int bytes = SIP_UDP_SOCKET_BYTES;
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes))
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes))
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
+static int sip_udp_bind(struct sip_udp *u, const struct port_setup *setup)
+{
+    int on = 1;
+    union sip_udp_address local;
+    socklen_t n = sip_udp_to_address(&local, &setup->local);
+    u->family = setup->local.family;
+    u->fd = socket(local.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (u->fd < 0)
+        return errno;
+    if (u->family == 6 && setsockopt(u->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on))
+        return errno;
+    if (setup->shared && setsockopt(u->fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on))
+        return errno;
+    sip_udp_enlarge(u->fd);
+    return bind(u->fd, &local.any, n) ? errno : 0;
+}
+
+static int sip_udp_allocate(struct sip_udp *u, size_t message_max)
+{
+    size_t stride = ((message_max + 63) & ~(size_t)63) + SIP_UDP_SKEW;
+    u->in = malloc(stride * SIP_UDP_BATCH);
+    u->queue_cap = SIP_UDP_BATCH;
+    u->queue = malloc(u->queue_cap * sizeof *u->queue);
+    buffer_init(&u->bytes, SIP_UDP_QUEUE_BYTES_MAX);
+    if (!u->in || !u->queue)
+        return ENOMEM;
+    for (size_t i = 0; i < SIP_UDP_BATCH; i++) {
+        u->in_piece[i] = (struct iovec){u->in + i * stride, message_max};
+        u->in_head[i].msg_hdr = (struct msghdr){
+            .msg_name = &u->in_from[i], .msg_iov = &u->in_piece[i], .msg_iovlen = 1};
+        u->out_head[i].msg_hdr = (struct msghdr){
+            .msg_name = &u->out_to[i], .msg_iov = &u->out_piece[i], .msg_iovlen = 1};
+    }
+    return 0;
+}
+
+static void sip_udp_close(struct port *p)
+{
+    struct sip_udp *u = sip_udp_of(p);
+    if (u->fd >= 0)
+        close(u->fd);
+    buffer_free(&u->bytes);
+    free(u->queue);
+    free(u->in);
+    free(u);
+}
+
+static int sip_udp_open(struct port **out, const struct port_setup *setup)
+{
+    struct sip_udp *u = calloc(1, sizeof *u);
+    *out = NULL;
+    if (!u)
+        return ENOMEM;
+    u->port = (struct port){&sip_udp_ops, setup->id, setup->count};
+    u->fd = -1;
+    int error = sip_udp_allocate(u, setup->message_max);
+    if (!error)
+        error = sip_udp_bind(u, setup);
+    if (error)
+        sip_udp_close(&u->port);
+    else
+        *out = &u->port;
+    return error;
+}
+
+static int sip_udp_fd(const struct port *p)
+{
+    return sip_udp_of(p)->fd;
+}
+
+static void sip_udp_deliver(struct sip_udp *u, size_t i, port_receive_cb cb, void *arg)
+{
+    const struct mmsghdr *head = &u->in_head[i];
+    u->port.count->in_bytes += head->msg_len;
+    if (head->msg_hdr.msg_flags & MSG_TRUNC) {
+        // What is cut can't be answered with 513: its Via may be there, its limits are not known to
+        // be honest. The peer's transaction times out, and the counter tells the operator why.
+        u->port.count->oversized++;
+        return;
+    }
+    struct hop from;
+    sip_udp_from_address(&from, &u->in_from[i]);
+    cb(arg, &u->port, &from, (struct text){u->in_piece[i].iov_base, head->msg_len});
+}
+
+static bool sip_udp_receive(struct port *p, port_receive_cb cb, void *arg)
+{
+    struct sip_udp *u = sip_udp_of(p);
+    for (size_t i = 0; i < SIP_UDP_BATCH; i++)
+        u->in_head[i].msg_hdr.msg_namelen = sizeof u->in_from[i];
+    int n = recvmmsg(u->fd, u->in_head, SIP_UDP_BATCH, MSG_DONTWAIT, NULL);
+    for (int i = 0; i < n; i++)
+        sip_udp_deliver(u, (size_t)i, cb, arg);
+    return n == SIP_UDP_BATCH; // an error is of no datagram of ours: ICMP, interrupt, nothing there
+}
+
+static bool sip_udp_make_room(struct sip_udp *u)
+{
+    if (u->n_queue < u->queue_cap)
+        return true;
+    if (u->queue_cap >= SIP_UDP_QUEUE_MAX)
+        return false;
+    struct sip_udp_queued *queue = realloc(u->queue, 2 * u->queue_cap * sizeof *queue);
+    if (!queue)
+        return false;
+    u->queue = queue;
+    u->queue_cap *= 2;
+    return true;
+}
+
+// Moves what waits to the front, once what is done takes up more.
+static void sip_udp_compact(struct sip_udp *u)
+{
+    if (u->done == 0 || u->done < u->n_queue / 2)
+        return;
+    uint32_t off = u->queue[u->done].off;
+    u->bytes.n -= off;
+    memmove(u->bytes.p, u->bytes.p + off, u->bytes.n);
+    u->n_queue -= u->done;
+    memmove(u->queue, u->queue + u->done, u->n_queue * sizeof *u->queue);
+    for (size_t i = 0; i < u->n_queue; i++)
+        u->queue[i].off -= off;
+    u->done = 0;
+}
+
+static void sip_udp_send(struct port *p, const struct hop *to, struct text message)
+{
+    struct sip_udp *u = sip_udp_of(p);
+    sip_udp_compact(u);
+    if (to->family != u->family || !sip_udp_make_room(u) || !buffer_reserve(&u->bytes, message.n)) {
+        u->bytes.failed = false; // what is queued is whole; only this message is lost
+        p->count->send_failures++;
+        return;
+    }
+    u->queue[u->n_queue++] =
+        (struct sip_udp_queued){*to, (uint32_t)u->bytes.n, (uint32_t)message.n};
+    buffer_text(&u->bytes, message);
+}
+
+// Fills the heads for the next batch; returns how many.
+static unsigned sip_udp_load(struct sip_udp *u)
+{
+    unsigned n = 0;
+    for (; n < SIP_UDP_BATCH && u->done + n < u->n_queue; n++) {
+        const struct sip_udp_queued *q = &u->queue[u->done + n];
+        u->out_head[n].msg_hdr.msg_namelen = sip_udp_to_address(&u->out_to[n], &q->to);
+        u->out_piece[n] = (struct iovec){u->bytes.p + q->off, q->n};
+    }
+    return n;
+}
+
+// False: the socket is full.
+static bool sip_udp_send_batch(struct sip_udp *u, unsigned *refused)
+{
+    int sent = sendmmsg(u->fd, u->out_head, sip_udp_load(u), MSG_DONTWAIT);
+    for (int i = 0; i < sent; i++)
+        u->port.count->out_bytes += u->out_piece[i].iov_len;
+    if (sent > 0) {
+        u->done += (size_t)sent;
+        return true;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return false;
+    // ECONNREFUSED speaks of an earlier datagram: send this one again. Anything else is its own
+    // fault.
+    if (errno == EINTR || (errno == ECONNREFUSED && (*refused)++ < SIP_UDP_BATCH))
+        return true;
+    u->port.count->send_failures++;
+    u->done++;
+    return true;
+}
+
+static void sip_udp_flush(struct port *p)
+{
+    struct sip_udp *u = sip_udp_of(p);
+    unsigned refused = 0;
+    while (u->done < u->n_queue)
+        if (!sip_udp_send_batch(u, &refused))
+            return;
+    u->n_queue = u->done = 0;
+    buffer_reset(&u->bytes);
+}
+
+static bool sip_udp_is_waiting(const struct port *p)
+{
+    return sip_udp_of(p)->n_queue > 0;
+}
+
+const struct port_ops sip_udp_ops = {
+    .open = sip_udp_open,
+    .close = sip_udp_close,
+    .fd = sip_udp_fd,
+    .receive = sip_udp_receive,
+    .send = sip_udp_send,
+    .flush = sip_udp_flush,
+    .is_waiting = sip_udp_is_waiting,
+};
+
+const struct port_ops *port_ops_of(enum hop_transport transport)
+{
+    return transport == HOP_UDP ? &sip_udp_ops : NULL;
+}

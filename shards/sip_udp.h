@@ -1,0 +1,16 @@
+// SIP over UDP: batches of datagrams, one system call each way for up to SIP_UDP_BATCH of them.
+#ifndef SHARDS_SIP_UDP_H
+#define SHARDS_SIP_UDP_H
+
+#include "shards/port.h"
+
+enum {
+    SIP_UDP_BATCH = 64,
+    SIP_UDP_QUEUE_MAX = 16384,         // datagrams that wait for a full socket; more are dropped
+    SIP_UDP_QUEUE_BYTES_MAX = 8 << 20, // and their bytes
+    SIP_UDP_SOCKET_BYTES = 8 << 20,    // of kernel buffer wished for, each way
+};
+
+extern const struct port_ops sip_udp_ops;
+
+#endif
