@@ -100,8 +100,8 @@ int sip_parser_create(struct sip_parser **out, size_t message_max);
 void sip_parser_destroy(struct sip_parser *p);
 
 // Parses one datagram (or one framed message). *out stays valid until the next call.
-// EBADMSG: not SIP at all, a keep-alive, or hopelessly cut: drop it. ENOMEM. A message that is SIP
-// but defective is 0 with `defect` set. Multi-valued Via keeps all values. Of more than
+// EBADMSG: not SIP at all, a keep-alive, or cut within the start line: drop it. ENOMEM. A message
+// that is SIP but defective is 0 with `defect` set. Multi-valued Via keeps all values. Of more than
 // `message_max` bytes the first that many are read and the defect is 513.
 int sip_parse(struct sip_parser *p, const char *data, size_t n, const struct sip_message **out);
 

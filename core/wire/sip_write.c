@@ -1,67 +1,8 @@
 // The SIP messages that the gateway sends, as bytes: answers, SUBSCRIBE and NOTIFY.
 #include "core/wire/sip.h"
 
+#include "core/wire/sip_names.h"
 #include "core/wire/sip_scan.h"
-
-struct text sip_phrase(unsigned status)
-{
-    static const struct {
-        unsigned status;
-        const char *phrase;
-    } phrases[] = {
-        {100, "Trying"},
-        {180, "Ringing"},
-        {200, "OK"},
-        {202, "Accepted"},
-        {204, "No Notification"},
-        {301, "Moved Permanently"},
-        {302, "Moved Temporarily"},
-        {400, "Bad Request"},
-        {401, "Unauthorized"},
-        {403, "Forbidden"},
-        {404, "Not Found"},
-        {405, "Method Not Allowed"},
-        {406, "Not Acceptable"},
-        {407, "Proxy Authentication Required"},
-        {408, "Request Timeout"},
-        {410, "Gone"},
-        {412, "Conditional Request Failed"},
-        {413, "Request Entity Too Large"},
-        {414, "Request-URI Too Long"},
-        {415, "Unsupported Media Type"},
-        {416, "Unsupported URI Scheme"},
-        {420, "Bad Extension"},
-        {421, "Extension Required"},
-        {423, "Interval Too Brief"},
-        {480, "Temporarily Unavailable"},
-        {481, "Call/Transaction Does Not Exist"},
-        {482, "Loop Detected"},
-        {483, "Too Many Hops"},
-        {484, "Address Incomplete"},
-        {485, "Ambiguous"},
-        {486, "Busy Here"},
-        {487, "Request Terminated"},
-        {488, "Not Acceptable Here"},
-        {489, "Bad Event"},
-        {491, "Request Pending"},
-        {493, "Undecipherable"},
-        {500, "Server Internal Error"},
-        {501, "Not Implemented"},
-        {502, "Bad Gateway"},
-        {503, "Service Unavailable"},
-        {504, "Server Time-out"},
-        {505, "Version Not Supported"},
-        {513, "Message Too Large"},
-        {600, "Busy Everywhere"},
-        {603, "Decline"},
-        {604, "Does Not Exist Anywhere"},
-        {606, "Not Acceptable"},
-    };
-    for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
-        if (phrases[i].status == status)
-            return text_of(phrases[i].phrase);
-    return TEXT("Unknown");
-}
 
 static void field(struct buffer *b, struct text name, struct text value)
 {
@@ -213,15 +154,10 @@ static void write_event(struct buffer *b, const struct sip_request *r)
 // RFC 6665 §4.2.2: `expires` while it lives, a reason when it ends.
 static void write_substate(struct buffer *b, const struct sip_request *r)
 {
-    static const struct text names[] = {
-        [SUBSTATE_ACTIVE] = {"active", 6},
-        [SUBSTATE_PENDING] = {"pending", 7},
-        [SUBSTATE_TERMINATED] = {"terminated", 10},
-    };
     if (r->substate == SUBSTATE_NONE)
         return;
     buffer_lit(b, "Subscription-State: ");
-    buffer_text(b, names[r->substate]);
+    buffer_text(b, sip_substate_text(r->substate));
     if (r->substate != SUBSTATE_TERMINATED && r->substate_expires != SIP_ABSENT) {
         buffer_lit(b, ";expires=");
         buffer_u64(b, r->substate_expires);

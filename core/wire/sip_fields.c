@@ -1,0 +1,408 @@
+// The values of the header fields that the gateway looks at.
+//
+// Structured values go to sofia's parsers one by one, in a scratch copy that they may cut up; what
+// they return are pointers into that copy, which give spans of the original. What a peer has to get
+// back in its own spelling (URIs above all: sofia rewrites their escapes) is found in the original
+// instead.
+#include "core/wire/sip_parser.h"
+
+#include "core/wire/address.h"
+#include "core/wire/sip_names.h"
+#include "core/wire/sip_scan.h"
+
+#include <sofia-sip/msg_header.h>
+#include <sofia-sip/sip_hclasses.h>
+#include <sofia-sip/sip_header.h>
+
+// ---- Values by sofia ---------------------------------------------------------------------------
+
+// One value in sofia's hands: `h` and its strings are good until value_close().
+struct value {
+    struct text text;
+    const char *copy;
+    su_home_t *home;
+    const sip_header_t *h; // NULL: it is not of its class
+};
+
+// The copy ends with the scratch block, so that a sanitizer sees reads past it.
+static char *value_copy(struct sip_parser *p, struct text t)
+{
+    char *copy = p->scratch + SIP_VALUE_MAX - t.n;
+    memcpy(copy, t.p, t.n);
+    copy[t.n] = '\0';
+    // A NUL may stand in a quoted pair (RFC 4475 §3.1.1.2) but would end sofia's string.
+    for (char *nul = copy; (nul = memchr(nul, '\0', (size_t)(copy + t.n - nul)));)
+        *nul = '\001';
+    return copy;
+}
+
+static struct value value_open(struct sip_parser *p, msg_hclass_t *hc, struct text t)
+{
+    struct value v = {.text = t};
+    if (t.n == 0 || t.n > SIP_VALUE_MAX)
+        return v;
+    char *copy = value_copy(p, t);
+    v.copy = copy;
+    v.home = su_home_auto(p->home, sizeof p->home);
+    msg_header_t *h = msg_header_alloc(v.home, hc, 0);
+    if (h && hc->hc_parse(v.home, h, copy, (isize_t)t.n) >= 0)
+        v.h = (const sip_header_t *)h;
+    return v;
+}
+
+static void value_close(struct value *v)
+{
+    if (v->home)
+        su_home_deinit(v->home);
+}
+
+// A string of sofia's as a span of the message: of the value itself where it says the same there.
+static struct span value_span(struct sip_parser *p, const struct value *v, const char *z)
+{
+    if (!z || !*z)
+        return (struct span){0};
+    struct text t = text_of(z);
+    size_t at = (size_t)(z - v->copy);
+    if (z >= v->copy && at + t.n <= v->text.n && memcmp(v->text.p + at, z, t.n) == 0)
+        return parser_span(p, (struct text){v->text.p + at, t.n});
+    return parser_tail(p, t);
+}
+
+// A parameter that has to be a token when it is there: tags, event ids. false: it is there but
+// isn't.
+static bool value_token(struct sip_parser *p, const struct value *v, const char *z,
+                        struct span *out)
+{
+    *out = value_span(p, v, z);
+    return !z || scan_is_token(parser_text(p, *out));
+}
+
+// ---- Plain values ------------------------------------------------------------------------------
+
+// Delta seconds, which may exceed what we can count: the most is taken then.
+static uint32_t seconds(struct text t)
+{
+    uint64_t v = 0;
+    for (size_t i = 0; i < t.n; i++) {
+        if (t.p[i] < '0' || t.p[i] > '9')
+            return SIP_ABSENT;
+        v = v * 10 + (uint64_t)(t.p[i] - '0');
+        if (v >= SIP_ABSENT)
+            v = SIP_ABSENT - 1;
+    }
+    return t.n ? (uint32_t)v : SIP_ABSENT;
+}
+
+static struct text leading_digits(struct text t)
+{
+    size_t n = 0;
+    while (n < t.n && t.p[n] >= '0' && t.p[n] <= '9')
+        n++;
+    return (struct text){t.p, n};
+}
+
+static bool uri_sound(struct text uri)
+{
+    struct sip_uri u;
+    return sip_uri_parse(&u, uri) == 0;
+}
+
+// ---- Via ---------------------------------------------------------------------------------------
+
+static bool via_sound(const struct value *v)
+{
+    return v->h && strncasecmp(v->h->sh_via->v_protocol, "SIP/", 4) == 0 && v->h->sh_via->v_host;
+}
+
+static void read_sent_by(struct sip_parser *p, const struct value *v)
+{
+    const sip_via_t *via = v->h->sh_via;
+    uint32_t port = 0;
+    p->m->sent_by = value_span(p, v, via->v_host);
+    struct text host = parser_text(p, p->m->sent_by);
+    if (host.n > 2 && host.p[0] == '[') // an IPv6 literal, without its brackets
+        p->m->sent_by = (struct span){p->m->sent_by.off + 1, p->m->sent_by.n - 2};
+    if (via->v_port && (!text_to_u32(text_of(via->v_port), UINT16_MAX, &port) || port == 0))
+        parser_defect(p, 400, "Bad Via");
+    p->m->sent_by_port = (uint16_t)port;
+    p->m->answerable = p->m->status == 0 && p->m->method != SIP_ACK && p->m->sent_by.n > 0;
+}
+
+static void read_branch(struct sip_parser *p, const struct value *v)
+{
+    const sip_via_t *via = v->h->sh_via;
+    bool token = value_token(p, v, msg_params_find(via->v_params, "branch="), &p->m->branch);
+    p->m->rport = msg_params_find(via->v_params, "rport") != NULL;
+    // RFC 4475 §3.2.1: the magic cookie and no identifier behind it.
+    if (!token || text_eq_nocase(parser_text(p, p->m->branch), TEXT("z9hG4bK")))
+        parser_defect(p, 400, "Bad Via Branch");
+}
+
+static void read_top_via(struct sip_parser *p, struct text top)
+{
+    struct value v = value_open(p, sip_via_class, top);
+    bool sound = via_sound(&v);
+    if (sound)
+        read_branch(p, &v);
+    if (!sound) { // bad parameters: the sender may be known all the same
+        parser_defect(p, 400, "Bad Via");
+        value_close(&v);
+        v = value_open(p, sip_via_class, scan_trim((struct text){top.p, scan_until(top, ';')}));
+    }
+    if (via_sound(&v))
+        read_sent_by(p, &v);
+    value_close(&v);
+}
+
+// Of those below the top only the number matters to a user agent.
+static void read_vias(struct sip_parser *p)
+{
+    p->m->vias = parser_join(p, H_VIA);
+    struct text rest = parser_text(p, p->m->vias);
+    if (rest.n == 0) {
+        parser_defect(p, 400, "Missing Via");
+        return;
+    }
+    read_top_via(p, scan_value(rest, &rest));
+    unsigned n = 1;
+    for (; rest.n && n < SIP_VIAS_MAX; n++) {
+        struct text below = scan_value(rest, &rest);
+        if (below.n < 3 || strncasecmp(below.p, "SIP", 3) != 0)
+            parser_defect(p, 400, "Bad Via");
+    }
+    if (rest.n)
+        parser_defect(p, 400, "Too Many Via Values");
+    p->m->n_vias = (uint8_t)n;
+}
+
+// ---- From, To, Call-ID, CSeq -------------------------------------------------------------------
+
+static bool read_address(struct sip_parser *p, msg_hclass_t *hc, struct text t, struct span *uri,
+                         struct span *tag)
+{
+    struct text spelling, params;
+    struct value v = value_open(p, hc, t);
+    bool ok = v.h && scan_address(t, &spelling, &params) && uri_sound(spelling);
+    if (ok) {
+        *uri = parser_span(p, spelling);
+        ok = value_token(p, &v, v.h->sh_from->a_tag, tag); // To is of the same make
+    }
+    value_close(&v);
+    return ok;
+}
+
+static void read_from(struct sip_parser *p)
+{
+    struct sip_message *m = p->m;
+    m->from = p->first[H_FROM];
+    if (p->count[H_FROM] == 0)
+        parser_defect(p, 400, "Missing From");
+    else if (!read_address(p, sip_from_class, parser_text(p, m->from), &m->from_uri, &m->from_tag))
+        parser_defect(p, 400, "Bad From");
+}
+
+static void read_to(struct sip_parser *p)
+{
+    struct sip_message *m = p->m;
+    m->to = p->first[H_TO];
+    if (p->count[H_TO] == 0)
+        parser_defect(p, 400, "Missing To");
+    else if (!read_address(p, sip_to_class, parser_text(p, m->to), &m->to_uri, &m->to_tag))
+        parser_defect(p, 400, "Bad To");
+}
+
+// The characters of RFC 3261's word and '@', and no others: visible ASCII.
+static bool call_id_sound(struct text id)
+{
+    for (size_t i = 0; i < id.n; i++)
+        if (id.p[i] <= ' ' || id.p[i] == 0x7f) // char is signed: nothing beyond ASCII either
+            return false;
+    return id.n > 0;
+}
+
+static void read_call_id(struct sip_parser *p)
+{
+    p->m->call_id = p->first[H_CALL_ID];
+    if (p->count[H_CALL_ID] == 0)
+        parser_defect(p, 400, "Missing Call-ID");
+    else if (!call_id_sound(parser_text(p, p->m->call_id)))
+        parser_defect(p, 400, "Bad Call-ID");
+}
+
+static void read_cseq(struct sip_parser *p)
+{
+    struct sip_message *m = p->m;
+    m->cseq_value = p->first[H_CSEQ];
+    struct text value = parser_text(p, m->cseq_value), number = leading_digits(value);
+    struct text method = {value.p + number.n, value.n - number.n};
+    bool apart = method.n && scan_is_blank(method.p[0]);
+    method = scan_trim(method);
+    if (p->count[H_CSEQ] == 0)
+        parser_defect(p, 400, "Missing CSeq");
+    else if (!text_to_u32(number, UINT32_MAX, &m->cseq) || !apart || !scan_is_token(method))
+        parser_defect(p, 400, "Bad CSeq");
+    else if (m->status) {
+        m->method = (uint8_t)sip_method_of(method);
+        m->method_name = parser_span(p, method);
+    } else if (!text_eq(method, parser_text(p, m->method_name))) {
+        // RFC 4475 §3.1.2.17, §3.1.2.18: that the method is unknown is the graver matter.
+        bool unknown = m->method == SIP_OTHER;
+        parser_defect(p, unknown ? 501 : 400, unknown ? "Not Implemented" : "CSeq Method Mismatch");
+    }
+}
+
+// ---- Contact, Record-Route ---------------------------------------------------------------------
+
+static void read_contact(struct sip_parser *p)
+{
+    struct text rest = parser_text(p, p->first[H_CONTACT]), uri, params;
+    if (rest.n == 0 || text_eq(rest, TEXT("*")))
+        return;
+    struct text first = scan_value(rest, &rest);
+    struct value v = value_open(p, sip_contact_class, first);
+    struct sip_uri u;
+    if (v.h && scan_address(first, &uri, &params) && sip_uri_parse(&u, uri) == 0) {
+        if (u.headers.n) // RFC 3261 §19.1.1: not in the Request-URI that this becomes
+            uri.n = (size_t)(u.headers.p - 1 - uri.p);
+        p->m->contact = parser_span(p, uri);
+    } else {
+        parser_defect(p, 400, "Bad Contact");
+    }
+    value_close(&v);
+}
+
+static void read_record_routes(struct sip_parser *p)
+{
+    struct sip_message *m = p->m;
+    m->record_routes = parser_join(p, H_RECORD_ROUTE);
+    struct text rest = parser_text(p, m->record_routes), uri, params;
+    while (rest.n) {
+        if (!scan_address(scan_value(rest, &rest), &uri, &params) || !uri_sound(uri)) {
+            parser_defect(p, 400, "Bad Record-Route");
+            return;
+        }
+        if (m->n_routes == SIP_ROUTES_MAX) {
+            parser_defect(p, 400, "Too Many Record-Route Values");
+            return;
+        }
+        m->route_uri[m->n_routes++] = parser_span(p, uri);
+    }
+}
+
+// ---- Events ------------------------------------------------------------------------------------
+
+static void read_event(struct sip_parser *p)
+{
+    struct sip_message *m = p->m;
+    if (p->count[H_EVENT] == 0)
+        return;
+    struct value v = value_open(p, sip_event_class, parser_text(p, p->first[H_EVENT]));
+    bool ok = v.h && value_token(p, &v, v.h->sh_event->o_type, &m->event_name) &&
+              value_token(p, &v, msg_params_find(v.h->sh_event->o_params, "id="), &m->event_id);
+    value_close(&v);
+    if (!ok)
+        parser_defect(p, 400, "Bad Event");
+    // RFC 6665 §8.2.1: event types are compared byte by byte, case being significant.
+    bool presence = text_eq(parser_text(p, m->event_name), TEXT("presence"));
+    m->event = presence ? SIP_EVENT_PRESENCE : SIP_EVENT_UNKNOWN;
+}
+
+static void read_substate(struct sip_parser *p)
+{
+    if (p->count[H_SUBSTATE] == 0)
+        return;
+    struct text text = parser_text(p, p->first[H_SUBSTATE]);
+    struct value v = value_open(p, sip_subscription_state_class, text);
+    if (v.h) {
+        const sip_subscription_state_t *s = v.h->sh_subscription_state;
+        msg_param_t const *params = s->ss_params;
+        p->m->substate = (uint8_t)sip_substate_of(text_of(s->ss_substate));
+        p->m->reason = (uint8_t)sip_reason_of(text_of(msg_params_find(params, "reason=")));
+        p->m->substate_expires = seconds(text_of(msg_params_find(params, "expires=")));
+        p->m->substate_retry_after = seconds(text_of(msg_params_find(params, "retry-after=")));
+    } else {
+        parser_defect(p, 400, "Bad Subscription-State");
+    }
+    value_close(&v);
+}
+
+// ---- Content and the rest ----------------------------------------------------------------------
+
+// type/subtype without its parameters.
+static struct text media_type(struct text value)
+{
+    return scan_trim((struct text){value.p, scan_until(value, ';')});
+}
+
+static void read_accept(struct sip_parser *p)
+{
+    struct text rest = parser_text(p, parser_join(p, H_ACCEPT));
+    bool accepted = p->count[H_ACCEPT] == 0;
+    while (rest.n && !accepted) {
+        struct text type = media_type(scan_value(rest, &rest));
+        accepted = text_eq_nocase(type, TEXT("application/pidf+xml")) ||
+                   text_eq_nocase(type, TEXT("application/*")) || text_eq(type, TEXT("*/*"));
+    }
+    p->m->accepts_pidf = accepted;
+}
+
+static void read_numbers(struct sip_parser *p)
+{
+    struct sip_message *m = p->m;
+    m->expires = seconds(parser_text(p, p->first[H_EXPIRES]));
+    m->min_expires = seconds(parser_text(p, p->first[H_MIN_EXPIRES]));
+    // RFC 3261 §20.33: a comment and parameters may follow.
+    m->retry_after = seconds(leading_digits(parser_text(p, p->first[H_RETRY_AFTER])));
+    // RFC 4475 §3.1.2.4: outside its range it counts as absent.
+    if (!text_to_u32(parser_text(p, p->first[H_MAX_FORWARDS]), UINT8_MAX, &m->max_forwards))
+        m->max_forwards = SIP_ABSENT;
+}
+
+void fields_read(struct sip_parser *p)
+{
+    read_vias(p);
+    read_from(p);
+    read_to(p);
+    read_call_id(p);
+    read_cseq(p);
+    read_contact(p);
+    read_record_routes(p);
+    read_event(p);
+    read_substate(p);
+    read_accept(p);
+    read_numbers(p);
+    p->m->require = parser_join(p, H_REQUIRE);
+}
+
+// A language tag of RFC 3261 §25.1: letters, digits and hyphens. Empty: it is none.
+static struct text language(struct text value)
+{
+    struct text t = scan_trim((struct text){value.p, scan_until(value, ',')});
+    for (size_t i = 0; i < t.n; i++) {
+        char c = t.p[i];
+        bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+        if (!letter && c != '-' && !(c >= '0' && c <= '9'))
+            return (struct text){0};
+    }
+    return t;
+}
+
+void fields_read_body(struct sip_parser *p, size_t from, size_t n)
+{
+    struct sip_message *m = p->m;
+    uint32_t length;
+    m->body = (struct span){(uint32_t)from, (uint32_t)(n - from)};
+    if (p->count[H_CONTENT_LENGTH]) {
+        if (!text_to_u32(parser_text(p, p->first[H_CONTENT_LENGTH]), UINT32_MAX, &length))
+            parser_defect(p, 400, "Bad Content-Length");
+        else if (length > m->body.n)
+            parser_defect(p, 400, "Content-Length Beyond Message");
+        else
+            m->body.n = length; // RFC 3261 §18.3: what follows is discarded
+    }
+    struct text type = media_type(parser_text(p, p->first[H_CONTENT_TYPE]));
+    bool pidf = text_eq_nocase(type, TEXT("application/pidf+xml"));
+    if (m->body.n)
+        m->content = pidf ? SIP_CONTENT_PIDF : SIP_CONTENT_OTHER;
+    m->content_language = parser_span(p, language(parser_text(p, p->first[H_CONTENT_LANGUAGE])));
+}
