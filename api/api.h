@@ -1,0 +1,48 @@
+// The admin API: REST, metrics and health over HTTP, on one thread of its own.
+//
+// main starts it after the shards run and stops it before they stop. It learns of the shards
+// through a `struct api_source` and nothing else: it asks them by message and never reads their
+// memory, plain counters aside. Reading is all that it does as yet: GET and HEAD.
+#ifndef API_API_H
+#define API_API_H
+
+#include "shards/config.h"
+#include "shards/shards.h"
+#include "store/store.h"
+
+struct api;
+
+// EINVAL: an address that can't be listened on, or one beyond loopback without a token; EADDRINUSE,
+// EACCES …; ENOMEM. On error *out is NULL and `why` says what failed. `shards` outlives the API.
+int api_start(struct api **out, const struct config *cfg, struct shards *shards,
+              struct store_error *why);
+void api_stop(struct api *api); // waits for the answer in hand; NULL is fine
+
+// From now on /readyz is 503 and /v1/status says so. Any thread.
+void api_set_draining(struct api *api, bool draining);
+uint16_t api_port(const struct api *api); // as bound, when the port asked for was 0
+
+// Where the answers come from; the functions of shards/shards.h, with `ctx` for their first
+// argument. All are called by the API's thread only.
+struct api_source {
+    void *ctx;
+    unsigned (*count)(void *ctx);
+    void (*counters)(void *ctx, unsigned shard, struct shard_counters *out,
+                     struct core_stats *core);
+    size_t (*streams)(void *ctx, struct shards_stream *out, size_t max);
+    bool (*part_failing)(void *ctx, unsigned shard, char *why, size_t n);
+    int (*ask)(void *ctx, unsigned shard, const void *question, size_t n, void *answer, size_t cap,
+               size_t *answer_n, int timeout_ms);
+};
+
+struct api_settings {
+    const char *listen_host;
+    uint16_t listen_port; // 0: any that is free
+    const char *token;    // NULL or "": none is asked for
+};
+
+// The same with any source; api_start() is this with that of the shards.
+int api_start_on(struct api **out, const struct api_settings *settings,
+                 const struct api_source *source, struct store_error *why);
+
+#endif

@@ -1,0 +1,17 @@
+// The HTTP server: one thread of libmicrohttpd, its bounds, the token, and the way to the routes.
+#ifndef API_HTTP_H
+#define API_HTTP_H
+
+#include "api/view.h"
+
+enum {
+    HTTP_CONNECTIONS_MAX = 64,
+    HTTP_CONNECTION_BYTES =
+        64 * 1024,               // memory of one connection; MHD answers 431 by itself past it
+    HTTP_HEADER_MAX = 16 * 1024, // request line and header fields; more: 431
+    HTTP_BODY_MAX = 4096,        // of a request, read and passed over; more: 413
+    HTTP_IDLE_S = 10,
+    HTTP_TOKEN_MAX = 4096,
+};
+
+#endif

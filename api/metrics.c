@@ -1,0 +1,231 @@
+// Writes the metrics of all shards and of the process.
+#include "api/metrics.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LINE_MAX_BYTES = 256 };
+
+struct sample {
+    struct shard_counters counters;
+    struct core_stats core;
+};
+
+// One value of each shard, by its place in struct sample.
+struct metric {
+    const char *name, *type, *help;
+    size_t offset;
+};
+
+#define COUNTER(name, where, help)                                                                 \
+    {                                                                                              \
+        name, "counter", help, offsetof(struct sample, where)                                      \
+    }
+#define GAUGE(name, where, help)                                                                   \
+    {                                                                                              \
+        name, "gauge", help, offsetof(struct sample, where)                                        \
+    }
+
+static const struct metric metrics[] = {
+    COUNTER("turns_total", counters.turns_total, "Turns of the shard's loop."),
+    COUNTER("ring_full_total", counters.ring_full_total,
+            "Messages that waited since the ring to another shard was full."),
+    COUNTER("ring_dropped_total", counters.ring_dropped_total,
+            "Messages to another shard that were dropped."),
+    COUNTER("commits_total", counters.commits_total, "Transactions of the store."),
+    COUNTER("commit_failures_total", counters.commit_failures_total,
+            "Transactions of the store that failed."),
+    COUNTER("forwarded_total", counters.forwarded_total,
+            "Events handed to the shard that owns their user."),
+    COUNTER("sip_in_bytes_total", counters.sip_in_bytes_total, "SIP bytes received."),
+    COUNTER("sip_out_bytes_total", counters.sip_out_bytes_total, "SIP bytes sent."),
+    COUNTER("sip_send_failures_total", counters.sip_send_failures_total,
+            "SIP messages that could not be sent."),
+    COUNTER("stanzas_dropped_total", counters.stanzas_dropped_total,
+            "Stanzas that could not be sent."),
+    COUNTER("events_total", core.events, "Events stepped by the core."),
+    COUNTER("stanzas_in_total", core.stanzas_in, "Stanzas received."),
+    COUNTER("stanzas_out_total", core.stanzas_out, "Stanzas let out."),
+    COUNTER("sip_in_total", core.sip_in, "SIP messages received."),
+    COUNTER("sip_out_total", core.sip_out, "SIP messages let out."),
+    COUNTER("records_put_total", core.records_put, "Subscription records written."),
+    COUNTER("records_deleted_total", core.records_deleted, "Subscription records deleted."),
+    COUNTER("retransmits_total", core.retransmits, "SIP messages sent again."),
+    COUNTER("timeouts_total", core.timeouts, "SIP requests that got no answer."),
+    COUNTER("probes_total", core.probes, "Presence probes sent before refreshes."),
+    COUNTER("fences_total", core.fences, "Disco requests sent behind probes."),
+    COUNTER("refreshes_total", core.refreshes, "Subscriptions refreshed."),
+    COUNTER("refreshes_refused_total", core.refreshes_refused,
+            "Refreshes that were not made, for want of a sign of life."),
+    COUNTER("refused_trust_total", core.refused_trust,
+            "Requests and stanzas refused as not trusted."),
+    COUNTER("refused_limit_total", core.refused_limit, "Requests and stanzas refused at a limit."),
+    COUNTER("malformed_total", core.malformed, "Requests and stanzas that make no sense."),
+    COUNTER("unmatched_total", core.unmatched, "Messages that belong to nothing known."),
+    COUNTER("notifies_in_total", core.notifies_in, "NOTIFY requests received."),
+    COUNTER("notifies_out_total", core.notifies_out, "NOTIFY requests sent."),
+    GAUGE("store_bytes", counters.store_bytes, "Bytes used in the store."),
+    GAUGE("stanza_backlog_bytes", counters.stanza_backlog_bytes,
+          "Bytes that wait for the XMPP server."),
+    GAUGE("users", core.users, "XMPP users that something is known of."),
+    GAUGE("dialogs", core.dialogs, "SIP dialogs."),
+    GAUGE("client_transactions", core.client_transactions, "SIP client transactions."),
+    GAUGE("server_transactions", core.server_transactions, "SIP server transactions."),
+    GAUGE("timers", core.timers, "Timers that run."),
+    GAUGE("core_memory_bytes", core.memory_bytes, "Bytes in the core's slabs and tables."),
+};
+
+static void put_head(struct buffer *b, const char *name, const char *type, const char *help)
+{
+    char line[LINE_MAX_BYTES];
+    int n = snprintf(line, sizeof line, "# HELP isthmus_%s %s\n# TYPE isthmus_%s %s\n", name, help,
+                     name, type);
+    buffer_add(b, line, (size_t)n);
+}
+
+static void put_u64(struct buffer *b, const char *series, uint64_t value)
+{
+    char line[LINE_MAX_BYTES];
+    int n = snprintf(line, sizeof line, "isthmus_%s %" PRIu64 "\n", series, value);
+    buffer_add(b, line, (size_t)n);
+}
+
+static void put_decimal(struct buffer *b, const char *series, uint64_t millionths)
+{
+    char line[LINE_MAX_BYTES];
+    int n = snprintf(line, sizeof line, "isthmus_%s %" PRIu64 ".%06u\n", series,
+                     millionths / 1000000, (unsigned)(millionths % 1000000));
+    buffer_add(b, line, (size_t)n);
+}
+
+// --- the shards
+
+static void put_metric(struct buffer *b, const struct metric *m, const struct sample *s,
+                       unsigned shards)
+{
+    put_head(b, m->name, m->type, m->help);
+    for (unsigned i = 0; i < shards; i++) {
+        char series[128];
+        uint64_t value;
+        memcpy(&value, (const char *)&s[i] + m->offset, sizeof value);
+        snprintf(series, sizeof series, "%s{shard=\"%u\"}", m->name, i);
+        put_u64(b, series, value);
+    }
+}
+
+static void put_subscriptions(struct buffer *b, const struct sample *s, unsigned shards)
+{
+    static const char *const directions[] = {"xmpp-to-sip", "sip-to-xmpp"};
+    static const char *const states[] = {"pending", "active", "dormant"};
+    put_head(b, "subscriptions", "gauge", "Subscriptions by direction and state.");
+    for (unsigned i = 0; i < shards; i++)
+        for (int k = 0; k < 6; k++) {
+            char series[128];
+            snprintf(series, sizeof series,
+                     "subscriptions{shard=\"%u\",direction=\"%s\",state=\"%s\"}", i,
+                     directions[k / 3], states[k % 3]);
+            put_u64(b, series, s[i].core.by_state[k / 3][k % 3]);
+        }
+}
+
+// Prometheus counts up: each bucket holds those below it too.
+static void put_turns_of(struct buffer *b, const struct shard_counters *c, unsigned shard)
+{
+    char series[128];
+    uint64_t below = 0;
+    for (int i = 0; i < 32; i++) {
+        below += c->turn_us_bucket[i];
+        if (i < METRICS_TURN_FIRST || i > METRICS_TURN_LAST)
+            continue;
+        snprintf(series, sizeof series, "turn_duration_seconds_bucket{shard=\"%u\",le=\"%.9g\"}",
+                 shard, (double)(1u << i) / 1e6);
+        put_u64(b, series, below);
+    }
+    snprintf(series, sizeof series, "turn_duration_seconds_bucket{shard=\"%u\",le=\"+Inf\"}",
+             shard);
+    put_u64(b, series, below);
+    snprintf(series, sizeof series, "turn_duration_seconds_sum{shard=\"%u\"}", shard);
+    put_decimal(b, series, c->turn_us_sum);
+    snprintf(series, sizeof series, "turn_duration_seconds_count{shard=\"%u\"}", shard);
+    put_u64(b, series, below);
+}
+
+static void put_turns(struct buffer *b, const struct sample *s, unsigned shards)
+{
+    put_head(b, "turn_duration_seconds", "histogram",
+             "Time from the first event of a turn to its release.");
+    for (unsigned i = 0; i < shards; i++)
+        put_turns_of(b, &s[i].counters, i);
+}
+
+// --- the process
+
+static bool resident_bytes(uint64_t *out)
+{
+    uint64_t all, resident;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (!f)
+        return false;
+    bool found = fscanf(f, "%" SCNu64 " %" SCNu64, &all, &resident) == 2;
+    fclose(f);
+    *out = found ? resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+    return found;
+}
+
+static void put_streams(struct buffer *b, struct view *v)
+{
+    size_t n = view_streams(v), up = 0;
+    for (size_t i = 0; i < n; i++)
+        up += v->streams[i].up;
+    put_head(b, "streams", "gauge", "Component streams by state.");
+    put_u64(b, "streams{state=\"up\"}", up);
+    put_u64(b, "streams{state=\"down\"}", n - up);
+}
+
+static void put_process(struct buffer *b, struct view *v)
+{
+    uint64_t resident;
+    struct timespec cpu;
+    put_head(b, "build_info", "gauge", "Always 1; the version is in the label.");
+    put_u64(b, "build_info{version=\"" ISTHMUS_VERSION "\"}", 1);
+    put_head(b, "start_time_seconds", "gauge", "When the API started, since the epoch.");
+    put_decimal(b, "start_time_seconds", v->started_at_ms * 1000);
+    if (resident_bytes(&resident)) {
+        put_head(b, "resident_memory_bytes", "gauge", "Resident memory of the process.");
+        put_u64(b, "resident_memory_bytes", resident);
+    }
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+    put_head(b, "cpu_seconds_total", "counter", "CPU time of the process.");
+    put_decimal(b, "cpu_seconds_total",
+                (uint64_t)cpu.tv_sec * 1000000 + (uint64_t)cpu.tv_nsec / 1000);
+    put_head(b, "shards", "gauge", "Shards.");
+    put_u64(b, "shards", v->shards);
+    put_head(b, "draining", "gauge", "1 while new work is refused.");
+    put_u64(b, "draining", atomic_load(&v->draining));
+    put_head(b, "api_requests_total", "counter", "Requests to this API.");
+    put_u64(b, "api_requests_total", v->requests_total);
+    put_streams(b, v);
+}
+
+void metrics_show(struct view *v, const struct uri *u, struct reply *r)
+{
+    (void)u;
+    struct buffer *b = &r->body;
+    struct sample *s = calloc(v->shards, sizeof *s);
+    if (!s) {
+        b->failed = true;
+        return;
+    }
+    for (unsigned i = 0; i < v->shards; i++)
+        v->source.counters(v->source.ctx, i, &s[i].counters, &s[i].core);
+    r->type = METRICS_TYPE;
+    put_process(b, v);
+    put_subscriptions(b, s, v->shards);
+    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
+        put_metric(b, &metrics[i], s, v->shards);
+    put_turns(b, s, v->shards);
+    free(s);
+}
