@@ -49,7 +49,7 @@ class Component:
     def send(self, xml: str) -> None:
         self.writer.write(xml.encode())
 
-    async def answers(self, xml: str, quiet_s: float = 0.7) -> list[ElementTree.Element]:
+    async def answers(self, xml: str, quiet_s: float = 0.35) -> list[ElementTree.Element]:
         """Sends, and returns all that comes until nothing has come for `quiet_s`."""
         self.inbox.clear()
         if xml:

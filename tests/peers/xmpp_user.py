@@ -158,4 +158,11 @@ class XmppUser:
             await asyncio.wait_for(self._closed.wait(), 3)
         except asyncio.TimeoutError:
             self.client.abort()
+        self.client._run_out_filters.cancel()  # slixmpp leaves this task behind
+        self.client = None
+
+    async def drop(self) -> None:
+        """The connection dies without a word."""
+        self.client.abort()
+        self.client._run_out_filters.cancel()
         self.client = None
