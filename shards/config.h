@@ -1,8 +1,9 @@
 // The daemon's settings: gateway.toml, read through one typed table.
 //
-// Owned by main; read-only once the shards run. A reload makes a new one. The table in config.c gives
-// each key its type, range, default and one line of documentation, and prints the reference of
-// `isthmus --help-config` and the comments of gateway.toml from the same rows.
+// Owned by main; read-only once the shards run. A reload makes a new one. The table in
+// config_table.c gives each key its type, range, default and one line of documentation; the loader,
+// the reference of `isthmus --config-reference` and the repository's gateway.toml all come from its
+// rows.
 #ifndef SHARDS_CONFIG_H
 #define SHARDS_CONFIG_H
 
@@ -12,6 +13,10 @@
 enum {
     CONFIG_LIST_MAX = 1024, // items in any list
     CONFIG_LISTEN_MAX = 16,
+    CONFIG_FILE_MAX = 1 << 20, // bytes of the file
+    CONFIG_TEXT_MAX = 1024,    // bytes of any string in it
+    CONFIG_SECRET_MAX = 4096,  // bytes of secret_file and token_file
+    CONFIG_CONNECTIONS_MAX = 16,
 };
 
 struct config_list {
@@ -20,32 +25,36 @@ struct config_list {
 };
 
 struct config {
+    char *path; // of the file, for a reload
     struct {
-        char *domain; // "" : the SIP domain concerned
+        char *domain;    // prepared; "": the SIP domain concerned
         unsigned shards; // as wanted; 0 has been replaced by the cores available
         char *store;
         char *user; // switched to after start as root; "": stay
     } gateway;
     struct {
-        char *server_host;
+        char *server_host; // name or numeric, IPv6 without brackets
         uint16_t server_port;
-        char *secret; // from secret_file too
+        char *secret_file; // as written; "": none
+        char *secret;      // from secret_file too
         unsigned connections;
     } xmpp;
     struct {
-        struct config_list listen;              // as written
-        struct hop listen_hop[CONFIG_LISTEN_MAX]; // the same, parsed, in the same order
+        struct config_list listen; // as written
+        struct hop
+            listen_hop[CONFIG_LISTEN_MAX]; // the same, parsed, in the same order; UDP, TCP, TLS
         size_t n_listen_hop;
-        unsigned shard_port;
-        char *advertise;
-        char *proxy; // as written; "" : none
+        unsigned shard_port; // shard_port + shards - 1 is a port too, and none of listen's over UDP
+        char *advertise;     // as it goes to the wire, IPv6 in brackets; never empty
+        char *proxy;         // as written
         struct hop proxy_hop;
-        bool has_proxy;
+        bool has_proxy; // always true in a version without RFC 3263
         unsigned t1_ms;
         char *certificate, *private_key, *ca;
         bool verify_client;
     } sip;
     struct {
+        // Domains are prepared (lower case), and each is in one list, once.
         struct config_list sip_domains, xmpp_domains, sip_sources;
         struct core_net *sources; // parsed sip_sources
     } trust;
@@ -55,25 +64,33 @@ struct config {
         unsigned sip_message_bytes, stanza_bytes, stanza_depth;
     } limits;
     struct {
-        char *listen_host;
+        char *listen_host; // numeric, without brackets
         uint16_t listen_port;
-        char *token_file, *token; // token: the file's first line
+        char *token_file, *token; // token: the file's first line; "": none
     } api;
     struct {
-        int level;  // enum log_level
+        int level; // enum log_level
         bool json;
     } log;
 };
 
-// What is wrong and where: "gateway.toml:12:9: sip.t1_ms: 0 is below the least, 100".
+// What is wrong and where: "gateway.toml:12:9: sip.t1_ms: 0 is below the least, 10".
 struct config_error {
     char text[512];
 };
 
-// EINVAL with `why`; ENOMEM. Resolves a proxy given by name (the only look-up, before any shard runs).
+// EINVAL with `why`, which names the first place in the file that is wrong; ENOMEM. Resolves a
+// proxy given by name (the only look-up, before any shard runs).
 int config_load(struct config **out, const char *path, struct config_error *why);
 void config_free(struct config *c);
 // The reference: every key with its type, default, range and meaning, as a commented gateway.toml.
 void config_print_reference(FILE *to);
+
+// The range that a number's key has in the file, for whoever changes it while the daemon runs, e.g.
+// "limits", "notify_failures". False: no such key, or not a number.
+bool config_number_range(const char *section, const char *key, uint32_t *least, uint32_t *most);
+// Calls `each` with "section.key" of whatever differs and takes effect only after a restart.
+void config_each_restart_key(const struct config *a, const struct config *b,
+                             void (*each)(void *, const char *key), void *arg);
 
 #endif

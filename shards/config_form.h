@@ -1,0 +1,38 @@
+// The forms that text in the configuration has to have: domains, networks, addresses with ports.
+//
+// Pure, except config_form_resolve. On EINVAL, `why` is set to a literal that says what is wrong.
+// Who lets such values be changed while the daemon runs (trust by REST) reads them through here
+// too.
+#ifndef SHARDS_CONFIG_FORM_H
+#define SHARDS_CONFIG_FORM_H
+
+#include "core/event.h"
+#include "core/core.h"
+
+enum {
+    CONFIG_DOMAIN_MAX = 255, // bytes of a prepared domain, RFC 1035 §2.3.4
+    CONFIG_HOST_MAX = 255,
+};
+
+// A bare domain; `out` is its prepared form, NUL-terminated.
+int config_form_domain(char out[CONFIG_DOMAIN_MAX + 1], struct text t, const char **why);
+// "10.0.0.0/8", "2001:db8::/32", or one address. Bits beyond the prefix are cleared.
+int config_form_net(struct core_net *out, struct text t, const char **why);
+// "host:port", the host a name or numeric, IPv6 in brackets (which are left out in `host`).
+int config_form_host_port(char host[CONFIG_HOST_MAX + 1], uint16_t *port, struct text t,
+                          const char **why);
+// "udp:127.0.0.1:5060", "tcp:…", "tls:…".
+int config_form_listen(struct hop *out, struct text t, const char **why);
+// A host for Via and Contact; `out` has IPv6 in brackets. Wildcards are refused.
+int config_form_advertise(char out[CONFIG_HOST_MAX + 1], struct text t, const char **why);
+// "sip:host[:port][;transport=udp]"; `host` may be a name.
+int config_form_proxy(char host[CONFIG_HOST_MAX + 1], uint16_t *port, struct text t,
+                      const char **why);
+// An address of `host` that is of one of the families 4 and 6, as they are wanted.
+int config_form_resolve(struct hop *out, const char *host, uint16_t port, bool want4, bool want6,
+                        const char **why);
+
+bool config_form_is_loopback(const struct hop *h);
+bool config_form_is_wildcard(const struct hop *h);
+
+#endif
