@@ -4,13 +4,20 @@
 
 #include "core/wire/text.h"
 
+enum {
+    LOG_LINE_MAX = 4096,  // bytes; what POSIX lets a pipe take in one piece (PIPE_BUF)
+    LOG_VALUE_MAX = 1024, // bytes of one value; a longer one ends in "..."
+    LOG_CLOSING_MAX = 24, // bytes that stay free for "cut=true" and the end of the line
+};
+
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 void log_setup(enum log_level level, bool json);
 enum log_level log_level_now(void);
 
 // log_info("stream_up", "domain", "example.net", "after_ms", LOG_U64(17), NULL)
-// Keys and values alternate and end with NULL; values are strings.
+// Keys and values alternate and end with NULL; keys are [a-z0-9_]+, values are strings. What
+// doesn't fit the line is left out, and "cut=true" says so. errno stays as it was.
 void log_write(enum log_level level, const char *event, ...) __attribute__((sentinel));
 #define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_write(LOG_WARN, __VA_ARGS__)
