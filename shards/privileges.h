@@ -1,0 +1,30 @@
+// Gives up what the process needs only while it starts, in two steps around the API's start.
+//
+// Capabilities belong to threads, so the first step comes before there is any thread but main's,
+// and later threads have no more than it left. Each step may be taken by any user; what a user
+// doesn't have can't be given up and is no error.
+#ifndef SHARDS_PRIVILEGES_H
+#define SHARDS_PRIVILEGES_H
+
+#include <stdbool.h>
+#include "store/store.h"
+
+struct privileges_wish {
+    const char *user;      // to become when root; "": stay
+    uint16_t port_to_bind; // TCP port that is still to be bound before privileges_drop; 0: none
+};
+
+// Step one, main's thread, before all others: empties the bounding set, and keeps no capability but
+// what changing the user and binding `port_to_bind` take. No new privileges by execve from here on,
+// and system calls that a gateway has no use for (execve first of all, so that no shell can ever be
+// run) fail with EPERM in this and all later threads; the latter not under sanitizers, whose leak
+// check needs ptrace. EINVAL: no such user; EPERM …
+int privileges_confine(const struct privileges_wish *wish, struct store_error *why);
+
+// Step two: becomes the user, in all threads, and gives up the remaining capabilities.
+int privileges_drop(const struct privileges_wish *wish, struct store_error *why);
+
+// The filter alone, which privileges_confine sets.
+int privileges_filter(void);
+
+#endif
