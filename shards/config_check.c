@@ -236,8 +236,8 @@ static void check_proxy(struct config_load *l)
     for (size_t i = 0; i < c->sip.n_listen_hop; i++)
         if (c->sip.listen_hop[i].transport == HOP_UDP)
             want[c->sip.listen_hop[i].family == 6] = true;
-    if (*c->sip.proxy == '\0')
-        return; // check_required has said so
+    if (*c->sip.proxy == '\0' || !first_udp(c))
+        return; // check_required or check_listen has said so
     if (config_form_proxy(host, &port, text_of(c->sip.proxy), &why) ||
         config_form_resolve(&c->sip.proxy_hop, host, port, want[0], want[1], &why))
         config_load_fault(l, config_load_place(l, "sip.proxy"), "sip.proxy: \"%.100s\": %s",
