@@ -19,17 +19,18 @@ struct store_error {
     char text[256];
 };
 
-// Main thread, before the shards run. Creates what is missing, locks the directory against a second
-// daemon (EBUSY), re-partitions. EACCES, ENOSPC, ENOTSUP (newer version: nothing is changed),
-// EBADMSG (damaged: nothing is changed). On error *out is NULL.
+// Main thread, before the shards run. Creates what is missing (its parent directory must be there),
+// locks the directory against a second daemon (EBUSY), looks through every shard's structure, and
+// re-partitions. EACCES, EROFS, ENOSPC, EIO, EINVAL (shards: 1 … CORE_SHARDS_MAX), ENOTSUP (newer
+// version: nothing is changed), EBADMSG (damaged: nothing is changed). On error *out is NULL.
 int store_open(struct store **out, const char *dir, unsigned shards, struct store_error *why);
 void store_close(struct store *s); // after all store_shard_close()
 // 16 bytes, random, made with the store.
 const uint8_t *store_key(const struct store *s);
-// Above every id stored in any shard, and at least 1.
+// Above every id stored in any shard when the store was opened, and at least 1.
 uint64_t store_next_id(const struct store *s);
 
-// One shard's environment. Belongs to that shard's thread.
+// One shard's environment. Belongs to that shard's thread, and is opened once at a time.
 int store_shard_open(struct store_shard **out, struct store *s, unsigned shard,
                      struct store_error *why);
 void store_shard_close(struct store_shard *s);
@@ -37,10 +38,11 @@ void store_shard_close(struct store_shard *s);
 int store_shard_scan(struct store_shard *s, int (*each)(void *, uint64_t id, struct text record),
                      void *arg);
 
-// One turn's changes: begin, any number of put and delete, commit. `fresh` promises an id above all
-// stored in this shard (MDB_APPEND). A full map grows and the turn is redone inside; what is
-// returned is final for this commit: ENOSPC, EIO. After an error nothing of the turn is stored, and
-// the same turn may be tried again from begin.
+// One turn's changes, applied in order, in one transaction; none at all costs nothing. `fresh`
+// promises an id above all stored in this shard (MDB_APPEND; an assert). A full map grows and the
+// turn is redone inside; what is returned is final for this commit: ENOSPC, EIO, ENOMEM. After an
+// error nothing of the turn is stored, and the same turn may be tried again. Deleting what is not
+// there is no error.
 struct store_change {
     uint64_t id;
     struct text record; // empty: delete
