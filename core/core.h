@@ -1,16 +1,17 @@
 // The deterministic machine of one shard: step(core, event, now) → effects.
 //
-// Owns all that is known of the bare JIDs of its shard. It has no socket, clock, thread or file; time
-// and the seed of its randomness are handed in, so the same events give the same effects, always.
-// Belongs to one thread. Time is milliseconds of the wall clock's epoch, never going back.
+// Owns all that is known of the bare JIDs of its shard. It has no socket, clock, thread or file;
+// time and the seed of its randomness are handed in, so the same events give the same effects,
+// always. Belongs to one thread. Time is milliseconds of the wall clock's epoch, never going back.
 //
 // ## The flow
 //
 //   core_step ─▶ trust, limits (core/gate.c) ─▶ dialog and transaction layer (core/dialog.c,
 //   core/transaction.c) ─▶ watch machine (core/watch.c) or serve machine (core/serve.c) ─▶ effects
 //
-// Effects are appended in the order in which they are to happen. EFFECT_PUT and EFFECT_DELETE of all
-// steps of a turn are committed together before any EFFECT_SIP or EFFECT_STANZA of it is let out.
+// Effects are appended in the order in which they are to happen. EFFECT_PUT and EFFECT_DELETE of
+// all steps of a turn are committed together before any EFFECT_SIP or EFFECT_STANZA of it is let
+// out.
 #ifndef CORE_CORE_H
 #define CORE_CORE_H
 
@@ -84,7 +85,8 @@ uint64_t core_next_due(const struct core *core);
 struct text core_domain_name(const struct core *core, unsigned index);
 
 // Which shard an event belongs to: the owner of its XMPP user's bare JID, or `self` when it names
-// none (then any shard may answer it). Pure but for the prepared JID; any thread with its own `core`.
+// none (then any shard may answer it). Pure but for the prepared JID; any thread with its own
+// `core`.
 unsigned core_owner_of_sip(const struct core *core, const struct sip_message *m);
 unsigned core_owner_of_stanza(const struct core *core, const struct stanza *s);
 // The same from a record's owner hash, for re-partitioning.
@@ -122,13 +124,13 @@ struct core_subscription_view {
     struct core_dialog_view dialogs[CORE_DIALOG_VIEWS_MAX];
 };
 struct core_filter {
-    struct text jid;     // bare JID, prepared; empty: any
-    struct text sip_jid; // the SIP side's bare JID as mapped by address_to_jid; empty: any
+    struct text jid;      // bare JID, prepared; empty: any
+    struct text sip_jid;  // the SIP side's bare JID as mapped by address_to_jid; empty: any
     int direction, state; // -1: any
 };
 // Calls `each` for matching subscriptions from place `cursor` (0: start) on, until `each` returns
-// false, or `scan_max` places were looked at, or the end. Returns the place to go on from; 0: the end.
-// Read-only; on the core's thread between steps.
+// false (it has not taken that one), or `scan_max` places were looked at, or the end. Returns the
+// place to go on from; 0: the end. Read-only; on the core's thread between steps.
 uint64_t core_list(const struct core *core, const struct core_filter *filter, uint64_t cursor,
                    size_t scan_max, bool (*each)(void *, const struct core_subscription_view *),
                    void *arg, uint64_t now_ms);

@@ -1,7 +1,8 @@
 // What the core is told, and what it wants done: the two ends of a step.
 //
 // Plain values without any library of the wire. An event borrows its message; it needs to live for
-// the step only. Effects are collected over one turn of the shard's loop, made durable, then released.
+// the step only. Effects are collected over one turn of the shard's loop, made durable, then
+// released.
 #ifndef CORE_EVENT_H
 #define CORE_EVENT_H
 
@@ -28,8 +29,8 @@ void hop_write_host(struct buffer *b, const struct hop *h);
 typedef uint16_t sip_port;
 #define SIP_PORT_LISTEN(i)    ((sip_port)(0x8000u | (i)))
 #define SIP_PORT_SHARD(i)     ((sip_port)(i))
-#define SIP_PORT_IS_LISTEN(p) (((p) & 0x8000u) != 0)
-#define SIP_PORT_INDEX(p)     ((p) & 0x7fffu)
+#define SIP_PORT_IS_LISTEN(p) (((p)&0x8000u) != 0)
+#define SIP_PORT_INDEX(p)     ((p)&0x7fffu)
 
 enum event_kind {
     EVENT_TICK,        // time has passed: run what is due
@@ -57,9 +58,9 @@ enum effect_kind {
 
 struct effect {
     uint8_t kind;
-    bool fresh;      // EFFECT_PUT of an id never stored before: ids of such ascend within a shard
-    sip_port port;   // EFFECT_SIP
-    uint16_t domain; // EFFECT_STANZA: index of the stream, see core_domain_name()
+    bool fresh;        // EFFECT_PUT of an id never stored before: ids of such ascend within a shard
+    sip_port port;     // EFFECT_SIP
+    uint16_t domain;   // EFFECT_STANZA: index of the stream, see core_domain_name()
     struct span bytes; // into effects.bytes
     uint64_t id;
     struct hop to;
@@ -74,13 +75,15 @@ struct effects {
     struct effect *v;
     size_t n, cap;
     struct buffer bytes;
-    bool failed; // memory ran out: effects are missing, the process must not go on as if nothing was
+    bool
+        failed; // memory ran out: effects are missing, the process must not go on as if nothing was
 };
 
 void effects_init(struct effects *fx);
 void effects_free(struct effects *fx);
 void effects_reset(struct effects *fx);
-// The effect begins where bytes.n stands; write its bytes, then call effects_end(). NULL: no memory.
+// The effect begins where bytes.n stands; write its bytes, then call effects_end(). NULL: no
+// memory.
 struct effect *effects_begin(struct effects *fx, enum effect_kind kind);
 void effects_end(struct effects *fx, struct effect *e);
 static inline struct text effect_text(const struct effects *fx, const struct effect *e)

@@ -1,4 +1,5 @@
-// SipHash-2-4, after the authors' description; checked against their vectors in tests/unit/test_hash.c.
+// SipHash-2-4, after the authors' description; checked against their vectors in
+// tests/unit/test_hash.c.
 #include "core/hash.h"
 
 static inline uint64_t rotl(uint64_t x, int b)
@@ -13,7 +14,8 @@ static inline uint64_t load64(const uint8_t *p)
     return v; // little endian: the only byte order that Isthmus builds for
 }
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "stored records and hashes are little endian");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "stored records and hashes are little endian");
 
 static inline void sip_round(uint64_t v[4])
 {

@@ -1,6 +1,6 @@
-// SipHash-2-4 (Aumasson and Bernstein, 2012): the keyed hash that spreads JIDs over shards and tables,
-// so that nobody outside can aim keys at one shard or one bucket; and, keyed by a seed, the generator of
-// tags and branches that nobody outside can guess.
+// SipHash-2-4 (Aumasson and Bernstein, 2012): the keyed hash that spreads JIDs over shards and
+// tables, so that nobody outside can aim keys at one shard or one bucket; and, keyed by a seed, the
+// generator of tags and branches that nobody outside can guess.
 #ifndef CORE_HASH_H
 #define CORE_HASH_H
 

@@ -1,4 +1,5 @@
-// Slabs of equal objects named by 32-bit handles: half a pointer, never moving, reused last-in first-out.
+// Slabs of equal objects named by 32-bit handles: half a pointer, never moving, reused last-in
+// first-out.
 //
 // Handle 0 names nothing. Each object begins with a uint32_t that the pool uses while it is free.
 #ifndef CORE_POOL_H

@@ -1,7 +1,7 @@
 // The stored form of one subscription with its dialogs: what must survive kill -9.
 //
-// A flat little-endian byte string that begins with a version, the direction and the owner's hash, so
-// that re-partitioning needs to look no further. Pure.
+// A flat little-endian byte string that begins with a version, the direction and the owner's hash,
+// so that re-partitioning needs to look no further. Pure.
 #ifndef CORE_RECORD_H
 #define CORE_RECORD_H
 

@@ -45,8 +45,8 @@ bool table_add(struct table *t, uint32_t hash, uint32_t handle)
     return true;
 }
 
-// Backward shift: each entry behind the hole that may live in it moves up, so that no probe run is ever
-// cut and no tombstones slow later probes down.
+// Backward shift: each entry behind the hole that may live in it moves up, so that no probe run is
+// ever cut and no tombstones slow later probes down.
 void table_remove(struct table *t, uint32_t hash, uint32_t handle)
 {
     uint32_t at = hash & t->mask;

@@ -1,4 +1,5 @@
-// Hash index from a 32-bit hash to object handles: eight bytes an entry, linear probing, no tombstones.
+// Hash index from a 32-bit hash to object handles: eight bytes an entry, linear probing, no
+// tombstones.
 //
 // The table knows nothing of the objects: the caller walks the handles of a hash and compares.
 #ifndef CORE_TABLE_H
@@ -23,7 +24,8 @@ bool table_add(struct table *t, uint32_t hash, uint32_t handle);
 void table_remove(struct table *t, uint32_t hash, uint32_t handle);
 
 // for (uint32_t at = table_first(t, h, &x); x; at = table_next(t, h, at, &x)) …
-static inline uint32_t table_seek(const struct table *t, uint32_t hash, uint32_t at, uint32_t *handle)
+static inline uint32_t table_seek(const struct table *t, uint32_t hash, uint32_t at,
+                                  uint32_t *handle)
 {
     *handle = 0;
     if (!t->v)
@@ -43,7 +45,8 @@ static inline uint32_t table_first(const struct table *t, uint32_t hash, uint32_
     return table_seek(t, hash, hash & t->mask, handle);
 }
 
-static inline uint32_t table_next(const struct table *t, uint32_t hash, uint32_t at, uint32_t *handle)
+static inline uint32_t table_next(const struct table *t, uint32_t hash, uint32_t at,
+                                  uint32_t *handle)
 {
     return table_seek(t, hash, (at + 1) & t->mask, handle);
 }

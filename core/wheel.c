@@ -1,8 +1,8 @@
 // A hierarchical timing wheel.
 //
-// Level l has 256 slots of 256^l ticks each. A timer sits on the lowest level whose span reaches it;
-// when the clock enters a slot of a higher level, that slot's timers are put again and so come down,
-// level by level, until they fire from level 0.
+// Level l has 256 slots of 256^l ticks each. A timer sits on the lowest level whose span reaches
+// it; when the clock enters a slot of a higher level, that slot's timers are put again and so come
+// down, level by level, until they fire from level 0.
 #include "core/wheel.h"
 
 #include <assert.h>
@@ -134,9 +134,9 @@ bool wheel_pop(struct wheel *w, uint64_t now_ms, uint8_t *kind, uint32_t *owner)
     }
 }
 
-// The begin of the first slot in use on a level. On level 0 that is the due time itself; on a higher level
-// it is when the slot's timers come down, which is early, never late. The current slot of a higher level
-// has been brought down already: what it holds is a whole turn away.
+// The begin of the first slot in use on a level. On level 0 that is the due time itself; on a
+// higher level it is when the slot's timers come down, which is early, never late. The current slot
+// of a higher level has been brought down already: what it holds is a whole turn away.
 static uint64_t wheel_level_next(const struct wheel *w, unsigned level)
 {
     uint64_t base = w->now >> (WHEEL_BITS * level);

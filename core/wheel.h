@@ -1,7 +1,8 @@
 // A hierarchical timing wheel (Varghese and Lauck, 1987): add and cancel in constant time.
 //
-// Ticks of WHEEL_TICK_MS. A timer never fires early, and late by less than one tick. Timers due in the
-// same tick fire in the order in which they reached their slot, which follows from the calls alone.
+// Ticks of WHEEL_TICK_MS. A timer never fires early, and late by less than one tick. Timers due in
+// the same tick fire in the order in which they reached their slot, which follows from the calls
+// alone.
 #ifndef CORE_WHEEL_H
 #define CORE_WHEEL_H
 
@@ -18,7 +19,7 @@ struct wheel_timer {
     uint32_t next, prev; // prev 0: the slot's head
     uint64_t due;        // tick
     uint32_t owner;
-    uint16_t slot;       // level * WHEEL_SLOTS + index
+    uint16_t slot; // level * WHEEL_SLOTS + index
     uint8_t kind;
 };
 

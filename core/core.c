@@ -1,0 +1,214 @@
+// One shard's core: its making, its step, and what of it concerns all machines.
+#include "core/core.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/dialog.h"
+#include "core/domain.h"
+#include "core/record_write.h"
+#include "core/resync.h"
+#include "core/serve.h"
+#include "core/sip_in.h"
+#include "core/stanza_in.h"
+#include "core/sub.h"
+#include "core/transaction.h"
+#include "core/user.h"
+#include "core/watch.h"
+
+static char *copy_text(struct text t)
+{
+    char *p = malloc(t.n + 1);
+    if (!p)
+        return NULL;
+    if (t.n)
+        memcpy(p, t.p, t.n);
+    p[t.n] = 0;
+    return p;
+}
+
+// An IPv6 host goes into brackets wherever we write it.
+static char *copy_host(struct text host)
+{
+    bool bare_v6 = host.n && host.p[0] != '[' && memchr(host.p, ':', host.n);
+    struct buffer b;
+    buffer_init(&b, 0);
+    if (bare_v6)
+        buffer_char(&b, '[');
+    buffer_text(&b, host);
+    if (bare_v6)
+        buffer_char(&b, ']');
+    char *p = b.failed ? NULL : copy_text((struct text){b.p, b.n});
+    buffer_free(&b);
+    return p;
+}
+
+static void core_init(struct core *c, const struct core_config *cfg)
+{
+    c->cfg = *cfg;
+    c->cfg.trust = (struct core_trust){0};
+    c->gateway = DOMAIN_NONE;
+    c->next_id = cfg->first_id ? cfg->first_id : 1;
+    hash_random_init(&c->random, cfg->seed, cfg->shard);
+    pool_init(&c->users, sizeof(struct user));
+    pool_init(&c->subs, sizeof(struct sub));
+    pool_init(&c->dialogs, sizeof(struct dialog));
+    pool_init(&c->clients, sizeof(struct client));
+    pool_init(&c->servers, sizeof(struct server));
+    pool_init(&c->peers, sizeof(struct peer));
+    wheel_init(&c->wheel, 0);
+    buffer_init(&c->body, 0);
+    buffer_init(&c->line, 0);
+    buffer_init(&c->addr, 0);
+}
+
+int core_create(struct core **out, const struct core_config *cfg)
+{
+    assert(cfg->shards && cfg->shard < cfg->shards && cfg->shards <= CORE_SHARDS_MAX);
+    struct core *c = calloc(1, sizeof *c);
+    if (!c)
+        return ENOMEM;
+    core_init(c, cfg);
+    c->advertise = copy_host(cfg->advertise);
+    c->gateway_name = copy_text(cfg->gateway_domain);
+    c->cfg.gateway_domain = (struct text){c->gateway_name, cfg->gateway_domain.n};
+    int err = c->advertise && c->gateway_name ? domain_set_trust(c, &cfg->trust) : ENOMEM;
+    if (err) {
+        core_destroy(c);
+        return err;
+    }
+    *out = c;
+    return 0;
+}
+
+void core_destroy(struct core *c)
+{
+    if (!c)
+        return;
+    transaction_free_all(c);
+    dialog_free_all(c);
+    sub_free_all(c);
+    user_free_all(c);
+    domain_free_all(c);
+    struct pool *pools[] = {&c->users, &c->subs, &c->dialogs, &c->clients, &c->servers, &c->peers};
+    for (size_t i = 0; i < sizeof pools / sizeof *pools; i++)
+        pool_free(pools[i]);
+    struct table *tables[] = {&c->user_index, &c->sub_index, &c->dialog_index, &c->server_index,
+                              &c->peer_index};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        table_free(tables[i]);
+    wheel_free(&c->wheel);
+    buffer_free(&c->body);
+    buffer_free(&c->line);
+    buffer_free(&c->addr);
+    free(c->advertise);
+    free(c->gateway_name);
+    free(c);
+}
+
+void core_set_settings(struct core *c, const struct core_settings *s)
+{
+    c->cfg.settings = *s;
+}
+
+int core_set_trust(struct core *c, const struct core_trust *t)
+{
+    return domain_set_trust(c, t);
+}
+
+static void core_at(struct core *c, uint64_t now_ms)
+{
+    if (!c->now_ms) // the first time that time is told
+        wheel_init(&c->wheel, now_ms);
+    assert(now_ms >= c->now_ms);
+    c->now_ms = now_ms;
+}
+
+int core_restore(struct core *c, uint64_t id, struct text record, uint64_t now_ms)
+{
+    core_at(c, now_ms);
+    if (id >= c->next_id)
+        c->next_id = id + 1;
+    return record_restore(c, id, record);
+}
+
+static void core_timer(struct core *c, enum timer_kind kind, uint32_t owner)
+{
+    switch (kind) {
+    case TIMER_CLIENT: client_due(c, owner); break;
+    case TIMER_SERVER: server_due(c, owner); break;
+    case TIMER_DIALOG: dialog_due(c, owner); break;
+    case TIMER_NOTIFY: serve_notify_due(c, owner); break;
+    case TIMER_SUB: watch_retry_due(c, owner); break;
+    case TIMER_PROBE: probe_due(c, owner); break;
+    case TIMER_USER: user_forget_due(c, owner); break;
+    case TIMER_RESYNC: resync_due(c); break;
+    }
+}
+
+static void core_tick(struct core *c)
+{
+    uint8_t kind;
+    uint32_t owner;
+    while (c->fx->bytes.n < EFFECTS_TURN_BYTES && wheel_pop(&c->wheel, c->now_ms, &kind, &owner)) {
+        core_timer(c, kind, owner);
+        sub_flush(c);
+    }
+}
+
+static void core_stream(struct core *c, struct text name, bool up)
+{
+    uint16_t domain = domain_find(c, name);
+    if (!domain_is(c, domain, DOMAIN_STREAM))
+        return;
+    if (up) {
+        c->domains[domain].flags |= DOMAIN_UP;
+        resync_start(c);
+    } else {
+        c->domains[domain].flags &= (uint8_t)~DOMAIN_UP;
+    }
+}
+
+static void core_gauges(struct core *c)
+{
+    c->stats.timers = c->wheel.timers.live;
+    c->stats.memory_bytes = pool_bytes(&c->users) + pool_bytes(&c->subs) + pool_bytes(&c->dialogs) +
+                            pool_bytes(&c->clients) + pool_bytes(&c->servers) +
+                            pool_bytes(&c->wheel.timers) + table_bytes(&c->user_index) +
+                            table_bytes(&c->sub_index) + table_bytes(&c->dialog_index);
+}
+
+void core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct effects *fx)
+{
+    core_at(c, now_ms);
+    c->fx = fx;
+    c->stats.events++;
+    switch (ev->kind) {
+    case EVENT_TICK: core_tick(c); break;
+    case EVENT_SIP: sip_in(c, ev); break;
+    case EVENT_STANZA: stanza_in(c, ev->stanza); break;
+    case EVENT_STREAM_UP: core_stream(c, ev->domain, true); break;
+    case EVENT_STREAM_DOWN: core_stream(c, ev->domain, false); break;
+    }
+    sub_flush(c);
+    core_gauges(c);
+    c->fx = NULL;
+}
+
+uint64_t core_next_due(const struct core *c)
+{
+    return wheel_next_ms(&c->wheel);
+}
+
+struct text core_domain_name(const struct core *c, unsigned index)
+{
+    if (index >= c->n_streams)
+        return (struct text){0};
+    return domain_name(c, c->streams[index]);
+}
+
+const struct core_stats *core_stats(const struct core *c)
+{
+    return &c->stats;
+}

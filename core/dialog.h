@@ -1,0 +1,56 @@
+// Notification dialogs of both roles (RFC 3261 §12, RFC 6665 §4.4.1): identity, CSeq, targets,
+// requests.
+//
+// What a request or answer means is the machines' business: core/watch.c and core/serve.c.
+#ifndef CORE_DIALOG_H
+#define CORE_DIALOG_H
+
+#include "core/state.h"
+
+// A new dialog of `sub` (0: none); expects dialog_set() for its texts. `tag` 0: a fresh one. 0: no
+// memory.
+uint32_t dialog_create(struct core *c, uint32_t sub, uint32_t owner_hash,
+                       enum core_direction direction, uint64_t tag);
+// Replaces all texts at once; ENOMEM, EMSGSIZE (CORE_DIALOG_TEXT_MAX). The next hop follows from
+// them.
+int dialog_set(struct core *c, struct dialog *d, const struct text fields[FIELD_COUNT]);
+struct text dialog_get(const struct dialog *d, enum dialog_field field);
+void dialog_get_all(const struct dialog *d, struct text fields[FIELD_COUNT]);
+// Off its subscription, all indexes and timers, and gone.
+void dialog_free(struct core *c, uint32_t handle);
+void dialog_free_all(struct core *c);
+
+// The dialog that a request with this To tag is in; Call-ID is compared, the From tag is not. 0:
+// none.
+uint32_t dialog_find(const struct core *c, const struct sip_message *m);
+// Our tag as text; `out` has CORE_TAG_HEX bytes.
+struct text dialog_tag(const struct dialog *d, char out[CORE_TAG_HEX]);
+// The owner hash in a tag of ours; false: not ours.
+bool dialog_tag_owner(struct text tag, uint32_t *hash);
+
+// Takes remote tag, target and route set from a request that makes the dialog (RFC 6665 §4.4.1), or
+// only the target from a later one (target refresh, RFC 3261 §12.2). ENOMEM, EMSGSIZE.
+int dialog_learn(struct core *c, struct dialog *d, const struct sip_message *m);
+// RFC 3261 §12.2.2: in order, a retransmission, or too old.
+enum dialog_order { ORDER_NEW, ORDER_SAME, ORDER_OLD };
+enum dialog_order dialog_order(const struct dialog *d, const struct sip_message *m);
+void dialog_took(struct dialog *d, const struct sip_message *m);
+
+// Sends a request in the dialog; the caller has filled in what is special to it (method, expires,
+// substate, body). Takes the next CSeq, leasing more from the record when they run out. EBUSY: the
+// next hop has too many requests in flight; ENOMEM.
+int dialog_send(struct core *c, uint32_t handle, struct sip_request *r);
+void dialog_wait(struct core *c, uint32_t handle, enum dialog_wait wait, uint64_t due_ms);
+// "sip:juliet@127.0.0.1:5081", where the peer reaches this dialog.
+void dialog_write_contact(const struct core *c, const struct dialog *d, struct buffer *b);
+
+// Whole seconds until expires_ms, rounded down, at least 0.
+uint32_t dialog_left_s(const struct core *c, const struct dialog *d);
+
+// From the transaction layer: the request in flight was answered (408 without message: not at all).
+void dialog_answered(struct core *c, uint32_t handle, enum sip_method method, unsigned status,
+                     const struct sip_message *m);
+// TIMER_DIALOG.
+void dialog_due(struct core *c, uint32_t handle);
+
+#endif

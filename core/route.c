@@ -1,0 +1,46 @@
+// Which shard an event belongs to: the owner of its XMPP user's bare JID.
+//
+// A request inside a dialog carries our tag, which begins with the owner's hash: it finds its way
+// whatever the peer made of the addresses, and whatever the shard count is by now. A response comes
+// back to the shard that our branch names. Anything else is found by the address itself.
+#include "core/dialog.h"
+#include "core/transaction.h"
+#include "core/user.h"
+
+unsigned core_shard_of_hash(uint32_t hash, unsigned shards)
+{
+    return (unsigned)(((uint64_t)hash * shards) >> 32);
+}
+
+static unsigned route_jid(const struct core *c, const struct jid *jid)
+{
+    return core_shard_of_hash(user_hash(c->cfg.key, jid), c->cfg.shards);
+}
+
+unsigned core_owner_of_sip(const struct core *c, const struct sip_message *m)
+{
+    char scratch[JID_MAX + 1];
+    struct sip_uri uri;
+    struct jid jid;
+    uint32_t hash;
+    unsigned shard;
+    if (m->status)
+        return client_branch_shard(sip_text(m, m->branch), &shard) && shard < c->cfg.shards
+                   ? shard
+                   : c->cfg.shard;
+    if (dialog_tag_owner(sip_text(m, m->to_tag), &hash))
+        return core_shard_of_hash(hash, c->cfg.shards);
+    if (m->method != SIP_SUBSCRIBE || m->defect || sip_uri_parse(&uri, sip_text(m, m->ruri)) != 0 ||
+        address_to_jid(&jid, &uri, scratch, sizeof scratch) != 0)
+        return c->cfg.shard;
+    return route_jid(c, &jid);
+}
+
+unsigned core_owner_of_stanza(const struct core *c, const struct stanza *s)
+{
+    char scratch[JID_MAX + 1];
+    struct jid jid;
+    if (jid_parse(&jid, stanza_text(s, s->from), scratch, sizeof scratch) != 0 || !jid.local.n)
+        return c->cfg.shard;
+    return route_jid(c, &jid);
+}

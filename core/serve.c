@@ -1,0 +1,402 @@
+// The serve machine: SUBSCRIBE requests of SIP users, and what XMPP users say to them.
+#include "core/serve.h"
+
+#include <errno.h>
+
+#include "core/dialog.h"
+#include "core/domain.h"
+#include "core/known.h"
+#include "core/serve_notify.h"
+#include "core/stanza_out.h"
+#include "core/sub.h"
+#include "core/transaction.h"
+#include "core/user.h"
+
+// Who watches whom, as the addresses of a SUBSCRIBE say.
+struct serve_pair {
+    struct jid xmpp, peer;
+    char xmpp_scratch[JID_MAX + 1], peer_scratch[JID_MAX + 1];
+};
+
+#define SERVE_PROBE_ID TEXT("serve-probe") // an `unsubscribed` that mirrors it answers the probe
+
+// 0, or the status that says what is wrong with the address.
+static unsigned serve_address(struct jid *out, struct text uri, char scratch[JID_MAX + 1])
+{
+    struct sip_uri parts;
+    if (sip_uri_parse(&parts, uri) != 0)
+        return 400;
+    if (parts.scheme == SCHEME_SIPS)
+        return 416; // RFC 7247 §8: not to be translated
+    switch (address_to_jid(out, &parts, scratch, JID_MAX + 1)) {
+    case 0: break;
+    case EPROTONOSUPPORT: return 416;
+    default: return 404;
+    }
+    out->resource = (struct text){0};
+    return 0;
+}
+
+// The pair, if both ends may be served: RFC 7247 §6.4, trust.
+static unsigned serve_pair(struct core *c, struct serve_pair *pair, const struct sip_message *m)
+{
+    unsigned status = serve_address(&pair->xmpp, sip_text(m, m->ruri), pair->xmpp_scratch);
+    if (!status)
+        status = serve_address(&pair->peer, sip_text(m, m->from_uri), pair->peer_scratch);
+    if (status)
+        return status;
+    if (!domain_is(c, domain_find(c, pair->peer.domain), DOMAIN_SIP)) {
+        c->stats.refused_trust++;
+        return 403;
+    }
+    // Only who is trusted is told that somebody else is not here.
+    return domain_is(c, domain_find(c, pair->xmpp.domain), DOMAIN_XMPP) ? 0 : 404;
+}
+
+// What a SUBSCRIBE asks for, whether first or refresh. 0, or the status to refuse it with.
+static unsigned serve_terms(const struct core *c, const struct sip_message *m, uint32_t *expires_s)
+{
+    const struct core_settings *set = &c->cfg.settings;
+    if (m->event != SIP_EVENT_PRESENCE)
+        return 489;
+    if (!m->accepts_pidf)
+        return 406;
+    *expires_s = m->expires == SIP_ABSENT ? 3600 : m->expires; // RFC 3856 §6.4
+    // Only what is below an hour may be too brief (RFC 6665 §4.2.1.1).
+    if (*expires_s && *expires_s < 3600 && *expires_s < set->min_expires_s)
+        return 423;
+    if (*expires_s > set->max_expires_s)
+        *expires_s = set->max_expires_s;
+    return 0;
+}
+
+static void serve_refuse(struct core *c, const struct event *ev, unsigned status)
+{
+    buffer_reset(&c->line);
+    if (status == 489)
+        buffer_lit(&c->line, "Allow-Events: presence\r\n");
+    else if (status == 406)
+        buffer_lit(&c->line, "Accept: application/pidf+xml\r\n");
+    else if (status == 423 || status == 503) {
+        buffer_text(&c->line, status == 423 ? TEXT("Min-Expires: ") : TEXT("Retry-After: "));
+        buffer_u64(&c->line, status == 423 ? c->cfg.settings.min_expires_s : CORE_RETRY_AFTER_S);
+        buffer_lit(&c->line, "\r\n");
+    }
+    server_refuse(c, ev, status, (struct text){c->line.p, c->line.n});
+}
+
+// Contact, Expires, and the route set given back (RFC 3261 §12.1.1).
+static struct text serve_accept(struct core *c, const struct event *ev, const struct dialog *d,
+                                bool first)
+{
+    struct text routes = sip_text(ev->sip, ev->sip->record_routes);
+    char tag[CORE_TAG_HEX];
+    struct buffer *b = &c->line;
+    buffer_reset(b);
+    if (first && routes.n) {
+        buffer_lit(b, "Record-Route: ");
+        buffer_text(b, routes);
+        buffer_lit(b, "\r\n");
+    }
+    buffer_lit(b, "Contact: <");
+    dialog_write_contact(c, d, b);
+    buffer_lit(b, ">\r\nExpires: ");
+    buffer_u64(b, d->granted_s);
+    buffer_lit(b, "\r\n");
+    return server_answer(c, ev, 200, dialog_tag(d, tag), (struct text){b->p, b->n});
+}
+
+// Texts of a new dialog; addresses only where they are not what the pair maps to anyway.
+static int serve_fill(struct core *c, struct dialog *d, const struct sip_message *m)
+{
+    struct text f[FIELD_COUNT] = {0};
+    f[FIELD_CALL_ID] = sip_text(m, m->call_id);
+    f[FIELD_EVENT_ID] = sip_text(m, m->event_id);
+    f[FIELD_LOCAL_URI] = sip_text(m, m->to_uri);
+    f[FIELD_REMOTE_URI] = sip_text(m, m->from_uri);
+    if (d->sub) {
+        const struct sub *s = core_sub(c, d->sub);
+        buffer_reset(&c->addr);
+        sub_write_user_sip_uri(c, s, &c->addr);
+        size_t n = c->addr.n;
+        sub_write_sip_uri(c, s, &c->addr);
+        if (text_eq(f[FIELD_LOCAL_URI], (struct text){c->addr.p, n}))
+            f[FIELD_LOCAL_URI] = (struct text){0};
+        if (text_eq(f[FIELD_REMOTE_URI], (struct text){c->addr.p + n, c->addr.n - n}))
+            f[FIELD_REMOTE_URI] = (struct text){0};
+    }
+    int err = dialog_set(c, d, f);
+    if (!err)
+        err = dialog_learn(c, d, m);
+    dialog_took(d, m);
+    return err;
+}
+
+// A dialog for this request, in `sub` or (fetch) in none. 0: refused with a 5xx.
+static uint32_t serve_dialog(struct core *c, const struct event *ev, uint32_t sub,
+                             uint32_t owner_hash, uint32_t expires_s)
+{
+    uint32_t dialog = dialog_create(c, sub, owner_hash, SIP_TO_XMPP, 0);
+    int err = dialog ? serve_fill(c, core_dialog(c, dialog), ev->sip) : ENOMEM;
+    if (err) {
+        if (dialog)
+            dialog_free(c, dialog);
+        serve_refuse(c, ev, err == EMSGSIZE ? 513 : 503);
+        return 0;
+    }
+    struct dialog *d = core_dialog(c, dialog);
+    d->state = DIALOG_LIVE;
+    d->granted_s = expires_s;
+    d->expires_ms = c->now_ms + (uint64_t)expires_s * 1000;
+    server_keep(c, ev, serve_accept(c, ev, d, true));
+    return dialog;
+}
+
+// RFC 8048 §7.2: what is known, at once, and over; a probe if that is nothing.
+static void serve_fetch(struct core *c, const struct event *ev, const struct serve_pair *pair,
+                        uint32_t sub)
+{
+    const struct sub *s = sub ? core_sub(c, sub) : NULL;
+    uint32_t dialog = serve_dialog(c, ev, sub, user_hash(c->cfg.key, &pair->xmpp), 0);
+    if (!dialog)
+        return;
+    core_dialog(c, dialog)->flags |= DIALOG_FETCH;
+    serve_end(c, dialog, REASON_TIMEOUT, false);
+    if (s && known_count(s->known))
+        return;
+    buffer_reset(&c->addr);
+    jid_write_bare(&c->addr, &pair->peer);
+    size_t n = c->addr.n;
+    jid_write_bare(&c->addr, &pair->xmpp);
+    stanza_out_plain(c, domain_find(c, pair->peer.domain), (struct text){c->addr.p, n},
+                     (struct text){c->addr.p + n, c->addr.n - n}, STANZA_PROBE, SERVE_PROBE_ID);
+}
+
+// The authorization for a new dialog, made if need be. 0: a limit, refused with 503.
+static uint32_t serve_admit(struct core *c, const struct event *ev, const struct serve_pair *pair,
+                            uint32_t sub)
+{
+    const struct core_settings *set = &c->cfg.settings;
+    if (sub && core_sub(c, sub)->n_dialogs < CORE_DIALOGS_PER_SUB && !set->draining)
+        return sub;
+    uint32_t user = sub ? 0 : user_get(c, &pair->xmpp);
+    struct user *u = user ? core_user(c, user) : NULL;
+    if (u && !set->draining && u->n_subs < set->subscriptions_per_user &&
+        c->stats.subscriptions < set->subscriptions_per_shard && user_admit(c, u)) {
+        buffer_reset(&c->addr);
+        address_to_sip(&c->addr, &pair->peer);
+        struct text uri = sip_text(ev->sip, ev->sip->from_uri);
+        if (text_eq(uri, (struct text){c->addr.p, c->addr.n}))
+            uri = (struct text){0};
+        sub = sub_create(c, user, &pair->peer, uri, SIP_TO_XMPP);
+        if (sub)
+            return sub;
+    }
+    c->stats.refused_limit++;
+    serve_refuse(c, ev, 503);
+    return 0;
+}
+
+// SylkServer's rule, and RFC 8048's: `subscribe`, and since nobody can know whether an
+// authorization exists, a probe behind it.
+static void serve_ask(struct core *c, uint32_t sub)
+{
+    struct sub *s = core_sub(c, sub);
+    if (s->state == STATE_PENDING)
+        stanza_out_pair(c, s, STANZA_SUBSCRIBE, (struct text){0});
+    if (!known_count(s->known))
+        stanza_out_pair(c, s, STANZA_PROBE, SERVE_PROBE_ID);
+}
+
+void serve_subscribe(struct core *c, const struct event *ev)
+{
+    struct serve_pair pair;
+    uint32_t expires_s = 0;
+    if (server_replay(c, ev))
+        return;
+    unsigned status = serve_pair(c, &pair, ev->sip);
+    if (!status)
+        status = serve_terms(c, ev->sip, &expires_s);
+    if (!status && (ev->sip->contact.n == 0 || ev->sip->from_tag.n == 0))
+        status = 400;
+    if (status) {
+        serve_refuse(c, ev, status);
+        return;
+    }
+    uint32_t sub = sub_find(c, &pair.xmpp, &pair.peer, SIP_TO_XMPP);
+    if (!expires_s) {
+        serve_fetch(c, ev, &pair, sub);
+        return;
+    }
+    sub = serve_admit(c, ev, &pair, sub);
+    if (!sub)
+        return;
+    struct sub *s = core_sub(c, sub);
+    uint32_t dialog = serve_dialog(c, ev, sub, core_user(c, s->user)->hash, expires_s);
+    if (!dialog) {
+        serve_settle(c, sub);
+        return;
+    }
+    dialog_wait(c, dialog, WAIT_EXPIRY, core_dialog(c, dialog)->expires_ms);
+    if (s->state == STATE_DORMANT)
+        sub_set_state(c, s, STATE_ACTIVE);
+    sub_touch(c, sub);
+    serve_notify(c, dialog);
+    serve_ask(c, sub);
+}
+
+static void serve_refreshed(struct core *c, const struct event *ev, uint32_t dialog,
+                            uint32_t expires_s)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    d->granted_s = expires_s;
+    d->expires_ms = c->now_ms + (uint64_t)expires_s * 1000;
+    serve_accept(c, ev, d, false);
+    if (!expires_s) {
+        serve_end(c, dialog, REASON_TIMEOUT, true); // RFC 8048 §5.3.3
+        serve_settle(c, d->sub);
+        return;
+    }
+    dialog_wait(c, dialog, WAIT_EXPIRY, d->expires_ms);
+    sub_touch(c, d->sub);
+    d->notified_ms = 0; // RFC 6665 §4.2.1.2: this NOTIFY is due at once, whatever the rate
+    serve_notify(c, dialog);
+    serve_ask(c, d->sub);
+}
+
+void serve_resubscribe(struct core *c, const struct event *ev, uint32_t dialog)
+{
+    const struct sip_message *m = ev->sip;
+    struct dialog *d = core_dialog(c, dialog);
+    uint32_t expires_s = 0;
+    enum dialog_order order = dialog_order(d, m);
+    unsigned status = 0;
+    if (!text_eq(dialog_get(d, FIELD_REMOTE_TAG), sip_text(m, m->from_tag)))
+        status = 481;
+    else if (order == ORDER_OLD)
+        status = 500; // RFC 3261 §12.2.2
+    else if (order == ORDER_SAME) {
+        serve_accept(c, ev, d, false);
+        return;
+    } else if (d->state != DIALOG_LIVE)
+        status = 481;
+    else
+        status = serve_terms(c, m, &expires_s);
+    if (!status && dialog_learn(c, d, m) != 0)
+        status = 513;
+    if (status) {
+        serve_refuse(c, ev, status);
+        return;
+    }
+    dialog_took(d, m);
+    serve_refreshed(c, ev, dialog, expires_s);
+}
+
+static void serve_activate(struct core *c, uint32_t sub)
+{
+    struct sub *s = core_sub(c, sub);
+    sub_set_state(c, s, serve_live_dialogs(c, s) ? STATE_ACTIVE : STATE_DORMANT);
+    sub_touch(c, sub);
+}
+
+void serve_approved(struct core *c, const struct jid *from, const struct jid *to)
+{
+    uint32_t sub = sub_find(c, from, to, SIP_TO_XMPP);
+    if (!sub || core_sub(c, sub)->state != STATE_PENDING)
+        return;
+    serve_activate(c, sub);
+    serve_notify_all(c, sub);
+}
+
+// One device more or less. While others are there a device that left is just not listed; the last
+// one stays as a closed tuple, so that the document says what it is about (RFC 8048 §6.2 note 5).
+static bool serve_remember(struct core *c, struct sub *s, const struct presence *p)
+{
+    size_t i = known_find(s->known, p->resource);
+    bool was_there = i < known_count(s->known);
+    if (p->available || (was_there && known_count(s->known) == 1)) {
+        bool changed = known_put(&s->known, p, &c->line, c->now_ms) == KNOWN_CHANGED;
+        for (size_t k = known_count(s->known); changed && p->available && k-- > 0;) {
+            struct presence other; // what was said of nobody being there is over
+            known_at(s->known, k, &other);
+            if (!other.available)
+                known_remove(&s->known, k);
+        }
+        return changed;
+    }
+    if (p->resource.n == 0 && known_any_available(s->known))
+        known_free(&s->known); // of the bare JID: none of her devices is there any more
+    if (was_there && known_count(s->known) > 1)
+        known_remove(&s->known, i);
+    else if (!known_count(s->known))
+        known_put(&s->known, p, &c->line, c->now_ms);
+    else
+        return false;
+    return true;
+}
+
+void serve_presence(struct core *c, const struct jid *from, const struct jid *to,
+                    const struct stanza *s)
+{
+    uint32_t sub = sub_find(c, from, to, SIP_TO_XMPP);
+    if (!sub)
+        return;
+    struct sub *o = core_sub(c, sub);
+    struct presence p;
+    stanza_presence(s, from->resource, &p);
+    bool changed = serve_remember(c, o, &p);
+    if (o->state == STATE_PENDING) { // who shows her presence has approved
+        serve_activate(c, sub);
+        changed = true;
+    }
+    if (changed)
+        serve_notify_all(c, sub);
+}
+
+void serve_cancel(struct core *c, uint32_t sub, enum sip_reason reason)
+{
+    struct sub *s = core_sub(c, sub);
+    sub_end(c, sub);
+    for (uint32_t h = s->first_dialog; h; h = core_dialog(c, h)->next_of_sub)
+        if (core_dialog(c, h)->state == DIALOG_LIVE)
+            serve_end(c, h, reason, false);
+}
+
+void serve_rejected(struct core *c, const struct jid *from, const struct jid *to,
+                    const struct stanza *s)
+{
+    uint32_t sub = sub_find(c, from, to, SIP_TO_XMPP);
+    if (!sub)
+        return;
+    // RFC 6121 §4.3.2: a server may say `unsubscribed` to the probe of somebody who isn't approved
+    // yet; that is not her word. It mirrors the probe's id (§4.3.2.1).
+    bool probe_answer = text_eq(stanza_text(s, s->id), SERVE_PROBE_ID);
+    if (core_sub(c, sub)->state != STATE_PENDING || !probe_answer)
+        serve_cancel(c, sub, REASON_REJECTED);
+}
+
+void serve_error(struct core *c, const struct jid *from, const struct jid *to,
+                 enum stanza_condition condition)
+{
+    uint32_t sub = sub_find(c, from, to, SIP_TO_XMPP);
+    if (!sub || core_sub(c, sub)->state != STATE_PENDING)
+        return;
+    switch (condition) {
+    case CONDITION_GONE:
+    case CONDITION_ITEM_NOT_FOUND: serve_cancel(c, sub, REASON_NORESOURCE); break;
+    case CONDITION_FORBIDDEN:
+    case CONDITION_NOT_AUTHORIZED:
+    case CONDITION_NOT_ALLOWED: serve_cancel(c, sub, REASON_REJECTED); break;
+    default: break; // still pending; asked again with the next refresh or stream
+    }
+}
+
+void serve_resync(struct core *c, uint32_t sub)
+{
+    struct sub *s = core_sub(c, sub);
+    if (!serve_live_dialogs(c, s))
+        return;
+    if (s->state == STATE_PENDING)
+        stanza_out_pair(c, s, STANZA_SUBSCRIBE, (struct text){0});
+    stanza_out_pair(c, s, STANZA_PROBE, SERVE_PROBE_ID);
+}

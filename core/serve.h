@@ -1,0 +1,42 @@
+// The serve machine: a SIP user watches an XMPP presentity; the gateway is the SIP notifier.
+//
+// RFC 8048 §5.3, §6.2, §7.2; RFC 6665 §4.2. One virtual XMPP subscription per pair, stored; under
+// it any number of notification dialogs, one for each SIP device, each with its own expiry.
+//
+//   SIP user            gateway                           XMPP presentity
+//    SUBSCRIBE ─────────▶ authorization pending
+//    ◀── 200, NOTIFY pending
+//                         subscribe, probe ──────────────▶
+//                         ◀─────────────────── subscribed, presence
+//    ◀── NOTIFY active
+#ifndef CORE_SERVE_H
+#define CORE_SERVE_H
+
+#include "core/state.h"
+
+// A SUBSCRIBE without To tag, from a trusted source and free of defects; answers it.
+void serve_subscribe(struct core *c, const struct event *ev);
+// One inside a dialog: refresh, or the end.
+void serve_resubscribe(struct core *c, const struct event *ev, uint32_t dialog);
+
+// Stanzas of the XMPP user to the SIP user.
+void serve_presence(struct core *c, const struct jid *from, const struct jid *to,
+                    const struct stanza *s);
+void serve_approved(struct core *c, const struct jid *from, const struct jid *to);
+void serve_rejected(struct core *c, const struct jid *from, const struct jid *to,
+                    const struct stanza *s);
+void serve_error(struct core *c, const struct jid *from, const struct jid *to,
+                 enum stanza_condition condition);
+
+// Our NOTIFY was answered; 408: it was not. From core/dialog.c.
+void serve_answered(struct core *c, uint32_t dialog, unsigned status);
+void serve_dialog_due(struct core *c, uint32_t dialog);
+// TIMER_NOTIFY.
+void serve_notify_due(struct core *c, uint32_t dialog);
+
+void serve_resync(struct core *c, uint32_t sub);
+void serve_restored(struct core *c, uint32_t dialog);
+// End the authorization for good, as the admin or lost trust asks.
+void serve_cancel(struct core *c, uint32_t sub, enum sip_reason reason);
+
+#endif

@@ -1,0 +1,222 @@
+// All that one shard's core holds in memory: the objects, how they hang together, and who may touch
+// what.
+//
+//   user (bare XMPP JID) ──< sub (one direction of one pair) ──< dialog ── client transaction
+//                                   │
+//                                   └── known (presence of each of the presentity's resources)
+//
+// Objects live in pools and are named by handles (core/pool.h). Only files of core/ include this.
+#ifndef CORE_STATE_H
+#define CORE_STATE_H
+
+#include "core/core.h"
+#include "core/hash.h"
+#include "core/pool.h"
+#include "core/table.h"
+#include "core/wheel.h"
+#include "core/wire/address.h"
+
+enum {
+    CORE_T2_MS = 4000,         // RFC 3261 §17.1.2.1
+    CORE_TAG_HEX = 24,         // our tags: 8 digits owner hash, 16 digits random
+    CORE_CSEQ_LEASE = 1000,    // numbers that a dialog may use before its record is written again
+    CORE_DIALOGS_PER_SUB = 64, // SIP devices of one user watching one contact
+    CORE_DIALOG_TEXT_MAX = 8192,
+    CORE_RETRY_FIRST_S = 30,
+    CORE_RETRY_MAX_S = 3600,
+    CORE_RETRY_AFTER_S = 30, // what we ask of peers in a 503
+    CORE_RESYNC_STEP = 200,  // subscriptions looked at per CORE_RESYNC_MS after a stream came up
+    CORE_RESYNC_MS = 100,
+    CORE_RESTORE_SPREAD_MS = 30000, // refreshes found overdue at start are spread over this
+    CORE_ATTEMPT_GAP_S = 10,        // between two dialogs opened for one pair at the user's wish
+    CORE_NOTIFY_RETRY_MS = 5000,
+    CORE_REFRESH_FLOOR_MS = 5000, // no refresh sooner, however little a notifier grants
+    CORE_PEER_BUSY_MS = 500,      // wait when requests_in_flight_per_peer is reached
+};
+
+enum timer_kind {
+    TIMER_CLIENT, // client transaction: retransmit or give up
+    TIMER_SERVER, // server transaction: forget
+    TIMER_DIALOG, // dialog: see enum dialog_wait
+    TIMER_NOTIFY, // serve dialog: a NOTIFY that had to wait
+    TIMER_SUB,    // watch: try again
+    TIMER_PROBE,  // user: the answers are due
+    TIMER_USER,   // user: forget
+    TIMER_RESYNC  // go on with telling a new stream what it missed
+};
+
+enum domain_flag {
+    DOMAIN_XMPP = 1,   // its users may pass
+    DOMAIN_SIP = 2,    // shown to XMPP
+    DOMAIN_EXEMPT = 4, // no probe before refresh
+    DOMAIN_STREAM = 8, // has a component stream, now or formerly
+    DOMAIN_UP = 16,    // and it is up
+};
+
+struct domain {
+    char *name;
+    uint16_t n;
+    uint8_t flags;
+    uint16_t stream; // index as core_domain_name() counts, when DOMAIN_STREAM
+};
+
+// Why a user is being asked whether she is there, and what came back so far.
+enum probe_seen {
+    SEEN_AVAILABLE = 1,
+    SEEN_UNAVAILABLE = 2,
+    SEEN_UNSUBSCRIBED = 4,
+    SEEN_FENCE = 8,
+    SEEN_GONE = 16,
+    SEEN_UNREACHABLE = 32,
+};
+
+struct user {
+    uint32_t hash; // keyed, of the bare JID: the shard's owner hash
+    uint32_t first_sub, n_subs;
+    uint32_t probe_timer; // 0: not being asked
+    uint32_t probe_nonce;
+    uint32_t forget_timer;
+    uint32_t new_window; // minute in which new_count counts
+    uint32_t new_count;
+    uint64_t alive_ms; // when a probe was last answered well; 0: never
+    uint16_t domain, local_n;
+    uint8_t probe_seen; // enum probe_seen
+    char *local;
+};
+
+enum sub_flag {
+    SUB_STORED = 1,       // has a record
+    SUB_UNSAVED = 2,      // in core->unsaved
+    SUB_ENDED = 4,        // authorization is gone; lives until its dialogs are
+    SUB_WANTS = 8,        // watch: waits for a probe's answer to open or refresh
+    SUB_TOLD = 16,        // watch: `subscribed` was sent in this life of the process
+    SUB_ANSWER_LATE = 32, // watch: `unsubscribed` is due once the SIP side has answered
+    SUB_OFFLINE = 64,     // watch: a probe said that she has no session
+};
+
+struct known; // core/known.h
+
+struct sub {
+    uint32_t hash; // keyed, of both addresses and the direction
+    uint32_t user, next_of_user;
+    uint32_t first_dialog;
+    uint32_t retry_timer, backoff_s;
+    uint32_t tried_s; // when a dialog was last opened, wall clock
+    uint64_t id, created_ms;
+    uint16_t peer_domain, peer_n, sip_n, n_dialogs;
+    uint8_t direction, state, flags;
+    char *text; // the SIP user's localpart as a JID (peer_n), then his URI in his own spelling
+                // (sip_n)
+    struct known *known;
+};
+
+enum dialog_state {
+    DIALOG_EARLY, // watch: SUBSCRIBE sent, no NOTIFY yet
+    DIALOG_LIVE,
+    DIALOG_ENDING, // watch: Expires 0 sent; serve: the last NOTIFY is due or in flight
+    DIALOG_ENDED   // serve: kept only to answer retransmissions
+};
+
+enum dialog_wait { WAIT_NONE, WAIT_NOTIFY, WAIT_REFRESH, WAIT_EXPIRY, WAIT_LINGER };
+
+enum dialog_flag {
+    DIALOG_DIRTY = 1,  // serve: newer presence than the last NOTIFY carried
+    DIALOG_FETCH = 2,  // Expires 0 outside of any dialog: one NOTIFY and over
+    DIALOG_CLOSED = 4, // serve: the last NOTIFY says closed
+    DIALOG_HEARD = 8,  // has had a request from the peer: cseq_remote counts
+};
+
+enum dialog_field {
+    FIELD_CALL_ID,
+    FIELD_REMOTE_TAG,
+    FIELD_TARGET,     // remote target
+    FIELD_ROUTES,     // value of Route
+    FIELD_LOCAL_URI,  // empty: as mapped from the XMPP user's bare JID
+    FIELD_REMOTE_URI, // empty: as mapped from the pair
+    FIELD_EVENT_ID,
+    FIELD_REPLY_TO, // watch, fetch: the JID that asked
+    FIELD_COUNT
+};
+
+struct dialog {
+    uint32_t sub, next_of_sub; // sub 0: a fetch without a subscription
+    uint64_t tag;              // the random half of our tag: the key of dialog_index
+    uint32_t owner_hash;       // the other half
+    uint32_t timer, notify_timer;
+    uint32_t client;           // transaction in flight
+    uint32_t cseq, cseq_lease; // last used; not above what the record says
+    uint32_t cseq_remote;
+    uint32_t granted_s;
+    uint64_t expires_ms;
+    uint64_t notified_ms;
+    struct hop next_hop;
+    uint8_t direction, state, wait, flags, failures;
+    uint8_t reason; // enum sip_reason of the last NOTIFY
+    char *text;     // see core/dialog.c
+};
+
+// Who is told of a client transaction's end.
+struct client {
+    uint32_t dialog, timer, hop;
+    uint32_t interval_ms;
+    uint64_t nonce, give_up_ms;
+    uint8_t method;
+    bool proceeding;
+    uint32_t n;
+    char *bytes;
+};
+
+struct server {
+    uint32_t timer, n;
+    uint64_t key;
+    struct hop to;
+    sip_port port;
+    char *bytes;
+};
+
+struct peer { // one next hop
+    uint32_t hash, in_flight;
+    struct hop hop;
+};
+
+struct core {
+    struct core_config cfg;
+    char *advertise; // with brackets when it is IPv6
+    char *gateway_name;
+    struct core_net *sip_sources;
+    size_t n_sip_sources;
+    uint64_t now_ms;
+    struct effects *fx; // of the step under way
+    struct wheel wheel;
+    struct hash_random random;
+    struct pool users, subs, dialogs, clients, servers, peers;
+    struct table user_index, sub_index, dialog_index, server_index, peer_index;
+    struct domain *domains;
+    struct table domain_index; // handles are index + 1
+    uint16_t n_domains;
+    uint16_t streams[CORE_DOMAINS_MAX]; // domain of each stream
+    uint16_t n_streams;
+    uint16_t gateway; // domain; UINT16_MAX: the SIP domain concerned
+    uint32_t *unsaved;
+    size_t n_unsaved, unsaved_cap;
+    uint64_t next_id;
+    uint32_t resync_at, resync_timer; // next subscription to look at
+    bool resync_again;                // another stream came up meanwhile
+    struct buffer body, line, addr;   // scratch: PIDF, header lines, addresses
+    struct core_stats stats;
+};
+
+static inline struct user *core_user(const struct core *c, uint32_t h)
+{
+    return pool_at(&c->users, h);
+}
+static inline struct sub *core_sub(const struct core *c, uint32_t h)
+{
+    return pool_at(&c->subs, h);
+}
+static inline struct dialog *core_dialog(const struct core *c, uint32_t h)
+{
+    return pool_at(&c->dialogs, h);
+}
+
+#endif

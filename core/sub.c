@@ -1,0 +1,248 @@
+// Subscriptions: the long-lived authorization of one pair in one direction, and its record.
+#include "core/sub.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "core/domain.h"
+#include "core/known.h"
+#include "core/record_write.h"
+#include "core/user.h"
+
+static uint32_t sub_hash(const struct core *c, uint32_t user_hash_, const struct jid *peer,
+                         enum core_direction direction)
+{
+    uint32_t parts[3] = {user_hash_, user_hash(c->cfg.key, peer), direction};
+    return (uint32_t)hash_sip(c->cfg.key, parts, sizeof parts);
+}
+
+void sub_peer_jid(const struct core *c, const struct sub *s, struct jid *out)
+{
+    *out = (struct jid){.local = {s->text, s->peer_n}, .domain = domain_name(c, s->peer_domain)};
+}
+
+uint32_t sub_find(const struct core *c, const struct jid *xmpp, const struct jid *peer,
+                  enum core_direction direction)
+{
+    uint32_t user = user_find(c, xmpp), handle;
+    if (!user)
+        return 0;
+    uint32_t hash = sub_hash(c, core_user(c, user)->hash, peer, direction);
+    for (uint32_t at = table_first(&c->sub_index, hash, &handle); handle;
+         at = table_next(&c->sub_index, hash, at, &handle)) {
+        const struct sub *s = core_sub(c, handle);
+        struct jid jid;
+        sub_peer_jid(c, s, &jid);
+        if (s->user == user && s->direction == direction && jid_bare_eq(&jid, peer))
+            return handle;
+    }
+    return 0;
+}
+
+static bool sub_fill(struct core *c, uint32_t handle, uint32_t user, const struct jid *peer,
+                     struct text sip_uri)
+{
+    struct sub *s = core_sub(c, handle);
+    s->peer_domain = domain_intern(c, peer->domain);
+    s->text = malloc(peer->local.n + sip_uri.n + 1);
+    if (s->peer_domain == DOMAIN_NONE || !s->text)
+        return false;
+    memcpy(s->text, peer->local.p, peer->local.n);
+    if (sip_uri.n)
+        memcpy(s->text + peer->local.n, sip_uri.p, sip_uri.n);
+    s->peer_n = (uint16_t)peer->local.n;
+    s->sip_n = (uint16_t)sip_uri.n;
+    s->user = user;
+    return table_add(&c->sub_index, s->hash, handle);
+}
+
+uint32_t sub_link(struct core *c, uint32_t user, const struct jid *peer, struct text sip_uri,
+                  enum core_direction direction)
+{
+    uint32_t handle = pool_take(&c->subs);
+    if (!handle)
+        return 0;
+    struct user *u = core_user(c, user);
+    struct sub *s = core_sub(c, handle);
+    s->direction = (uint8_t)direction;
+    s->hash = sub_hash(c, u->hash, peer, direction);
+    if (!sub_fill(c, handle, user, peer, sip_uri)) {
+        free(s->text);
+        pool_give(&c->subs, handle);
+        return 0;
+    }
+    s->next_of_user = u->first_sub;
+    u->first_sub = handle;
+    u->n_subs++;
+    c->stats.subscriptions++;
+    c->stats.by_state[direction][STATE_PENDING]++;
+    user_settle(c, user);
+    return handle;
+}
+
+uint32_t sub_create(struct core *c, uint32_t user, const struct jid *peer, struct text sip_uri,
+                    enum core_direction direction)
+{
+    uint32_t handle = sub_link(c, user, peer, sip_uri, direction);
+    if (!handle)
+        return 0;
+    struct sub *s = core_sub(c, handle);
+    s->id = c->next_id++;
+    s->created_ms = c->now_ms;
+    sub_touch(c, handle);
+    return handle;
+}
+
+void sub_touch(struct core *c, uint32_t handle)
+{
+    struct sub *s = core_sub(c, handle);
+    if (s->flags & SUB_UNSAVED)
+        return;
+    if (c->n_unsaved == c->unsaved_cap) {
+        size_t cap = c->unsaved_cap ? c->unsaved_cap * 2 : 64;
+        uint32_t *v = realloc(c->unsaved, cap * sizeof *v);
+        if (!v) {
+            if (c->fx)
+                c->fx->failed = true;
+            return;
+        }
+        c->unsaved = v;
+        c->unsaved_cap = cap;
+    }
+    c->unsaved[c->n_unsaved++] = handle;
+    s->flags |= SUB_UNSAVED;
+}
+
+void sub_set_state(struct core *c, struct sub *s, enum core_state state)
+{
+    c->stats.by_state[s->direction][s->state]--;
+    c->stats.by_state[s->direction][state]++;
+    s->state = (uint8_t)state;
+}
+
+void sub_end(struct core *c, uint32_t handle)
+{
+    struct sub *s = core_sub(c, handle);
+    assert(!(s->flags & SUB_ENDED));
+    table_remove(&c->sub_index, s->hash, handle);
+    wheel_cancel(&c->wheel, &s->retry_timer);
+    s->flags |= SUB_ENDED;
+    s->flags &= (uint8_t)~SUB_WANTS;
+    c->stats.subscriptions--;
+    c->stats.by_state[s->direction][s->state]--;
+    sub_touch(c, handle);
+}
+
+static void sub_put(struct core *c, uint32_t handle)
+{
+    struct sub *s = core_sub(c, handle);
+    struct effect *e = effects_begin(c->fx, EFFECT_PUT);
+    if (!e)
+        return;
+    e->id = s->id;
+    e->fresh = !(s->flags & SUB_STORED);
+    record_write(c, s, &c->fx->bytes);
+    effects_end(c->fx, e);
+    s->flags |= SUB_STORED;
+    c->stats.records_put++;
+}
+
+static void sub_delete(struct core *c, uint32_t handle)
+{
+    struct sub *s = core_sub(c, handle);
+    if (!(s->flags & SUB_STORED))
+        return;
+    struct effect *e = effects_begin(c->fx, EFFECT_DELETE);
+    if (!e)
+        return;
+    e->id = s->id;
+    effects_end(c->fx, e);
+    s->flags &= (uint8_t)~SUB_STORED;
+    c->stats.records_deleted++;
+}
+
+static void sub_destroy(struct core *c, uint32_t handle)
+{
+    struct sub *s = core_sub(c, handle);
+    struct user *u = core_user(c, s->user);
+    uint32_t *at = &u->first_sub;
+    while (*at != handle)
+        at = &core_sub(c, *at)->next_of_user;
+    *at = s->next_of_user;
+    u->n_subs--;
+    user_settle(c, s->user);
+    known_free(&s->known);
+    free(s->text);
+    pool_give(&c->subs, handle);
+}
+
+void sub_flush(struct core *c)
+{
+    for (size_t i = 0; i < c->n_unsaved; i++) {
+        uint32_t handle = c->unsaved[i];
+        struct sub *s = core_sub(c, handle);
+        s->flags &= (uint8_t)~SUB_UNSAVED;
+        if (!(s->flags & SUB_ENDED))
+            sub_put(c, handle);
+        else
+            sub_delete(c, handle);
+        if ((s->flags & SUB_ENDED) && !s->first_dialog)
+            sub_destroy(c, handle);
+    }
+    c->n_unsaved = 0;
+}
+
+void sub_free_all(struct core *c)
+{
+    for (uint32_t h = 1; h <= c->subs.used; h++) {
+        struct sub *s = core_sub(c, h);
+        if (!s->user) // free
+            continue;
+        known_free(&s->known);
+        free(s->text);
+    }
+    free(c->unsaved);
+}
+
+void sub_write_peer_jid(const struct core *c, const struct sub *s, struct buffer *b)
+{
+    struct jid jid;
+    sub_peer_jid(c, s, &jid);
+    jid_write_bare(b, &jid);
+}
+
+void sub_write_user_jid(const struct core *c, const struct sub *s, struct buffer *b)
+{
+    struct jid jid;
+    user_jid(c, core_user(c, s->user), &jid);
+    jid_write_bare(b, &jid);
+}
+
+void sub_write_sip_uri(const struct core *c, const struct sub *s, struct buffer *b)
+{
+    struct jid jid;
+    if (s->sip_n) {
+        buffer_add(b, s->text + s->peer_n, s->sip_n);
+        return;
+    }
+    sub_peer_jid(c, s, &jid);
+    address_to_sip(b, &jid);
+}
+
+void sub_write_user_sip_uri(const struct core *c, const struct sub *s, struct buffer *b)
+{
+    struct jid jid;
+    user_jid(c, core_user(c, s->user), &jid);
+    address_to_sip(b, &jid);
+}
+
+bool sub_stream_up(const struct core *c, const struct sub *s)
+{
+    return domain_is(c, s->peer_domain, DOMAIN_STREAM | DOMAIN_UP);
+}
+
+bool sub_trusted(const struct core *c, const struct sub *s)
+{
+    return domain_is(c, s->peer_domain, DOMAIN_SIP) &&
+           domain_is(c, core_user(c, s->user)->domain, DOMAIN_XMPP);
+}

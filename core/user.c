@@ -1,0 +1,114 @@
+// Users: the bare XMPP JIDs of this shard.
+#include "core/user.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "core/domain.h"
+
+enum { USER_FORGET_MS = 90000 }; // longer than the minute that its rate limit counts
+
+uint32_t user_hash(const uint8_t key[CORE_KEY_BYTES], const struct jid *bare)
+{
+    char joined[2 * JID_PART_MAX + 1];
+    assert(bare->local.n <= JID_PART_MAX && bare->domain.n <= JID_PART_MAX);
+    memcpy(joined, bare->local.p, bare->local.n);
+    joined[bare->local.n] = '@';
+    memcpy(joined + bare->local.n + 1, bare->domain.p, bare->domain.n);
+    return (uint32_t)hash_sip(key, joined, bare->local.n + 1 + bare->domain.n);
+}
+
+void user_jid(const struct core *c, const struct user *u, struct jid *out)
+{
+    *out = (struct jid){.local = {u->local, u->local_n}, .domain = domain_name(c, u->domain)};
+}
+
+static uint32_t user_seek(const struct core *c, const struct jid *bare, uint32_t hash)
+{
+    uint32_t handle;
+    for (uint32_t at = table_first(&c->user_index, hash, &handle); handle;
+         at = table_next(&c->user_index, hash, at, &handle)) {
+        struct jid jid;
+        user_jid(c, core_user(c, handle), &jid);
+        if (jid_bare_eq(&jid, bare))
+            return handle;
+    }
+    return 0;
+}
+
+uint32_t user_find(const struct core *c, const struct jid *bare)
+{
+    return user_seek(c, bare, user_hash(c->cfg.key, bare));
+}
+
+static bool user_fill(struct core *c, uint32_t handle, const struct jid *bare, uint32_t hash)
+{
+    struct user *u = core_user(c, handle);
+    u->domain = domain_intern(c, bare->domain);
+    u->local = malloc(bare->local.n ? bare->local.n : 1);
+    if (u->domain == DOMAIN_NONE || !u->local)
+        return false;
+    memcpy(u->local, bare->local.p, bare->local.n);
+    u->local_n = (uint16_t)bare->local.n;
+    u->hash = hash;
+    return table_add(&c->user_index, hash, handle);
+}
+
+uint32_t user_get(struct core *c, const struct jid *bare)
+{
+    uint32_t hash = user_hash(c->cfg.key, bare);
+    uint32_t handle = user_seek(c, bare, hash);
+    if (handle)
+        return handle;
+    handle = pool_take(&c->users);
+    if (!handle)
+        return 0;
+    if (!user_fill(c, handle, bare, hash)) {
+        free(core_user(c, handle)->local);
+        pool_give(&c->users, handle);
+        return 0;
+    }
+    c->stats.users++;
+    user_settle(c, handle);
+    return handle;
+}
+
+bool user_admit(struct core *c, struct user *u)
+{
+    uint32_t window = (uint32_t)(c->now_ms / 60000);
+    if (u->new_window != window) {
+        u->new_window = window;
+        u->new_count = 0;
+    }
+    if (u->new_count >= c->cfg.settings.new_subscriptions_per_user_per_min)
+        return false;
+    u->new_count++;
+    return true;
+}
+
+void user_settle(struct core *c, uint32_t handle)
+{
+    struct user *u = core_user(c, handle);
+    if (u->first_sub)
+        wheel_cancel(&c->wheel, &u->forget_timer);
+    else if (!u->forget_timer)
+        u->forget_timer = wheel_add(&c->wheel, c->now_ms + USER_FORGET_MS, TIMER_USER, handle);
+}
+
+void user_forget_due(struct core *c, uint32_t handle)
+{
+    struct user *u = core_user(c, handle);
+    u->forget_timer = 0;
+    assert(!u->first_sub);
+    wheel_cancel(&c->wheel, &u->probe_timer);
+    table_remove(&c->user_index, u->hash, handle);
+    free(u->local);
+    pool_give(&c->users, handle);
+    c->stats.users--;
+}
+
+void user_free_all(struct core *c)
+{
+    for (uint32_t h = 1; h <= c->users.used; h++)
+        free(core_user(c, h)->local); // NULL in free objects
+}

@@ -1,0 +1,245 @@
+// The watch machine's XMPP side: what the user asks for, and the life of her authorization.
+#include "core/watch.h"
+
+#include "core/dialog.h"
+#include "core/domain.h"
+#include "core/known.h"
+#include "core/stanza_out.h"
+#include "core/sub.h"
+#include "core/user.h"
+#include "core/watch_dialog.h"
+
+// She may have one more subscription or fetch; false: `resource-constraint` was sent.
+static bool watch_admit(struct core *c, const struct stanza *s, uint32_t user, uint16_t domain)
+{
+    const struct core_settings *set = &c->cfg.settings;
+    struct user *u = user ? core_user(c, user) : NULL;
+    if (u && !set->draining && u->n_subs < set->subscriptions_per_user &&
+        c->stats.subscriptions < set->subscriptions_per_shard && user_admit(c, u))
+        return true;
+    c->stats.refused_limit++;
+    stanza_out_error(c, domain, s, CONDITION_RESOURCE_CONSTRAINT);
+    return false;
+}
+
+// RFC 6121 §3.1.3: who is subscribed already is told so again, and shown what is known.
+static void watch_subscribe_again(struct core *c, uint32_t sub)
+{
+    struct sub *s = core_sub(c, sub);
+    uint32_t dialog = watch_dialog(c, s);
+    if (s->state != STATE_PENDING) {
+        stanza_out_pair(c, s, STANZA_SUBSCRIBED, (struct text){0});
+        if (dialog)
+            watch_show_known(c, sub, (struct text){0});
+    }
+    if (!dialog)
+        watch_open(c, sub, c->cfg.settings.expires_s);
+}
+
+void watch_subscribe(struct core *c, const struct stanza *s, const struct jid *from,
+                     const struct jid *to)
+{
+    uint32_t sub = sub_find(c, from, to, XMPP_TO_SIP);
+    if (sub) {
+        watch_subscribe_again(c, sub);
+        return;
+    }
+    uint32_t user = user_get(c, from);
+    if (!watch_admit(c, s, user, domain_find(c, to->domain)))
+        return;
+    sub = sub_create(c, user, to, (struct text){0}, XMPP_TO_SIP);
+    if (sub)
+        watch_open(c, sub, c->cfg.settings.expires_s);
+    else
+        stanza_out_error(c, domain_find(c, to->domain), s, CONDITION_RESOURCE_CONSTRAINT);
+}
+
+// RFC 8048 §5.2.3: `unsubscribed` follows the 200 to our SUBSCRIBE Expires 0. The record goes at
+// once: she does not want it any more, and a dialog that a crash leaves behind lapses by itself.
+void watch_unsubscribe(struct core *c, const struct jid *from, const struct jid *to)
+{
+    uint32_t sub = sub_find(c, from, to, XMPP_TO_SIP);
+    if (sub) {
+        watch_cancel(c, sub);
+        return;
+    }
+    buffer_reset(&c->addr);
+    jid_write_bare(&c->addr, to);
+    size_t n = c->addr.n;
+    jid_write_bare(&c->addr, from);
+    stanza_out_plain(c, domain_find(c, to->domain), (struct text){c->addr.p, n},
+                     (struct text){c->addr.p + n, c->addr.n - n}, STANZA_UNSUBSCRIBED,
+                     (struct text){0});
+}
+
+void watch_cancel(struct core *c, uint32_t sub)
+{
+    struct sub *s = core_sub(c, sub);
+    uint32_t dialog = watch_dialog(c, s);
+    watch_hide_known(c, sub);
+    sub_end(c, sub);
+    s->flags |= SUB_ANSWER_LATE;
+    if (dialog)
+        watch_close(c, dialog);
+    else
+        watch_say_unsubscribed(c, sub);
+}
+
+static bool watch_may_try(struct core *c, const struct sub *s)
+{
+    return c->now_ms / 1000 >= (uint64_t)s->tried_s + CORE_ATTEMPT_GAP_S;
+}
+
+// A probe costs the SIP side nothing while there is a live dialog (DESIGN §1); without one it opens
+// it.
+void watch_probe(struct core *c, const struct stanza *s, const struct jid *from,
+                 const struct jid *to)
+{
+    uint32_t sub = sub_find(c, from, to, XMPP_TO_SIP);
+    if (!sub) {
+        uint32_t user = user_get(c, from);
+        if (watch_admit(c, s, user, domain_find(c, to->domain)))
+            watch_fetch(c, from, to, stanza_text(s, s->from), core_user(c, user)->hash);
+        return;
+    }
+    struct sub *o = core_sub(c, sub);
+    uint32_t dialog = watch_dialog(c, o);
+    if (dialog && core_dialog(c, dialog)->state == DIALOG_LIVE && o->state == STATE_ACTIVE)
+        watch_show_known(c, sub, stanza_text(s, s->from));
+    else if (!dialog && watch_may_try(c, o))
+        watch_open(c, sub, c->cfg.settings.expires_s);
+}
+
+void watch_user_seen(struct core *c, const struct jid *from, const struct jid *to)
+{
+    uint32_t sub = sub_find(c, from, to, XMPP_TO_SIP);
+    if (!sub)
+        return;
+    struct sub *s = core_sub(c, sub);
+    if (!watch_dialog(c, s) && watch_may_try(c, s))
+        watch_open(c, sub, c->cfg.settings.expires_s);
+}
+
+void watch_say_unsubscribed(struct core *c, uint32_t sub)
+{
+    struct sub *s = core_sub(c, sub);
+    if (!(s->flags & SUB_ANSWER_LATE))
+        return;
+    s->flags &= (uint8_t)~SUB_ANSWER_LATE;
+    struct jid user, peer;
+    user_jid(c, core_user(c, s->user), &user);
+    sub_peer_jid(c, s, &peer);
+    if (!sub_find(c, &user, &peer, XMPP_TO_SIP))
+        stanza_out_pair(c, s, STANZA_UNSUBSCRIBED, (struct text){0});
+}
+
+void watch_refused(struct core *c, uint32_t sub)
+{
+    struct sub *s = core_sub(c, sub);
+    if (s->flags & SUB_ENDED)
+        return;
+    watch_hide_known(c, sub);
+    sub_end(c, sub);
+    s->flags |= SUB_ANSWER_LATE;
+    watch_say_unsubscribed(c, sub);
+}
+
+void watch_lapsed(struct core *c, uint32_t sub)
+{
+    struct sub *s = core_sub(c, sub);
+    watch_hide_known(c, sub);
+    if (!(s->flags & SUB_ENDED) && s->state == STATE_ACTIVE)
+        sub_set_state(c, s, STATE_DORMANT);
+    sub_touch(c, sub);
+}
+
+// 30 s doubling to an hour with a quarter of jitter, or what the peer asked for if that is longer.
+void watch_failed(struct core *c, uint32_t sub, uint32_t retry_after_s)
+{
+    struct sub *s = core_sub(c, sub);
+    if (s->flags & SUB_ENDED)
+        return;
+    if (!s->backoff_s)
+        s->backoff_s = CORE_RETRY_FIRST_S;
+    uint64_t wait_ms = (uint64_t)s->backoff_s * 1000;
+    wait_ms += hash_random_below(&c->random, (uint32_t)(wait_ms / 4));
+    if (retry_after_s != SIP_ABSENT && (uint64_t)retry_after_s * 1000 > wait_ms)
+        wait_ms = (uint64_t)retry_after_s * 1000;
+    s->backoff_s = s->backoff_s * 2 > CORE_RETRY_MAX_S ? CORE_RETRY_MAX_S : s->backoff_s * 2;
+    wheel_cancel(&c->wheel, &s->retry_timer);
+    s->retry_timer = wheel_add(&c->wheel, c->now_ms + wait_ms, TIMER_SUB, sub);
+    watch_lapsed(c, sub);
+}
+
+void watch_retry_due(struct core *c, uint32_t sub)
+{
+    core_sub(c, sub)->retry_timer = 0;
+    if (!watch_dialog(c, core_sub(c, sub)))
+        watch_want(c, sub);
+}
+
+void watch_want(struct core *c, uint32_t sub)
+{
+    struct sub *s = core_sub(c, sub);
+    if ((s->flags & SUB_ENDED) || !sub_trusted(c, s))
+        return;
+    if (probe_fresh(c, core_user(c, s->user))) {
+        watch_go(c, sub);
+        return;
+    }
+    s->flags |= SUB_WANTS;
+    probe_ask(c, s->user, s->peer_domain);
+}
+
+// One subscription's share of the verdict.
+static void watch_sub_probed(struct core *c, uint32_t sub, enum probe_verdict verdict)
+{
+    struct sub *s = core_sub(c, sub);
+    s->flags &= (uint8_t) ~(SUB_WANTS | SUB_OFFLINE);
+    if (verdict == PROBE_OFFLINE)
+        s->flags |= SUB_OFFLINE;
+    if (verdict == PROBE_ALIVE) {
+        watch_go(c, sub);
+    } else {
+        c->stats.refreshes_refused++;
+        if (verdict == PROBE_GONE)
+            watch_cancel(c, sub);
+        else if (verdict == PROBE_SILENT && !watch_dialog(c, s))
+            watch_failed(c, sub, SIP_ABSENT);
+    }
+}
+
+void watch_probed(struct core *c, uint32_t user, enum probe_verdict verdict)
+{
+    uint32_t sub = core_user(c, user)->first_sub;
+    while (sub) {
+        struct sub *s = core_sub(c, sub);
+        uint32_t next = s->next_of_user; // ended ones stay linked until the step's end
+        bool concerned = s->direction == XMPP_TO_SIP && !(s->flags & SUB_ENDED);
+        if (concerned && ((s->flags & SUB_WANTS) || verdict == PROBE_GONE))
+            watch_sub_probed(c, sub, verdict);
+        sub = next;
+    }
+}
+
+// After a lost stream: `subscribed` may not have reached her, nor what changed meanwhile. After a
+// restart nothing is known of him, so the dialog is asked again (a refresh brings the full state).
+void watch_resync(struct core *c, uint32_t sub)
+{
+    struct sub *s = core_sub(c, sub);
+    uint32_t dialog = watch_dialog(c, s);
+    if (!dialog) {
+        if (!s->retry_timer)
+            watch_want(c, sub);
+        return;
+    }
+    if (core_dialog(c, dialog)->state != DIALOG_LIVE || s->state != STATE_ACTIVE)
+        return;
+    if (!(s->flags & SUB_TOLD)) {
+        watch_want(c, sub);
+        return;
+    }
+    stanza_out_pair(c, s, STANZA_SUBSCRIBED, (struct text){0});
+    if (known_count(s->known))
+        watch_show_known(c, sub, (struct text){0});
+}

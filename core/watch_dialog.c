@@ -1,0 +1,221 @@
+// The watch machine's SIP side (RFC 6665 §4.1): one notification dialog per authorization.
+//
+// A dialog's timer means one thing at a time: WAIT_NOTIFY is RFC 6665's Timer N (64*T1) after a
+// SUBSCRIBE; WAIT_REFRESH the next refresh; WAIT_EXPIRY the end, when no refresh may leave;
+// WAIT_LINGER answers retransmissions of the last NOTIFY for as long as they may come.
+#include "core/watch_dialog.h"
+
+#include <errno.h>
+
+#include "core/dialog.h"
+#include "core/domain.h"
+#include "core/hex.h"
+#include "core/stanza_out.h"
+#include "core/sub.h"
+#include "core/transaction.h"
+#include "core/user.h"
+#include "core/watch.h"
+
+static uint64_t timer_n_ms(const struct core *c)
+{
+    return c->now_ms + 64 * (uint64_t)c->cfg.t1_ms;
+}
+
+uint32_t watch_dialog(const struct core *c, const struct sub *s)
+{
+    for (uint32_t h = s->first_dialog; h; h = core_dialog(c, h)->next_of_sub)
+        if (core_dialog(c, h)->state <= DIALOG_LIVE)
+            return h;
+    return 0;
+}
+
+static int watch_send(struct core *c, uint32_t dialog, uint32_t expires_s)
+{
+    struct sip_request r = {
+        .method = SIP_SUBSCRIBE, .expires = expires_s, .substate_expires = SIP_ABSENT};
+    client_disown(c, &core_dialog(c, dialog)->client);
+    int err = dialog_send(c, dialog, &r);
+    if (!err)
+        core_dialog(c, dialog)->granted_s = expires_s;
+    return err;
+}
+
+static uint32_t watch_dialog_create(struct core *c, uint32_t sub, uint32_t owner_hash,
+                                    struct text fields[FIELD_COUNT])
+{
+    char call_id[32];
+    hex_write(call_id, hash_random_u64(&c->random), 16);
+    hex_write(call_id + 16, hash_random_u64(&c->random), 16);
+    fields[FIELD_CALL_ID] = (struct text){call_id, sizeof call_id};
+    uint32_t dialog = dialog_create(c, sub, owner_hash, XMPP_TO_SIP, 0);
+    if (dialog && dialog_set(c, core_dialog(c, dialog), fields) != 0) {
+        dialog_free(c, dialog);
+        dialog = 0;
+    }
+    return dialog;
+}
+
+void watch_open(struct core *c, uint32_t sub, uint32_t expires_s)
+{
+    struct sub *s = core_sub(c, sub);
+    struct text fields[FIELD_COUNT] = {0};
+    wheel_cancel(&c->wheel, &s->retry_timer);
+    s->tried_s = (uint32_t)(c->now_ms / 1000);
+    uint32_t dialog = watch_dialog_create(c, sub, core_user(c, s->user)->hash, fields);
+    if (!dialog || watch_send(c, dialog, expires_s) != 0) {
+        if (dialog)
+            dialog_free(c, dialog);
+        watch_failed(c, sub, SIP_ABSENT);
+        return;
+    }
+    dialog_wait(c, dialog, WAIT_NOTIFY, timer_n_ms(c));
+    sub_touch(c, sub);
+}
+
+void watch_fetch(struct core *c, const struct jid *from, const struct jid *to, struct text reply_to,
+                 uint32_t owner_hash)
+{
+    struct buffer *b = &c->line;
+    buffer_reset(b);
+    struct jid user = {.local = from->local, .domain = from->domain};
+    address_to_sip(b, &user);
+    size_t n = b->n;
+    struct jid peer = {.local = to->local, .domain = to->domain};
+    address_to_sip(b, &peer);
+    struct text fields[FIELD_COUNT] = {0};
+    fields[FIELD_LOCAL_URI] = (struct text){b->p, n};
+    fields[FIELD_REMOTE_URI] = (struct text){b->p + n, b->n - n};
+    fields[FIELD_REPLY_TO] = reply_to;
+    uint32_t dialog = b->failed ? 0 : watch_dialog_create(c, 0, owner_hash, fields);
+    if (!dialog)
+        return;
+    core_dialog(c, dialog)->flags |= DIALOG_FETCH;
+    if (watch_send(c, dialog, 0) != 0)
+        dialog_free(c, dialog);
+    else
+        dialog_wait(c, dialog, WAIT_NOTIFY, timer_n_ms(c));
+}
+
+static void watch_refresh(struct core *c, uint32_t dialog)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    if (d->client)
+        return; // one is under way
+    if (watch_send(c, dialog, c->cfg.settings.expires_s) != 0) {
+        dialog_wait(c, dialog, WAIT_REFRESH, c->now_ms + CORE_PEER_BUSY_MS);
+        return;
+    }
+    c->stats.refreshes++;
+    dialog_wait(c, dialog, WAIT_NOTIFY, timer_n_ms(c));
+}
+
+void watch_go(struct core *c, uint32_t sub)
+{
+    uint32_t dialog = watch_dialog(c, core_sub(c, sub));
+    if (!dialog)
+        watch_open(c, sub, c->cfg.settings.expires_s);
+    else if (core_dialog(c, dialog)->state == DIALOG_LIVE)
+        watch_refresh(c, dialog);
+}
+
+// Early enough for a probe, a whole client transaction and Timer N before the end, spread by a
+// tenth.
+void watch_schedule(struct core *c, uint32_t dialog)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    uint64_t left_ms = d->expires_ms > c->now_ms ? d->expires_ms - c->now_ms : 0;
+    uint64_t margin_ms =
+        (uint64_t)c->cfg.settings.probe_timeout_s * 1000 + 64 * (uint64_t)c->cfg.t1_ms;
+    if (margin_ms > left_ms / 2)
+        margin_ms = left_ms / 2;
+    margin_ms += hash_random_below(&c->random, (uint32_t)(left_ms / 10) + 1);
+    uint64_t due_ms = d->expires_ms > margin_ms ? d->expires_ms - margin_ms : 0;
+    uint64_t floor_ms = c->now_ms + CORE_REFRESH_FLOOR_MS;
+    dialog_wait(c, dialog, WAIT_REFRESH, due_ms > floor_ms ? due_ms : floor_ms);
+}
+
+void watch_linger(struct core *c, uint32_t dialog)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    d->state = DIALOG_ENDED;
+    client_disown(c, &d->client);
+    dialog_wait(c, dialog, WAIT_LINGER, timer_n_ms(c));
+    if (d->sub)
+        sub_touch(c, d->sub);
+}
+
+// Before the first NOTIFY there is no dialog to unsubscribe in: the NOTIFY that may still come is
+// answered, and then the Expires 0 is sent (core/watch_notify.c).
+void watch_close(struct core *c, uint32_t dialog)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    bool early = d->state == DIALOG_EARLY;
+    d->state = DIALOG_ENDING;
+    dialog_wait(c, dialog, WAIT_NOTIFY, timer_n_ms(c));
+    if (early)
+        return;
+    if (watch_send(c, dialog, 0) != 0) {
+        watch_say_unsubscribed(c, d->sub);
+        watch_linger(c, dialog);
+    }
+}
+
+// Timer N has fired without a NOTIFY (RFC 6665 §4.1.2.2, §4.1.2.4), or an end was not confirmed.
+static void watch_notify_missing(struct core *c, uint32_t dialog)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    uint32_t sub = d->sub;
+    enum dialog_state state = d->state;
+    dialog_free(c, dialog);
+    if (!sub)
+        return;
+    if (state == DIALOG_ENDING)
+        watch_say_unsubscribed(c, sub);
+    else
+        watch_failed(c, sub, SIP_ABSENT);
+}
+
+static void watch_refresh_due(struct core *c, uint32_t dialog)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    // Whatever the probe says, this is the end if no refresh comes through.
+    dialog_wait(c, dialog, WAIT_EXPIRY,
+                d->expires_ms > c->now_ms ? d->expires_ms : c->now_ms + 1000);
+    watch_want(c, d->sub);
+}
+
+static void watch_expired(struct core *c, uint32_t dialog)
+{
+    uint32_t sub = core_dialog(c, dialog)->sub;
+    dialog_free(c, dialog);
+    if (core_sub(c, sub)->flags & SUB_OFFLINE)
+        watch_lapsed(c, sub); // opened again when she shows up
+    else
+        watch_failed(c, sub, SIP_ABSENT);
+}
+
+void watch_dialog_due(struct core *c, uint32_t dialog)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    enum dialog_wait wait = d->wait;
+    d->wait = WAIT_NONE;
+    switch (wait) {
+    case WAIT_NOTIFY: watch_notify_missing(c, dialog); break;
+    case WAIT_REFRESH: watch_refresh_due(c, dialog); break;
+    case WAIT_EXPIRY: watch_expired(c, dialog); break;
+    default: dialog_free(c, dialog); break;
+    }
+}
+
+void watch_restored(struct core *c, uint32_t dialog)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    if (d->state == DIALOG_EARLY) {
+        dialog_wait(c, dialog, WAIT_NOTIFY, timer_n_ms(c));
+        return;
+    }
+    watch_schedule(c, dialog);
+    uint64_t soonest_ms = c->now_ms + 1000 + hash_random_below(&c->random, CORE_RESTORE_SPREAD_MS);
+    if (wheel_due_ms(&c->wheel, d->timer) < soonest_ms)
+        dialog_wait(c, dialog, WAIT_REFRESH, soonest_ms);
+}

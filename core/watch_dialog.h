@@ -1,0 +1,41 @@
+// The watch machine's SIP side: open, refresh, unsubscribe, fetch, and what to do when it fails.
+#ifndef CORE_WATCH_DIALOG_H
+#define CORE_WATCH_DIALOG_H
+
+#include "core/state.h"
+#include "core/wire/pidf.h"
+
+// The dialog of `sub` that is early or live; 0: none.
+uint32_t watch_dialog(const struct core *c, const struct sub *s);
+// A new dialog at once, asking for `expires_s`; on failure a retry is arranged.
+void watch_open(struct core *c, uint32_t sub, uint32_t expires_s);
+// Open or refresh, by way of the probe.
+void watch_want(struct core *c, uint32_t sub);
+// The same once the probe's answer is here.
+void watch_go(struct core *c, uint32_t sub);
+// SUBSCRIBE Expires 0 in a new dialog without an authorization (RFC 8048 §7.1), for the JID
+// `reply_to`.
+void watch_fetch(struct core *c, const struct jid *from, const struct jid *to, struct text reply_to,
+                 uint32_t owner_hash);
+// Ends the SIP side; `unsubscribed` follows when it has been answered, if SUB_ANSWER_LATE.
+void watch_close(struct core *c, uint32_t dialog);
+// The SIP side failed for now: dormant, try again after the peer's wish or our backoff.
+void watch_failed(struct core *c, uint32_t sub, uint32_t retry_after_s);
+// The SIP side said no for good (403, 489, 603, rejected, noresource): tell her and forget.
+void watch_refused(struct core *c, uint32_t sub);
+// `unsubscribed`, if it is still owed and she has not subscribed anew.
+void watch_say_unsubscribed(struct core *c, uint32_t sub);
+// A live dialog is gone: what was shown is no longer true.
+void watch_lapsed(struct core *c, uint32_t sub);
+// A dialog that is over but still answers retransmissions.
+void watch_linger(struct core *c, uint32_t dialog);
+// Arms the refresh timer of a live dialog.
+void watch_schedule(struct core *c, uint32_t dialog);
+
+// Shows her what a document changes; its text may be in c->body.
+void watch_show(struct core *c, uint32_t sub, const struct pidf *doc);
+// Everything known, to `to` or her bare JID; one unavailable if nothing is.
+void watch_show_known(struct core *c, uint32_t sub, struct text to);
+void watch_hide_known(struct core *c, uint32_t sub);
+
+#endif

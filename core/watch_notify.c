@@ -1,0 +1,324 @@
+// The watch machine's answers: what comes back from the SIP side, NOTIFY requests and final
+// responses.
+#include "core/dialog.h"
+#include "core/domain.h"
+#include "core/known.h"
+#include "core/stanza_out.h"
+#include "core/sub.h"
+#include "core/transaction.h"
+#include "core/watch.h"
+#include "core/watch_dialog.h"
+#include "core/wire/pidf.h"
+
+// ---- Final responses to SUBSCRIBE (RFC 6665 §4.1.2, RFC 8048 §5.2.2)
+
+enum verdict {
+    VERDICT_ACCEPTED,
+    VERDICT_NEVER, // the authorization ends
+    VERDICT_ANEW,  // the dialog is gone: a new one at once
+    VERDICT_BRIEF, // 423: ask for more
+    VERDICT_OVER,  // the dialog is gone: a new one later
+    VERDICT_LATER  // the dialog stands until it expires: the same again later
+};
+
+static enum verdict watch_verdict(unsigned status)
+{
+    if (status >= 200 && status < 300)
+        return VERDICT_ACCEPTED;
+    switch (status) {
+    case 403:
+    case 489:
+    case 603: return VERDICT_NEVER;
+    case 423: return VERDICT_BRIEF;
+    case 481: return VERDICT_ANEW;
+    case 404:
+    case 405:
+    case 410:
+    case 416:
+    case 480:
+    case 482:
+    case 483:
+    case 484:
+    case 485:
+    case 501:
+    case 604: return VERDICT_OVER; // RFC 6665 §4.1.2.2
+    default: return VERDICT_LATER;
+    }
+}
+
+static void watch_accepted(struct core *c, uint32_t dialog, const struct sip_message *m)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    uint32_t granted_s =
+        m->expires != SIP_ABSENT && m->expires < d->granted_s ? m->expires : d->granted_s;
+    if (d->state == DIALOG_ENDING) { // now wait for the last NOTIFY
+        if (d->sub)
+            watch_say_unsubscribed(c, d->sub);
+        return;
+    }
+    d->granted_s = granted_s;
+    d->expires_ms = c->now_ms + (uint64_t)granted_s * 1000;
+    if (d->state == DIALOG_LIVE) {
+        sub_touch(c, d->sub);
+        if (d->wait != WAIT_NOTIFY) // the NOTIFY came first
+            watch_schedule(c, dialog);
+    }
+}
+
+// 423: the same again with what the peer asks for, if that makes sense (RFC 3261 §21.4.17).
+static void watch_too_brief(struct core *c, uint32_t dialog, const struct sip_message *m)
+{
+    uint32_t sub = core_dialog(c, dialog)->sub, asked_s = core_dialog(c, dialog)->granted_s;
+    dialog_free(c, dialog);
+    if (m->min_expires != SIP_ABSENT && m->min_expires > asked_s &&
+        m->min_expires <= c->cfg.settings.max_expires_s)
+        watch_open(c, sub, m->min_expires);
+    else
+        watch_failed(c, sub, SIP_ABSENT);
+}
+
+static void watch_try_later(struct core *c, uint32_t dialog, uint32_t retry_after_s)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    uint64_t wait_s = retry_after_s != SIP_ABSENT && retry_after_s > CORE_RETRY_FIRST_S
+                          ? retry_after_s
+                          : CORE_RETRY_FIRST_S;
+    uint64_t due_ms = c->now_ms + wait_s * 1000;
+    if (due_ms < d->expires_ms)
+        dialog_wait(c, dialog, WAIT_REFRESH, due_ms);
+    else
+        dialog_wait(c, dialog, WAIT_EXPIRY, d->expires_ms);
+}
+
+static void watch_declined(struct core *c, uint32_t dialog, enum verdict verdict,
+                           const struct sip_message *m)
+{
+    uint32_t sub = core_dialog(c, dialog)->sub;
+    uint32_t retry_after_s = m ? m->retry_after : SIP_ABSENT;
+    bool was_live = core_dialog(c, dialog)->state == DIALOG_LIVE;
+    if (verdict == VERDICT_LATER && was_live) {
+        watch_try_later(c, dialog, retry_after_s);
+        return;
+    }
+    dialog_free(c, dialog);
+    if (verdict == VERDICT_NEVER)
+        watch_refused(c, sub);
+    else if (verdict == VERDICT_ANEW && was_live)
+        watch_open(c, sub, c->cfg.settings.expires_s);
+    else
+        watch_failed(c, sub, retry_after_s);
+}
+
+// A fetch that is refused outright is answered as a server would (RFC 6121 §4.3.2): `unsubscribed`.
+static void watch_say_fetch(struct core *c, const struct dialog *d, const struct presence *p);
+
+static void watch_fetch_declined(struct core *c, uint32_t dialog, enum verdict verdict)
+{
+    if (verdict == VERDICT_NEVER)
+        watch_say_fetch(c, core_dialog(c, dialog), NULL);
+    dialog_free(c, dialog);
+}
+
+void watch_answered(struct core *c, uint32_t dialog, unsigned status, const struct sip_message *m)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    enum verdict verdict = watch_verdict(status);
+    if (d->state == DIALOG_ENDED)
+        return;
+    if (verdict == VERDICT_ACCEPTED) {
+        watch_accepted(c, dialog, m);
+    } else if (d->flags & DIALOG_FETCH) {
+        watch_fetch_declined(c, dialog, verdict);
+    } else if (d->state == DIALOG_ENDING) { // whatever it is, it is over
+        watch_say_unsubscribed(c, d->sub);
+        dialog_free(c, dialog);
+    } else if (verdict == VERDICT_BRIEF) {
+        watch_too_brief(c, dialog, m);
+    } else {
+        watch_declined(c, dialog, verdict, m);
+    }
+}
+
+// ---- Fetches: RFC 8048 §7.1
+
+// p NULL: `unsubscribed`.
+static void watch_say_fetch(struct core *c, const struct dialog *d, const struct presence *p)
+{
+    char scratch[JID_MAX + 1];
+    struct sip_uri uri;
+    struct jid peer;
+    if (sip_uri_parse(&uri, dialog_get(d, FIELD_REMOTE_URI)) != 0 ||
+        address_to_jid(&peer, &uri, scratch, sizeof scratch) != 0)
+        return;
+    uint16_t domain = domain_find(c, peer.domain);
+    buffer_reset(&c->addr);
+    jid_write_bare(&c->addr, &peer);
+    struct text from = {c->addr.p, c->addr.n}, to = dialog_get(d, FIELD_REPLY_TO);
+    if (p)
+        stanza_out_presence(c, domain, from, to, p);
+    else
+        stanza_out_plain(c, domain, from, to, STANZA_UNSUBSCRIBED, (struct text){0});
+}
+
+static void watch_show_fetch(struct core *c, const struct dialog *d, const struct sip_message *m,
+                             const struct pidf *doc)
+{
+    struct presence nobody = {0};
+    if (m->reason == REASON_REJECTED || m->reason == REASON_NORESOURCE) {
+        watch_say_fetch(c, d, NULL);
+        return;
+    }
+    for (size_t i = 0; i < doc->n; i++)
+        watch_say_fetch(c, d, &doc->tuple[i]);
+    if (!doc->n)
+        watch_say_fetch(c, d, &nobody);
+}
+
+// ---- NOTIFY (RFC 6665 §4.1.3)
+
+static void watch_terminated(struct core *c, uint32_t dialog, const struct sip_message *m)
+{
+    uint32_t sub = core_dialog(c, dialog)->sub;
+    watch_linger(c, dialog);
+    switch ((enum sip_reason)m->reason) {
+    case REASON_REJECTED:
+    case REASON_NORESOURCE: watch_refused(c, sub); break;
+    case REASON_DEACTIVATED: // at once, unless it happens again and again
+        if (c->now_ms / 1000 >= (uint64_t)core_sub(c, sub)->tried_s + CORE_ATTEMPT_GAP_S)
+            watch_open(c, sub, c->cfg.settings.expires_s);
+        else
+            watch_failed(c, sub, SIP_ABSENT);
+        break;
+    case REASON_INVARIANT: break; // what was shown stays true, and nothing is asked again
+    default: watch_failed(c, sub, m->substate_retry_after); break;
+    }
+}
+
+static void watch_adjust_expiry(struct core *c, struct dialog *d, const struct sip_message *m)
+{
+    if (m->substate_expires != SIP_ABSENT)
+        d->expires_ms = c->now_ms + (uint64_t)m->substate_expires * 1000;
+    else if (!d->expires_ms) // neither the 200 nor the NOTIFY has told yet
+        d->expires_ms = c->now_ms + (uint64_t)d->granted_s * 1000;
+}
+
+// The presentity has approved: RFC 8048 §5.2.1. Told again after a restart, which costs nothing.
+static void watch_approved(struct core *c, uint32_t sub)
+{
+    struct sub *s = core_sub(c, sub);
+    s->backoff_s = 0;
+    if (s->state != STATE_ACTIVE) {
+        sub_set_state(c, s, STATE_ACTIVE);
+        sub_touch(c, sub);
+    }
+    if (!(s->flags & SUB_TOLD) && sub_stream_up(c, s)) {
+        stanza_out_pair(c, s, STANZA_SUBSCRIBED, (struct text){0});
+        s->flags |= SUB_TOLD;
+    }
+}
+
+static void watch_went_on(struct core *c, uint32_t dialog, const struct sip_message *m)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    uint64_t before_ms = d->expires_ms;
+    if (d->state == DIALOG_EARLY) {
+        d->state = DIALOG_LIVE;
+        sub_touch(c, d->sub);
+    }
+    watch_adjust_expiry(c, d, m);
+    // A NOTIFY without `expires` that no SUBSCRIBE of ours asked for leaves the timer alone.
+    bool sooner = d->expires_ms + 5000 < before_ms;
+    if (d->wait == WAIT_NOTIFY || (d->wait == WAIT_REFRESH && sooner))
+        watch_schedule(c, dialog);
+}
+
+static void watch_apply(struct core *c, uint32_t dialog, const struct sip_message *m,
+                        const struct pidf *doc)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    if (d->flags & DIALOG_FETCH) {
+        watch_show_fetch(c, d, m, doc);
+        return;
+    }
+    if (d->state == DIALOG_ENDING || m->substate == SUBSTATE_TERMINATED)
+        return;
+    watch_went_on(c, dialog, m);
+    if (m->substate != SUBSTATE_ACTIVE)
+        return; // pending: answered, and nothing said to her (RFC 8048 §5.2.1)
+    watch_approved(c, d->sub);
+    if (m->body.n)
+        watch_show(c, d->sub, doc);
+}
+
+// What forbids to take it, as a status; 0: nothing.
+static unsigned watch_notify_defect(const struct dialog *d, const struct sip_message *m)
+{
+    struct text known_tag = dialog_get(d, FIELD_REMOTE_TAG);
+    if (known_tag.n && !text_eq(known_tag, sip_text(m, m->from_tag)))
+        return 481; // another branch of a forked SUBSCRIBE: one dialog is enough (RFC 6665 §4.1.4)
+    if (dialog_order(d, m) == ORDER_OLD)
+        return 500; // RFC 3261 §12.2.2
+    if (m->event != SIP_EVENT_PRESENCE)
+        return 489;
+    if (m->substate == SUBSTATE_NONE || m->from_tag.n == 0)
+        return 400;
+    return m->body.n && m->content != SIP_CONTENT_PIDF ? 415 : 0;
+}
+
+// Takes a new NOTIFY, all or nothing: a document that can't be read leaves dialog and presence as
+// they were. 0, or the status to refuse it with.
+static unsigned watch_take(struct core *c, uint32_t dialog, const struct sip_message *m)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    struct pidf doc;
+    doc.n = 0;
+    if (d->state == DIALOG_ENDED)
+        return 481; // over: only what is sent again is answered
+    if (m->body.n &&
+        pidf_read(&doc, sip_text(m, m->body), sip_text(m, m->content_language), &c->body) != 0)
+        return 400;
+    if (dialog_learn(c, d, m) != 0)
+        return 513;
+    dialog_took(d, m);
+    watch_apply(c, dialog, m, &doc);
+    return 0;
+}
+
+static void watch_after_notify(struct core *c, uint32_t dialog, const struct sip_message *m)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    bool terminated = m->substate == SUBSTATE_TERMINATED;
+    if ((d->flags & DIALOG_FETCH) || (d->state == DIALOG_ENDING && terminated)) {
+        if (d->sub)
+            watch_say_unsubscribed(c, d->sub);
+        watch_linger(c, dialog);
+    } else if (d->state == DIALOG_ENDING) {
+        if (d->cseq == 1) // closed before it had begun: end it now
+            watch_close(c, dialog);
+    } else if (terminated) {
+        watch_terminated(c, dialog, m);
+    }
+}
+
+static struct text watch_answer_headers(unsigned status)
+{
+    switch (status) {
+    case 415: return TEXT("Accept: application/pidf+xml\r\n");
+    case 489: return TEXT("Allow-Events: presence\r\n");
+    default: return (struct text){0};
+    }
+}
+
+void watch_notify(struct core *c, const struct event *ev, uint32_t dialog)
+{
+    const struct sip_message *m = ev->sip;
+    struct dialog *d = core_dialog(c, dialog);
+    c->stats.notifies_in++;
+    unsigned status = watch_notify_defect(d, m);
+    bool again = !status && dialog_order(d, m) == ORDER_SAME;
+    if (!status && !again)
+        status = watch_take(c, dialog, m);
+    server_answer(c, ev, status ? status : 200, (struct text){0}, watch_answer_headers(status));
+    if (!status && !again)
+        watch_after_notify(c, dialog, m);
+}
