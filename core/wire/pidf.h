@@ -16,14 +16,26 @@ struct pidf {
 };
 
 // `default_lang` is the message's Content-Language or empty. Text in `out` is borrowed from
-// `scratch`, which is reset first. EBADMSG: not well-formed, no pidf root element, or a DOCTYPE.
-// Unknown elements never make a document bad. A document-level <note> goes to tuples without one.
-// Extended status (Blink) and RPID activities count for `show` in the order that DESIGN gives:
-// jabber:client, then urn:ag-projects:xml:ns:pidf extended, then activities.
+// `scratch`, which is reset first. EBADMSG: not well-formed, no pidf root element, or a DOCTYPE;
+// ENOMEM: also when `scratch` is at its limit.
+//
+// Unknown elements never make a document bad. A document-level <note> goes to tuples without one,
+// else the person's (RFC 4479 §3.4). For `show`, jabber:client's counts, else Blink's extended
+// status, else RPID activities. A closed tuple has neither show nor priority. A tuple without
+// <basic> is closed, unless jabber:client's show or the extended status says that somebody is there
+// (RFC 3863 §4.1.4 gives no default). Of several tuples with one resource the first open one is
+// kept, else the first. A resource that is no text, or has more than JID_PART_MAX bytes, is not
+// taken over.
 int pidf_read(struct pidf *out, struct text body, struct text default_lang, struct buffer *scratch);
 
 // Full state: one tuple per presence; none at all gives a document with one closed tuple.
 // `entity` is a URI, "pres:juliet@example.com".
+//
+// A tuple's id is "ID-" and the resource. It has to be an NCName (xs:ID), so any character that is
+// not an ASCII letter, a digit, '-', '.' or '_' becomes "_xHHHH_" with the hexadecimal digits of
+// its code point, four or more, as does a '_' before an 'x' (the scheme of ISO 9075-14 §9.1 for SQL
+// names). pidf_read() undoes that in ids that begin with "ID-". A priority needs a <contact>: the
+// entity, or for a resource its GRUU (RFC 5627), "sip:juliet@example.com;gr=balcony".
 void pidf_write(struct buffer *b, struct text entity, const struct presence *p, size_t n);
 
 // RFC 8048 §6.2 note 6: 0…127 ⇄ 0…1 with three decimals, one to one. In thousandths.

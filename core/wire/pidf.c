@@ -1,0 +1,547 @@
+// Reads PIDF: a SAX2 handler that knows the few places of a document that say something to XMPP.
+#include "core/wire/pidf.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include <libxml/parser.h>
+#include <libxml/parserInternals.h>
+
+#include "core/wire/address.h"
+#include "core/wire/pidf_name.h"
+
+enum {
+    // Names stay in a parser for its life; one that has gathered so many bytes is replaced.
+    PARSER_NAMES_MAX = 64 * 1024,
+    PLACES_DEEP = 8, // no known place is deeper
+};
+
+enum ns { NS_OTHER, NS_PIDF, NS_CLIENT, NS_BLINK, NS_RPID, NS_PERSON };
+
+static const struct {
+    struct text uri;
+    enum ns ns;
+} NAMESPACES[] = {
+    {{"urn:ietf:params:xml:ns:pidf", 27}, NS_PIDF},
+    {{"urn:ietf:params:xml:ns:cpim-pidf", 32}, NS_PIDF}, // drafts before RFC 3863
+    {{"urn:ietf:params:xml:ns:pidf:", 28}, NS_PIDF},     // as RFC 3863 §4.1.1 misspells it
+    {{"jabber:client", 13}, NS_CLIENT},
+    {{"urn:ag-projects:xml:ns:pidf", 27}, NS_BLINK},
+    {{"urn:ietf:params:xml:ns:pidf:rpid", 32}, NS_RPID},
+    {{"urn:ietf:params:xml:ns:pidf:data-model", 38}, NS_PERSON},
+};
+
+enum place {
+    AT_NOWHERE,
+    AT_PRESENCE,
+    AT_TUPLE,
+    AT_STATUS,
+    AT_PERSON,
+    AT_ACTIVITIES,
+    AT_BASIC, // from here on: places whose text is collected
+    AT_SHOW,
+    AT_EXTENDED,
+    AT_CONTACT,
+    AT_NOTE,
+};
+
+// Which element below which place leads where.
+static const struct {
+    enum place below;
+    enum ns ns;
+    struct text name;
+    enum place place;
+} ELEMENTS[] = {
+    {AT_NOWHERE, NS_PIDF, {"presence", 8}, AT_PRESENCE},
+    {AT_PRESENCE, NS_PIDF, {"tuple", 5}, AT_TUPLE},
+    {AT_PRESENCE, NS_PIDF, {"note", 4}, AT_NOTE},
+    {AT_PRESENCE, NS_PERSON, {"person", 6}, AT_PERSON},
+    {AT_TUPLE, NS_PIDF, {"status", 6}, AT_STATUS},
+    {AT_TUPLE, NS_PIDF, {"contact", 7}, AT_CONTACT},
+    {AT_TUPLE, NS_PIDF, {"note", 4}, AT_NOTE},
+    {AT_TUPLE, NS_CLIENT, {"show", 4}, AT_SHOW},
+    {AT_TUPLE, NS_BLINK, {"extended", 8}, AT_EXTENDED},
+    {AT_TUPLE, NS_RPID, {"activities", 10}, AT_ACTIVITIES},
+    {AT_STATUS, NS_PIDF, {"basic", 5}, AT_BASIC},
+    {AT_STATUS, NS_CLIENT, {"show", 4}, AT_SHOW},
+    {AT_STATUS, NS_BLINK, {"extended", 8}, AT_EXTENDED},
+    {AT_STATUS, NS_RPID, {"activities", 10}, AT_ACTIVITIES},
+    {AT_PERSON, NS_RPID, {"activities", 10}, AT_ACTIVITIES},
+    {AT_PERSON, NS_PERSON, {"note", 4}, AT_NOTE},
+};
+
+// A word of some vocabulary and the show that it stands for.
+struct word {
+    struct text word;
+    enum presence_show show;
+};
+static const struct word EXTENDED[] = {
+    {{"available", 9}, SHOW_NONE},
+    {{"busy", 4}, SHOW_DND},
+    {{"away", 4}, SHOW_AWAY},
+    {{"extended-away", 13}, SHOW_XA},
+};
+// RFC 4480 §3.2; what asks not to be disturbed is dnd.
+static const struct word ACTIVITIES[] = {
+    {{"away", 4}, SHOW_AWAY},         {{"busy", 4}, SHOW_DND},
+    {{"on-the-phone", 12}, SHOW_DND}, {{"meeting", 7}, SHOW_DND},
+    {{"appointment", 11}, SHOW_DND},  {{"presentation", 12}, SHOW_DND},
+    {{"performance", 11}, SHOW_DND},  {{"steering", 8}, SHOW_DND},
+};
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+// A show that somebody has stated, or has not.
+struct said {
+    bool is;
+    enum presence_show show;
+};
+
+struct notes {
+    size_t n;
+    struct {
+        struct span lang, text;
+    } v[PRESENCE_STATUS_MAX];
+};
+
+// One tuple while it is read. All spans are of the scratch buffer, which moves as it grows.
+struct tuple {
+    struct span id, contact, resource, lang;
+    struct said basic, client, extended, activity; // basic: `is` when open
+    bool has_basic, has_priority;
+    unsigned priority_milli;
+    struct notes notes;
+};
+
+struct reading {
+    xmlParserCtxtPtr xml;
+    struct buffer *scratch;
+    bool refused, is_pidf;
+    unsigned skip; // depth inside an element that we pass over; 0: not inside one
+    unsigned deep;
+    enum place at[PLACES_DEEP];
+    struct span entity, lang, default_lang; // lang: of the root element, else the default
+    struct span note_lang;
+    uint32_t text_from;
+    struct said person_activity;
+    struct notes notes, person_notes;
+    size_t n;
+    unsigned dropped;
+    struct tuple tuple[PIDF_TUPLES_MAX];
+};
+
+// ── small pieces ──
+
+static struct text name_text(const xmlChar *name)
+{
+    return text_of((const char *)name);
+}
+
+static enum ns ns_of(const xmlChar *uri)
+{
+    struct text t = name_text(uri);
+    for (size_t i = 0; i < COUNT(NAMESPACES); i++)
+        if (text_eq(t, NAMESPACES[i].uri))
+            return NAMESPACES[i].ns;
+    return NS_OTHER;
+}
+
+static enum place place_of(enum place below, enum ns ns, struct text name)
+{
+    for (size_t i = 0; i < COUNT(ELEMENTS); i++)
+        if (ELEMENTS[i].below == below && ELEMENTS[i].ns == ns && text_eq(name, ELEMENTS[i].name))
+            return ELEMENTS[i].place;
+    return AT_NOWHERE;
+}
+
+static struct said look_up(const struct word *words, size_t n, struct text t)
+{
+    for (size_t i = 0; i < n; i++)
+        if (text_eq(t, words[i].word))
+            return (struct said){true, words[i].show};
+    return (struct said){false, SHOW_NONE};
+}
+
+static struct text text_at(const struct reading *r, struct span at)
+{
+    return at.n ? (struct text){r->scratch->p + at.off, at.n} : (struct text){"", 0};
+}
+
+static struct span keep(struct reading *r, struct text t)
+{
+    struct span at = {(uint32_t)r->scratch->n, (uint32_t)t.n};
+    buffer_text(r->scratch, t);
+    return r->scratch->failed ? (struct span){0} : at;
+}
+
+static struct tuple *last_tuple(struct reading *r)
+{
+    return &r->tuple[r->n - 1];
+}
+
+static enum place place_now(const struct reading *r)
+{
+    return r->deep ? r->at[r->deep - 1] : AT_NOWHERE;
+}
+
+static bool in_tuple(const struct reading *r)
+{
+    return r->deep >= 2 && r->at[1] == AT_TUPLE;
+}
+
+// The value of an attribute; libxml2 gives five pointers each: name, prefix, namespace, value, end.
+static bool attribute(const xmlChar **v, int n, const char *name, bool of_xml, struct text *out)
+{
+    for (int i = 0; i < n; i++) {
+        const xmlChar **a = v + (ptrdiff_t)i * 5;
+        bool ns_fits = of_xml ? a[2] && xmlStrEqual(a[2], XML_XML_NAMESPACE) : !a[2];
+        if (ns_fits && strcmp((const char *)a[0], name) == 0) {
+            *out = (struct text){(const char *)a[3], (size_t)(a[4] - a[3])};
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct span lang_here(struct reading *r, const xmlChar **v, int n, struct span outer)
+{
+    struct text lang;
+    return attribute(v, n, "lang", true, &lang) ? keep(r, lang) : outer;
+}
+
+// ── where an element begins ──
+
+static bool begin_tuple(struct reading *r, const xmlChar **v, int n)
+{
+    struct text id;
+    if (r->n == PIDF_TUPLES_MAX) {
+        r->dropped++;
+        return false;
+    }
+    struct tuple *t = &r->tuple[r->n++];
+    *t = (struct tuple){0};
+    t->lang = lang_here(r, v, n, r->lang);
+    if (attribute(v, n, "id", false, &id))
+        t->id = keep(r, id);
+    return true;
+}
+
+static void begin_presence(struct reading *r, const xmlChar **v, int n)
+{
+    struct text entity;
+    r->is_pidf = true;
+    if (attribute(v, n, "entity", false, &entity))
+        r->entity = keep(r, entity);
+    r->lang = lang_here(r, v, n, r->default_lang);
+}
+
+static void begin_contact(struct reading *r, const xmlChar **v, int n)
+{
+    struct text priority;
+    struct tuple *t = last_tuple(r);
+    if (attribute(v, n, "priority", false, &priority))
+        t->has_priority = pidf_milli_parse(text_trim(priority), &t->priority_milli);
+}
+
+// The first activity that has a meaning counts.
+static void take_activity(struct reading *r, enum ns ns, struct text name)
+{
+    struct said *to = in_tuple(r) ? &last_tuple(r)->activity : &r->person_activity;
+    if (ns == NS_RPID && !to->is)
+        *to = look_up(ACTIVITIES, COUNT(ACTIVITIES), name);
+}
+
+// False: pass over the element.
+static bool enter(struct reading *r, enum place place, const xmlChar **v, int n)
+{
+    switch (place) {
+    case AT_NOWHERE: return false;
+    case AT_PRESENCE: begin_presence(r, v, n); break;
+    case AT_TUPLE:
+        if (!begin_tuple(r, v, n))
+            return false;
+        break;
+    case AT_CONTACT: begin_contact(r, v, n); break;
+    case AT_NOTE:
+        r->note_lang = lang_here(r, v, n, in_tuple(r) ? last_tuple(r)->lang : r->lang);
+        break;
+    default: break;
+    }
+    r->at[r->deep++] = place;
+    r->text_from = (uint32_t)r->scratch->n;
+    return true;
+}
+
+static void on_start(void *arg, const xmlChar *local, const xmlChar *prefix, const xmlChar *uri,
+                     int n_ns, const xmlChar **ns, int n_attributes, int n_defaulted,
+                     const xmlChar **attributes)
+{
+    struct reading *r = arg;
+    (void)prefix, (void)n_ns, (void)ns, (void)n_defaulted;
+    if (r->skip) {
+        r->skip++;
+        return;
+    }
+    enum ns of = ns_of(uri);
+    struct text name = name_text(local);
+    if (place_now(r) == AT_ACTIVITIES)
+        take_activity(r, of, name);
+    if (!enter(r, place_of(place_now(r), of, name), attributes, n_attributes))
+        r->skip = 1;
+}
+
+// ── where it ends ──
+
+static struct span trimmed(const struct reading *r, struct span at)
+{
+    struct text whole = text_at(r, at), t = text_trim(whole);
+    return (struct span){at.off + (uint32_t)(t.p - whole.p), (uint32_t)t.n};
+}
+
+static void take_note(struct reading *r, struct span at)
+{
+    struct notes *to = in_tuple(r)             ? &last_tuple(r)->notes
+                       : r->at[1] == AT_PERSON ? &r->person_notes
+                                               : &r->notes;
+    if (to->n == PRESENCE_STATUS_MAX || text_trim(text_at(r, at)).n == 0)
+        return;
+    to->v[to->n].lang = r->note_lang;
+    to->v[to->n++].text = at;
+}
+
+static void take_basic(struct tuple *t, struct text word)
+{
+    bool open = text_eq_nocase(word, TEXT("open"));
+    if (!open && !text_eq_nocase(word, TEXT("closed")))
+        return;
+    t->has_basic = true;
+    t->basic.is = open;
+}
+
+static void take_text(struct reading *r, enum place place, struct span at)
+{
+    struct text word = text_trim(text_at(r, at));
+    struct said said;
+    switch (place) {
+    case AT_BASIC: take_basic(last_tuple(r), word); break;
+    case AT_SHOW:
+        said.is = presence_show_parse(word, &said.show);
+        if (said.is)
+            last_tuple(r)->client = said;
+        break;
+    case AT_EXTENDED: last_tuple(r)->extended = look_up(EXTENDED, COUNT(EXTENDED), word); break;
+    case AT_CONTACT: last_tuple(r)->contact = trimmed(r, at); break;
+    case AT_NOTE: take_note(r, at); break;
+    default: break;
+    }
+}
+
+// A name from a peer that can be a resource.
+static bool is_resource(const struct reading *r, struct span at)
+{
+    return at.n && at.n <= JID_PART_MAX && text_is_xml(text_at(r, at));
+}
+
+static void name_tuple(struct reading *r, struct tuple *t)
+{
+    struct span gr = pidf_contact_gr(r->scratch, t->contact);
+    if (is_resource(r, gr)) {
+        t->resource = gr;
+        return;
+    }
+    struct span id = pidf_id_resource(r->scratch, t->id);
+    if (is_resource(r, id))
+        t->resource = id;
+}
+
+static void on_end(void *arg, const xmlChar *local, const xmlChar *prefix, const xmlChar *uri)
+{
+    struct reading *r = arg;
+    (void)local, (void)prefix, (void)uri;
+    if (r->skip) {
+        r->skip--;
+        return;
+    }
+    enum place place = place_now(r);
+    if (place >= AT_BASIC && !r->scratch->failed)
+        take_text(r, place, (struct span){r->text_from, (uint32_t)r->scratch->n - r->text_from});
+    if (place == AT_TUPLE && !r->scratch->failed)
+        name_tuple(r, last_tuple(r));
+    r->deep--;
+}
+
+static void on_text(void *arg, const xmlChar *p, int n)
+{
+    struct reading *r = arg;
+    if (!r->skip && place_now(r) >= AT_BASIC)
+        buffer_add(r->scratch, p, (size_t)n);
+}
+
+static void on_doctype(void *arg, const xmlChar *name, const xmlChar *external,
+                       const xmlChar *system)
+{
+    struct reading *r = arg;
+    (void)name, (void)external, (void)system;
+    r->refused = true;
+    xmlStopParser(r->xml);
+}
+
+static const xmlSAXHandler HANDLER = {
+    .initialized = XML_SAX2_MAGIC,
+    .startElementNs = on_start,
+    .endElementNs = on_end,
+    .characters = on_text,
+    .ignorableWhitespace = on_text,
+    .cdataBlock = on_text,
+    .internalSubset = on_doctype,
+};
+
+// ── the thread's parser ──
+
+static pthread_key_t reading_key;
+static pthread_once_t reading_once = PTHREAD_ONCE_INIT;
+static bool reading_key_made;
+
+static void reading_destroy(void *arg)
+{
+    struct reading *r = arg;
+    if (r->xml)
+        xmlFreeParserCtxt(r->xml);
+    free(r);
+}
+
+static void reading_begin_process(void)
+{
+    xmlInitParser();
+    reading_key_made = pthread_key_create(&reading_key, reading_destroy) == 0;
+}
+
+static struct reading *reading_of_thread(void)
+{
+    pthread_once(&reading_once, reading_begin_process);
+    if (!reading_key_made)
+        return NULL;
+    struct reading *r = pthread_getspecific(reading_key);
+    if (!r) {
+        r = calloc(1, sizeof *r);
+        if (!r || pthread_setspecific(reading_key, r)) {
+            free(r);
+            return NULL;
+        }
+    }
+    if (!r->xml && (r->xml = xmlNewParserCtxt()) != NULL) {
+        *r->xml->sax = HANDLER;
+        r->xml->userData = r;
+    }
+    return r->xml ? r : NULL;
+}
+
+static void reading_reset(struct reading *r, struct text default_lang, struct buffer *scratch)
+{
+    buffer_reset(scratch);
+    r->scratch = scratch;
+    r->refused = r->is_pidf = false;
+    r->skip = r->deep = r->dropped = 0;
+    r->n = r->notes.n = r->person_notes.n = 0;
+    r->person_activity.is = false;
+    r->entity = (struct span){0};
+    r->lang = r->default_lang = keep(r, default_lang);
+}
+
+// The encodings that RFC 3863 §4.1 obliges us to, and Latin-1; iconv's hundreds stay out of reach.
+static int options_for(struct text body)
+{
+    static const char *const latin1[] = {"ISO-8859-1'", "ISO-8859-1\"", "iso-8859-1'",
+                                         "iso-8859-1\""};
+    int options = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING;
+    const char *end = memchr(body.p, '>', body.n);
+    size_t declaration = end ? (size_t)(end - body.p) : 0;
+    for (size_t i = 0; i < COUNT(latin1); i++)
+        if (memmem(body.p, declaration, latin1[i], strlen(latin1[i])))
+            return options;
+    return options | XML_PARSE_IGNORE_ENC;
+}
+
+static int parse(struct reading *r, struct text body)
+{
+    if (body.n == 0 || body.n > INT_MAX)
+        return EBADMSG;
+    xmlDocPtr doc = xmlCtxtReadMemory(r->xml, body.p, (int)body.n, NULL, NULL, options_for(body));
+    if (doc) // the handlers build none
+        xmlFreeDoc(doc);
+    int error = r->xml->errNo == XML_ERR_NO_MEMORY || r->scratch->failed                 ? ENOMEM
+                : r->refused || !r->is_pidf || !r->xml->wellFormed || r->xml->disableSAX ? EBADMSG
+                                                                                         : 0;
+    // xmlCtxtReset() leaves namespaces behind that were open when a document broke off.
+    if (error || xmlDictGetUsage(r->xml->dict) > PARSER_NAMES_MAX) {
+        xmlFreeParserCtxt(r->xml);
+        r->xml = NULL;
+    }
+    return error;
+}
+
+// ── from what was read to presence ──
+
+static void give_notes(const struct reading *r, const struct notes *from, struct presence *out)
+{
+    out->n_status = from->n;
+    for (size_t i = 0; i < from->n; i++) {
+        out->status[i].lang = text_at(r, from->v[i].lang);
+        out->status[i].text = text_at(r, from->v[i].text);
+    }
+}
+
+static enum presence_show show_of(const struct reading *r, const struct tuple *t)
+{
+    return t->client.is            ? t->client.show
+           : t->extended.is        ? t->extended.show
+           : t->activity.is        ? t->activity.show
+           : r->person_activity.is ? r->person_activity.show
+                                   : SHOW_NONE;
+}
+
+static void give_tuple(const struct reading *r, const struct tuple *t, struct presence *out)
+{
+    *out = (struct presence){.resource = text_at(r, t->resource)};
+    out->available = t->has_basic ? t->basic.is : t->client.is || t->extended.is;
+    if (out->available) {
+        out->show = show_of(r, t);
+        out->has_priority = t->has_priority;
+        out->priority = t->has_priority ? pidf_priority_from_milli(t->priority_milli) : 0;
+    }
+    give_notes(r, t->notes.n ? &t->notes : r->notes.n ? &r->notes : &r->person_notes, out);
+}
+
+static void give_or_merge(struct pidf *out, const struct presence *p)
+{
+    for (size_t i = 0; i < out->n; i++)
+        if (text_eq(out->tuple[i].resource, p->resource)) {
+            if (p->available && !out->tuple[i].available)
+                out->tuple[i] = *p;
+            return;
+        }
+    out->tuple[out->n++] = *p;
+}
+
+int pidf_read(struct pidf *out, struct text body, struct text default_lang, struct buffer *scratch)
+{
+    out->n = 0;
+    out->dropped = 0;
+    out->entity = (struct text){"", 0};
+    struct reading *r = reading_of_thread();
+    if (!r)
+        return ENOMEM;
+    reading_reset(r, default_lang, scratch);
+    int error = parse(r, body);
+    if (error)
+        return error;
+    out->entity = text_at(r, r->entity);
+    out->dropped = r->dropped;
+    for (size_t i = 0; i < r->n; i++) {
+        struct presence p;
+        give_tuple(r, &r->tuple[i], &p);
+        give_or_merge(out, &p);
+    }
+    return 0;
+}
