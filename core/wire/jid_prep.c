@@ -148,7 +148,9 @@ static int to_ascii(const char *z, char out[HOSTNAME_MAX + 1])
     int flags = IDNA_USE_STD3_ASCII_RULES | IDNA_ALLOW_UNASSIGNED;
     int err = idna_to_ascii_8z(z, &ascii, flags) == IDNA_SUCCESS ? 0 : EBADMSG;
     size_t n = err ? 0 : strlen(ascii);
-    if (n == 0 || n > HOSTNAME_MAX)
+    if (n && ascii[n - 1] == '.') // a final dot that was written as U+3002 or its like
+        ascii[--n] = '\0';
+    if (n == 0 || n > HOSTNAME_MAX || ascii[n - 1] == '.')
         err = EBADMSG;
     else
         memcpy(out, ascii, n + 1);

@@ -41,14 +41,21 @@ static size_t skip_quoted(struct text t, size_t i)
 
 size_t scan_until(struct text t, char stop)
 {
+    const char *first = t.n ? memchr(t.p, stop, t.n) : NULL;
+    if (!first)
+        return t.n;
+    size_t n = (size_t)(first - t.p);
+    if (!memchr(t.p, '"', n) && !memchr(t.p, '<', n)) // nearly always
+        return n;
     for (size_t i = 0; i < t.n;) {
         if (t.p[i] == stop)
             return i;
         if (t.p[i] == '"') {
             i = skip_quoted(t, i);
+        } else if (t.p[i] == '<' && (first = memchr(t.p + i, '>', t.n - i))) {
+            i = (size_t)(first - t.p);
         } else if (t.p[i] == '<') {
-            const char *end = memchr(t.p + i, '>', t.n - i);
-            i = end ? (size_t)(end - t.p) : t.n;
+            return t.n;
         } else {
             i++;
         }
@@ -64,17 +71,6 @@ struct text scan_value(struct text list, struct text *rest)
     return scan_trim((struct text){list.p, n});
 }
 
-// What can't stand in a URI, however liberal one is: blanks, controls and delimiters.
-static bool uri_chars(struct text t)
-{
-    for (size_t i = 0; i < t.n; i++) {
-        unsigned char c = (unsigned char)t.p[i];
-        if (c <= ' ' || c == 0x7f || c == '<' || c == '>' || c == '"')
-            return false;
-    }
-    return t.n > 0;
-}
-
 bool scan_address(struct text value, struct text *uri, struct text *params)
 {
     size_t open = scan_until(value, '<');
@@ -85,14 +81,14 @@ bool scan_address(struct text value, struct text *uri, struct text *params)
             return false;
         *uri = (struct text){from, (size_t)(end - from)};
         *params = scan_trim((struct text){end + 1, value.n - (size_t)(end + 1 - value.p)});
-        return uri_chars(*uri) && (params->n == 0 || params->p[0] == ';');
+        return params->n == 0 || params->p[0] == ';';
     }
     // RFC 3261 §20: without brackets all parameters are the header field's, and a URI with a comma
     // or question mark has to be in brackets.
     size_t n = scan_until(value, ';');
     *uri = scan_trim((struct text){value.p, n});
     *params = (struct text){value.p + n, value.n - n};
-    return uri_chars(*uri) && !memchr(uri->p, ',', uri->n) && !memchr(uri->p, '?', uri->n);
+    return uri->n && !memchr(uri->p, ',', uri->n) && !memchr(uri->p, '?', uri->n);
 }
 
 bool scan_param(struct text *params, struct text *name, struct text *value)

@@ -17,8 +17,8 @@ size_t scan_until(struct text t, char stop);
 // The first of a comma-separated list, trimmed; *rest is what follows its comma.
 struct text scan_value(struct text list, struct text *rest);
 
-// name-addr or addr-spec: the URI without brackets, and the header parameters behind it (beginning
-// with ';' or empty). false: it is neither.
+// name-addr or addr-spec: what should be the URI, without brackets, and the header parameters
+// behind it (beginning with ';' or empty). false: it is neither.
 bool scan_address(struct text value, struct text *uri, struct text *params);
 
 // Takes one ";name[=value]" from the front of `params`; all parts trimmed. false: none is left.

@@ -4,14 +4,56 @@
 #include <arpa/inet.h>
 #include <errno.h>
 
-static bool is_alpha(char c)
+// Classes of characters, as bits. The rest is what only a user part or a parameter may hold.
+enum {
+    NEVER = 1,  // blanks, controls and the delimiters of RFC 3986 appendix C
+    ALPHA = 2,  // also the first of a scheme
+    SCHEME = 4, // RFC 3986 §3.1
+    HOST = 8,   // RFC 3261 §25.1 hostname; underscores are seen and taken
+};
+
+static const uint8_t classes[256] = {
+    [0 ... ' '] = NEVER,
+    [0x7f] = NEVER,
+    ['<'] = NEVER,
+    ['>'] = NEVER,
+    ['"'] = NEVER,
+    ['a' ... 'z'] = ALPHA | SCHEME | HOST,
+    ['A' ... 'Z'] = ALPHA | SCHEME | HOST,
+    ['0' ... '9'] = SCHEME | HOST,
+    ['-'] = SCHEME | HOST,
+    ['.'] = SCHEME | HOST,
+    ['+'] = SCHEME,
+    ['_'] = HOST,
+};
+
+// Length of the first bytes that are all of `class`.
+static size_t span_of(struct text t, uint8_t class)
 {
-    return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+    size_t n = 0;
+    while (n < t.n && (classes[(unsigned char)t.p[n]] & class))
+        n++;
+    return n;
 }
 
-static bool is_digit(char c)
+static bool plain(struct text t)
 {
-    return c >= '0' && c <= '9';
+    uint8_t all = 0;
+    for (size_t i = 0; i < t.n; i++)
+        all |= classes[(unsigned char)t.p[i]];
+    return !(all & NEVER);
+}
+
+// Length of the first bytes up to a `stop`, or of all.
+static size_t until(struct text t, char stop)
+{
+    const char *at = t.n ? memchr(t.p, stop, t.n) : NULL;
+    return at ? (size_t)(at - t.p) : t.n;
+}
+
+static struct text skip(struct text t, size_t n)
+{
+    return (struct text){t.p + n, t.n - n};
 }
 
 static const struct {
@@ -22,45 +64,18 @@ static const struct {
     {{"im", 2}, SCHEME_IM},   {{"tel", 3}, SCHEME_TEL},
 };
 
-// RFC 3986 §3.1. The rest begins behind the colon. false: there is no scheme.
+// The rest begins behind the colon. false: there is no scheme.
 static bool take_scheme(struct text *uri, enum address_scheme *out)
 {
-    size_t n = 0;
-    while (n < uri->n && (is_alpha(uri->p[n]) || is_digit(uri->p[n]) || uri->p[n] == '+' ||
-                          uri->p[n] == '-' || uri->p[n] == '.'))
-        n++;
-    if (n == 0 || n == uri->n || uri->p[n] != ':' || !is_alpha(uri->p[0]))
+    size_t n = span_of(*uri, SCHEME);
+    if (n == uri->n || uri->p[n] != ':' || span_of(*uri, ALPHA) == 0)
         return false;
     *out = SCHEME_OTHER;
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
         if (text_eq_nocase((struct text){uri->p, n}, schemes[i].name))
             *out = schemes[i].scheme;
-    *uri = (struct text){uri->p + n + 1, uri->n - n - 1};
+    *uri = skip(*uri, n + 1);
     return true;
-}
-
-// Blanks, controls and the delimiters that no URI has in it (RFC 3986 appendix C).
-static bool plain(struct text t)
-{
-    for (size_t i = 0; i < t.n; i++) {
-        unsigned char c = (unsigned char)t.p[i];
-        if (c <= ' ' || c == 0x7f || c == '<' || c == '>' || c == '"')
-            return false;
-    }
-    return true;
-}
-
-static size_t until(struct text t, const char *stops)
-{
-    size_t n = 0;
-    while (n < t.n && !strchr(stops, t.p[n]))
-        n++;
-    return n;
-}
-
-static struct text skip(struct text t, size_t n)
-{
-    return (struct text){t.p + n, t.n - n};
 }
 
 // userinfo "@", when there is one: RFC 7247 §6.4 splits at the first.
@@ -70,18 +85,9 @@ static bool take_user(struct text *rest, struct text *user)
     if (!at)
         return true;
     struct text info = {rest->p, (size_t)(at - rest->p)};
-    *user = (struct text){info.p, until(info, ":")};
+    *user = (struct text){info.p, until(info, ':')};
     *rest = skip(*rest, info.n + 1);
     return user->n > 0;
-}
-
-// RFC 3261 §25.1 hostname, as far as its characters go; underscores are seen and taken.
-static bool host_plain(struct text host)
-{
-    for (size_t i = 0; i < host.n; i++)
-        if (!is_alpha(host.p[i]) && !is_digit(host.p[i]) && !strchr("-._", host.p[i]))
-            return false;
-    return host.n > 0;
 }
 
 static bool is_ipv6(struct text t)
@@ -98,16 +104,16 @@ static bool is_ipv6(struct text t)
 static bool take_host(struct text *rest, struct text *host)
 {
     if (rest->n && rest->p[0] == '[') {
-        size_t end = until(*rest, "]");
+        size_t end = until(*rest, ']');
         *host = (struct text){rest->p + 1, end - 1};
         if (end == rest->n || !is_ipv6(*host))
             return false;
         *rest = skip(*rest, end + 1);
-        return rest->n == 0 || strchr(":;?", rest->p[0]);
+    } else {
+        *host = (struct text){rest->p, span_of(*rest, HOST)};
+        *rest = skip(*rest, host->n);
     }
-    *host = (struct text){rest->p, until(*rest, ":;?")};
-    *rest = skip(*rest, host->n);
-    return host_plain(*host);
+    return host->n && (rest->n == 0 || rest->p[0] == ':' || rest->p[0] == ';' || rest->p[0] == '?');
 }
 
 static bool take_port(struct text *rest, uint16_t *port)
@@ -116,17 +122,17 @@ static bool take_port(struct text *rest, uint16_t *port)
     if (rest->n == 0 || rest->p[0] != ':')
         return true;
     *rest = skip(*rest, 1);
-    size_t n = until(*rest, ";?");
+    size_t n = span_of(*rest, HOST);
     if (!text_to_u32((struct text){rest->p, n}, UINT16_MAX, &v) || v == 0)
         return false;
     *port = (uint16_t)v;
     *rest = skip(*rest, n);
-    return true;
+    return rest->n == 0 || rest->p[0] == ';' || rest->p[0] == '?';
 }
 
 static void take_param(struct sip_uri *out, struct text param)
 {
-    struct text name = {param.p, until(param, "=")};
+    struct text name = {param.p, until(param, '=')};
     struct text value = skip(param, name.n < param.n ? name.n + 1 : name.n);
     if (text_eq_nocase(name, TEXT("transport")))
         out->transport = value;
@@ -138,14 +144,16 @@ static void take_param(struct sip_uri *out, struct text param)
 
 static void take_params(struct sip_uri *out, struct text rest)
 {
-    while (rest.n && rest.p[0] == ';') {
+    size_t n = until(rest, '?');
+    if (n < rest.n)
+        out->headers = skip(rest, n + 1);
+    rest.n = n;
+    while (rest.n) { // at a ';'
         rest = skip(rest, 1);
-        size_t n = until(rest, ";?");
+        n = until(rest, ';');
         take_param(out, (struct text){rest.p, n});
         rest = skip(rest, n);
     }
-    if (rest.n)
-        out->headers = skip(rest, 1);
 }
 
 int sip_uri_parse(struct sip_uri *out, struct text uri)
@@ -157,7 +165,7 @@ int sip_uri_parse(struct sip_uri *out, struct text uri)
     if (out->scheme == SCHEME_OTHER)
         return 0;
     if (out->scheme == SCHEME_TEL) {
-        out->user = (struct text){rest.p, until(rest, ";")};
+        out->user = (struct text){rest.p, until(rest, ';')};
         return out->user.n ? 0 : EBADMSG;
     }
     if (!take_user(&rest, &out->user) || !take_host(&rest, &out->host) ||
