@@ -21,7 +21,9 @@ struct privileges_wish {
 // check needs ptrace. EINVAL: no such user; EPERM …
 int privileges_confine(const struct privileges_wish *wish, struct store_error *why);
 
-// Step two: becomes the user, in all threads, and gives up the remaining capabilities.
+// Step two: becomes the user, in all threads, and gives up the remaining capabilities. Without a
+// user to become, a thread that began between the steps keeps what `port_to_bind` took, and nothing
+// else.
 int privileges_drop(const struct privileges_wish *wish, struct store_error *why);
 
 // The filter alone, which privileges_confine sets.
