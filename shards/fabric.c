@@ -164,10 +164,10 @@ void fabric_ring_bells(struct fabric_end *e)
     }
 }
 
-bool fabric_fall_asleep(struct fabric_end *e, unsigned first)
+bool fabric_fall_asleep(struct fabric_end *e, unsigned first, unsigned end)
 {
     wake_fall_asleep(&e->fabric->wake[e->self]);
-    for (unsigned from = first; from < e->fabric->peers; from++) {
+    for (unsigned from = first; from < end; from++) {
         struct ring *r = fabric_from(e, from);
         if (r && !ring_is_empty(r)) {
             fabric_get_up(e);

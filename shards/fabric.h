@@ -69,9 +69,9 @@ static inline bool fabric_is_congested(const struct fabric_end *e)
     return e->backlog_bytes > 0;
 }
 
-// Going to sleep: true if there is nothing to read and the bell will wake us; false: stay awake.
-// Rings of peers from `first` on are looked at.
-bool fabric_fall_asleep(struct fabric_end *e, unsigned first);
+// Going to sleep: true if there is nothing to read from peers [first, end), and the bell will wake
+// us when there is; false: stay awake.
+bool fabric_fall_asleep(struct fabric_end *e, unsigned first, unsigned end);
 void fabric_get_up(struct fabric_end *e);
 
 static inline struct ring *fabric_from(const struct fabric_end *e, unsigned peer)

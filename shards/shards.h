@@ -10,8 +10,8 @@
 
 struct shards;
 
-// Opens the stores, restores the cores, binds all sockets; no thread runs yet. On error *out is NULL
-// and `why` says what failed. EADDRINUSE, EACCES …; EBADMSG, ENOTSUP: the store.
+// Opens the stores, restores the cores, binds all sockets; no thread runs yet. On error *out is
+// NULL and `why` says what failed. EADDRINUSE, EACCES …; EBADMSG, ENOTSUP: the store.
 int shards_create(struct shards **out, const struct config *cfg, struct store *store,
                   struct store_error *why);
 int shards_start(struct shards *s);
@@ -19,8 +19,8 @@ int shards_start(struct shards *s);
 void shards_stop(struct shards *s);
 void shards_destroy(struct shards *s);
 
-// A new configuration: trust, limits, subscription and probe settings and the log level take effect;
-// the rest needs a restart. `cfg` is copied from before it returns.
+// A new configuration: trust, limits, subscription and probe settings and the log level take
+// effect; the rest needs a restart. `cfg` is copied from before it returns.
 int shards_reload(struct shards *s, const struct config *cfg);
 
 unsigned shards_count(const struct shards *s);
@@ -30,6 +30,8 @@ struct shard_counters {
     uint64_t turns_total, ring_full_total, ring_dropped_total, commits_total, commit_failures_total;
     uint64_t forwarded_total, store_bytes;
     uint64_t sip_in_bytes_total, sip_out_bytes_total, sip_send_failures_total;
+    uint64_t sip_oversized_total;  // above sip_message_bytes, dropped
+    uint64_t sip_unparsable_total; // not SIP at all, dropped
     uint64_t stanza_backlog_bytes, stanzas_dropped_total;
     // time from the first event of a turn to its release, log-linear buckets of microseconds
     uint64_t turn_us_bucket[32]; // bucket i: below 2^i µs
@@ -46,12 +48,12 @@ struct shards_stream {
     char why[128];     // of the last failure; "" when up
 };
 size_t shards_streams(const struct shards *s, struct shards_stream *out, size_t max);
-// Empty text: ready. Else the name of a shard-side part that is not, with why, e.g. "shard 1", "store
-// is full".
+// Empty text: ready. Else the name of a shard-side part that is not, with why, e.g. "shard 1",
+// "store is full".
 bool shards_part_failing(const struct shards *s, unsigned shard, char *why, size_t n);
 
-// One question to one shard and its answer, both flat messages (shards/admin.h); calling thread: the
-// API's only. ETIMEDOUT; EMSGSIZE: the answer does not fit.
+// One question to one shard and its answer, both flat messages (shards/admin.h); calling thread:
+// the API's only. ETIMEDOUT; EMSGSIZE: the answer does not fit.
 int shards_ask(struct shards *s, unsigned shard, const void *question, size_t n, void *answer,
                size_t cap, size_t *answer_n, int timeout_ms);
 

@@ -353,7 +353,7 @@ static void connect_sleep(struct xmpp_connect *c, uint64_t now_ms)
         }
         until_ms = due_ms < until_ms ? due_ms : until_ms;
     }
-    if (!fabric_fall_asleep(&c->end, 0))
+    if (!fabric_fall_asleep(&c->end, 0, c->end.fabric->peers))
         return;
     if (!atomic_load(&c->stopping))
         poll(fd, n, until_ms > now_ms ? (int)(until_ms - now_ms) : 0);

@@ -1,0 +1,18 @@
+// What of the configuration a running shard obeys, in one piece of memory that crosses a ring.
+//
+// Made by main, freed by the shard that it was handed to.
+#ifndef SHARDS_SETTINGS_H
+#define SHARDS_SETTINGS_H
+
+#include "core/core.h"
+#include "shards/config.h"
+
+struct settings {
+    struct core_settings core;
+    struct core_trust trust; // its lists are in the same piece
+};
+
+int settings_create(struct settings **out, const struct config *cfg); // ENOMEM
+void settings_destroy(struct settings *s);
+
+#endif

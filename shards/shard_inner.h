@@ -1,0 +1,138 @@
+// What the files of a shard share: its state, and the calls between them. All of its own thread.
+//
+//   shard.c          making, restoring, the thread
+//   shard_turn.c     the loop: sleep, read, commit, release, publish
+//   shard_route.c    in: wires and rings → the owner's core
+//   shard_release.c  commit and out: effects → wires and rings
+//   shard_streams.c  streams taken over, lost and given up
+#ifndef SHARDS_SHARD_INNER_H
+#define SHARDS_SHARD_INNER_H
+
+#include <pthread.h>
+
+#include "shards/port.h"
+#include "shards/shard.h"
+#include "shards/xmpp_stream.h"
+
+enum {
+    SHARD_EVENTS_MAX = 64,  // descriptors handled in one turn
+    SHARD_RING_BATCH = 256, // messages taken from one ring in one turn
+    SHARD_PORTS_MAX = 1 + CONFIG_LISTEN_MAX,
+    SHARD_HEARTBEAT_MS = 1000, // sleeps at most so long; looks after its streams so often
+    SHARD_SILENT_MS = 5000,    // without a turn for so long, it is reported as failing
+    SHARD_COMMIT_RETRY_MS = 1000,
+    SHARD_FINISH_MS = 200, // at the end: for what is still on the way between shards
+    SHARD_FINISH_MOST_MS = 2000,
+    SHARD_FAREWELL_MS = 1000, // for the last bytes to the servers
+};
+
+// A descriptor in the shard's epoll set. `mask` is what it is registered for; 0: not at all, so
+// that a hang-up does not wake a shard that is not listening.
+struct shard_wire {
+    int fd;
+    uint32_t mask;
+    uint64_t tag; // of its epoll events
+};
+
+struct shard_port {
+    struct port *port; // NULL: none of that transport
+    struct shard_wire wire;
+};
+
+struct shard_stream {
+    uint32_t stream;
+    struct xmpp_stream *xmpp;
+    struct shard_wire wire;
+    bool written; // this turn, so it is to be flushed
+    int error;    // it is lost, and why
+};
+
+struct shard {
+    unsigned index, shards, connections;
+    const struct clock *clock;
+    const _Atomic bool *stopping;
+    struct stream_table *table;
+    struct fabric_end end;
+    pthread_t thread;
+    bool running;
+
+    struct core *core;
+    struct store_shard *store;
+    struct sip_parser *parser;
+    struct stanza_reader_limits limits;
+
+    // The turn.
+    uint64_t now_ms, began_us, heartbeat_ms;
+    bool stepped; // there was an event in it
+    struct effects fx;
+    struct store_change *change; // the changes among the effects
+    size_t change_cap, n_changes;
+    bool held;           // a commit failed: the turn's effects wait, and nothing new is taken in
+    uint64_t retry_ms;   // when held
+    unsigned ring_first; // the ring that is read first, in turn
+    int epoll;
+    bool listening; // wires are polled for reading
+    char *scratch;  // XMPP_STREAM_READ_BYTES
+
+    // Ports: [0] is the shard's own, [1 + i] is [sip] listen number i.
+    struct port_counters port_count;
+    size_t n_ports;
+    struct shard_port port[SHARD_PORTS_MAX];
+
+    // Streams.
+    size_t n_names;                           // domains of the core
+    uint32_t stream_of[CORE_DOMAINS_MAX + 1]; // the stream that this shard sends to, by domain
+    size_t n_homed, homed_cap;
+    struct shard_stream **homed;    // the streams that live here,
+    struct shard_stream **homed_by; // and the same by number
+    bool lost;                      // one of them has an error
+    bool *up;                       // by number: it is up, as far as this shard was told
+
+    // For others to read.
+    struct shard_counters count, count_shown;
+    struct core_stats core_shown;
+    _Atomic uint64_t turn_ms;
+    pthread_mutex_t failing_mutex;
+    char failing[256];
+};
+
+// shard_turn.c
+void shard_turn(struct shard *s, bool finishing);
+void shard_watch(struct shard *s, struct shard_wire *w, uint32_t mask);
+void shard_watch_port(struct shard *s, struct shard_port *p);
+void shard_watch_stream(struct shard *s, struct shard_stream *st);
+// What an epoll event is of: the bell, a port, a stream; and its number.
+enum shard_tag { SHARD_TAG_BELL, SHARD_TAG_PORT, SHARD_TAG_STREAM };
+static inline uint64_t shard_tag(enum shard_tag kind, uint32_t number)
+{
+    return (uint64_t)kind << 32 | number;
+}
+
+// shard_route.c
+void shard_step(struct shard *s, const struct event *ev);
+void shard_route_stanza(void *shard, const struct stanza *stanza); // a stanza_reader_cb
+void shard_read_port(struct shard *s, struct shard_port *p);
+void shard_read_stream(struct shard *s, struct shard_stream *st);
+void shard_read_rings(struct shard *s);
+void shard_read_main(struct shard *s);      // main's ring alone
+void shard_read_questions(struct shard *s); // the API's ring alone
+
+// shard_release.c
+bool shard_commit(struct shard *s); // false: failed, to be tried again
+void shard_release(struct shard *s);
+void shard_flush(struct shard *s);
+void shard_set_failing(struct shard *s, const char *why);
+void shard_send_to_stream(struct shard *s, uint32_t stream, struct text bytes);
+void shard_send_to_port(struct shard *s, sip_port port, const struct hop *to, struct text bytes);
+
+// shard_streams.c
+void shard_map_streams(struct shard *s); // from the core's domains
+void shard_take_stream(struct shard *s, const struct message_stream *m);
+void shard_told_stream(struct shard *s, uint32_t stream, bool up);
+void shard_lose_stream(struct shard *s, struct shard_stream *st, int error); // to be buried
+void shard_bury_streams(struct shard *s);
+void shard_look_after_streams(struct shard *s);
+void shard_apply_settings(struct shard *s, struct settings *settings);
+void shard_farewell(struct shard *s);
+
+#endif

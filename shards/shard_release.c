@@ -1,0 +1,172 @@
+// Commit and out: the turn's changes become durable, and only then do its words leave.
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "shards/log.h"
+#include "shards/shard_inner.h"
+
+void shard_set_failing(struct shard *s, const char *why)
+{
+    pthread_mutex_lock(&s->failing_mutex);
+    snprintf(s->failing, sizeof s->failing, "%s", why);
+    pthread_mutex_unlock(&s->failing_mutex);
+}
+
+// Without memory some of the turn's effects are missing, and the core goes on as if they were
+// there. Nothing of the turn has left; to end here is a crash like any other, and those are
+// survived.
+static void out_of_memory(const char *part)
+{
+    log_error("out_of_memory", "part", part, NULL);
+    abort();
+}
+
+static void collect_changes(struct shard *s)
+{
+    if (s->fx.failed)
+        out_of_memory("effects");
+    if (s->change_cap < s->fx.n) {
+        free(s->change);
+        s->change_cap = 2 * s->fx.n;
+        s->change = malloc(s->change_cap * sizeof *s->change);
+        if (!s->change)
+            out_of_memory("changes");
+    }
+    s->n_changes = 0;
+    for (size_t i = 0; i < s->fx.n; i++) {
+        const struct effect *e = &s->fx.v[i];
+        if (e->kind == EFFECT_PUT)
+            s->change[s->n_changes++] =
+                (struct store_change){e->id, effect_text(&s->fx, e), e->fresh};
+        else if (e->kind == EFFECT_DELETE)
+            s->change[s->n_changes++] = (struct store_change){.id = e->id};
+    }
+}
+
+static void commit_failed(struct shard *s, int error, const struct store_error *why)
+{
+    char shard[16];
+    const char *text = why->text[0] ? why->text : strerror(error);
+    s->count.commit_failures_total++;
+    s->retry_ms = s->now_ms + SHARD_COMMIT_RETRY_MS;
+    if (s->held)
+        return; // said already
+    s->held = true;
+    shard_set_failing(s, text);
+    snprintf(shard, sizeof shard, "%u", s->index);
+    log_error("commit_failed", "shard", shard, "why", text, NULL);
+}
+
+static void commit_succeeded(struct shard *s)
+{
+    char shard[16];
+    s->count.commits_total++;
+    if (!s->held)
+        return;
+    s->held = false;
+    shard_set_failing(s, "");
+    snprintf(shard, sizeof shard, "%u", s->index);
+    log_info("commit_recovered", "shard", shard, NULL);
+}
+
+// A retry commits the very changes that failed: their texts are still in fx.bytes.
+bool shard_commit(struct shard *s)
+{
+    if (!s->held)
+        collect_changes(s);
+    if (!s->n_changes)
+        return true; // the hot path: presence touches no disk
+    struct store_error why = {0};
+    int error = store_shard_commit(s->store, s->change, s->n_changes, &why);
+    if (error)
+        commit_failed(s, error, &why);
+    else
+        commit_succeeded(s);
+    return !error;
+}
+
+void shard_send_to_port(struct shard *s, sip_port id, const struct hop *to, struct text bytes)
+{
+    size_t i = SIP_PORT_IS_LISTEN(id) ? 1 + SIP_PORT_INDEX(id) : 0;
+    struct port *p = i < s->n_ports ? s->port[i].port : NULL;
+    if (p && to->transport == HOP_UDP)
+        p->ops->send(p, to, bytes);
+    else
+        s->port_count.send_failures++;
+}
+
+// Each shard has a port of each `listen` address of its own; a shard's port only that shard has.
+static void release_sip(struct shard *s, const struct effect *e)
+{
+    unsigned owner = SIP_PORT_IS_LISTEN(e->port) ? s->index : SIP_PORT_INDEX(e->port);
+    struct text bytes = effect_text(&s->fx, e);
+    if (owner == s->index) {
+        shard_send_to_port(s, e->port, &e->to, bytes);
+    } else if (owner < s->shards) {
+        struct message_sip head = {.kind = MESSAGE_SIP_OUT, .port = e->port, .peer = e->to};
+        fabric_send(&s->end, owner, &head, sizeof head, bytes);
+    } else {
+        s->port_count.send_failures++;
+    }
+}
+
+void shard_send_to_stream(struct shard *s, uint32_t stream, struct text bytes)
+{
+    struct shard_stream *st = s->homed_by[stream];
+    if (!st || st->error || !xmpp_stream_send(st->xmpp, bytes)) {
+        s->count.stanzas_dropped_total++;
+        return;
+    }
+    st->written = true;
+}
+
+static void release_stanza(struct shard *s, const struct effect *e)
+{
+    struct text bytes = effect_text(&s->fx, e);
+    assert(e->domain < s->n_names);
+    uint32_t stream = s->stream_of[e->domain];
+    unsigned home = stream_home(stream, s->connections, s->shards);
+    if (home == s->index) {
+        shard_send_to_stream(s, stream, bytes);
+        return;
+    }
+    struct message_stream head = {.kind = MESSAGE_STANZA_OUT, .stream = stream};
+    if (fabric_send(&s->end, home, &head, sizeof head, bytes))
+        s->count.stanzas_dropped_total++;
+}
+
+void shard_release(struct shard *s)
+{
+    for (size_t i = 0; i < s->fx.n; i++) {
+        const struct effect *e = &s->fx.v[i];
+        if (e->kind == EFFECT_SIP)
+            release_sip(s, e);
+        else if (e->kind == EFFECT_STANZA)
+            release_stanza(s, e);
+    }
+    effects_reset(&s->fx);
+    s->n_changes = 0;
+}
+
+void shard_flush(struct shard *s)
+{
+    for (size_t i = 0; i < s->n_ports; i++) {
+        struct port *p = s->port[i].port;
+        if (!p || !p->ops->is_waiting(p))
+            continue;
+        p->ops->flush(p);
+        shard_watch_port(s, &s->port[i]);
+    }
+    for (size_t i = 0; i < s->n_homed; i++) {
+        struct shard_stream *st = s->homed[i];
+        if (!st->written || st->error)
+            continue;
+        st->written = false;
+        int error = xmpp_stream_flush(st->xmpp, s->now_ms);
+        if (error)
+            shard_lose_stream(s, st, error);
+        shard_watch_stream(s, st);
+    }
+}

@@ -1,0 +1,173 @@
+// In: from wires and rings to the core that owns the event.
+#include <assert.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "shards/admin.h"
+#include "shards/log.h"
+#include "shards/shard_inner.h"
+
+void shard_step(struct shard *s, const struct event *ev)
+{
+    core_step(s->core, ev, s->now_ms, &s->fx);
+    s->stepped = true;
+}
+
+static void step_sip(struct shard *s, const struct sip_message *m, const struct hop *from,
+                     sip_port port)
+{
+    shard_step(s, &(struct event){.kind = EVENT_SIP, .sip = m, .source = *from, .port = port});
+}
+
+static void step_stanza(struct shard *s, const struct stanza *stanza)
+{
+    shard_step(s, &(struct event){.kind = EVENT_STANZA, .stanza = stanza});
+}
+
+static void route_sip(void *arg, const struct port *p, const struct hop *from, struct text data)
+{
+    enum { KEEPALIVE_MAX = 4 }; // bytes: RFC 5626 §4.4.1, and the single zero that phones like
+    struct shard *s = arg;
+    const struct sip_message *m;
+    if (sip_parse(s->parser, data.p, data.n, &m)) {
+        s->count.sip_unparsable_total += data.n > KEEPALIVE_MAX;
+        return;
+    }
+    unsigned owner = core_owner_of_sip(s->core, m);
+    if (owner == s->index) {
+        step_sip(s, m, from, p->id);
+        return;
+    }
+    assert(owner < s->shards);
+    struct message_sip head = {.kind = MESSAGE_SIP, .port = p->id, .peer = *from};
+    s->count.forwarded_total++;
+    fabric_send(&s->end, owner, &head, sizeof head, (struct text){(const char *)m, m->size});
+}
+
+void shard_route_stanza(void *arg, const struct stanza *stanza)
+{
+    struct shard *s = arg;
+    unsigned owner = core_owner_of_stanza(s->core, stanza);
+    if (owner == s->index) {
+        step_stanza(s, stanza);
+        return;
+    }
+    assert(owner < s->shards);
+    struct message head = {.kind = MESSAGE_STANZA};
+    s->count.forwarded_total++;
+    fabric_send(&s->end, owner, &head, sizeof head,
+                (struct text){(const char *)stanza, stanza_size(stanza)});
+}
+
+void shard_read_port(struct shard *s, struct shard_port *p)
+{
+    p->port->ops->receive(p->port, route_sip, s); // what is left keeps the descriptor readable
+}
+
+void shard_read_stream(struct shard *s, struct shard_stream *st)
+{
+    int error = xmpp_stream_read(st->xmpp, s->scratch);
+    if (error)
+        shard_lose_stream(s, st, error);
+}
+
+static void read_sip(struct shard *s, const char *p, size_t n)
+{
+    const struct message_sip *head = (const void *)p;
+    assert(n > sizeof *head);
+    step_sip(s, (const void *)(head + 1), &head->peer, head->port);
+}
+
+static void read_stanza(struct shard *s, const char *p, size_t n)
+{
+    assert(n > sizeof(struct message));
+    (void)n;
+    step_stanza(s, (const void *)(p + sizeof(struct message)));
+}
+
+static void read_sip_out(struct shard *s, const char *p, size_t n)
+{
+    const struct message_sip *head = (const void *)p;
+    struct text bytes = {p + sizeof *head, n - sizeof *head};
+    shard_send_to_port(s, head->port, &head->peer, bytes);
+}
+
+static void read_stanza_out(struct shard *s, const char *p, size_t n)
+{
+    const struct message_stream *head = (const void *)p;
+    struct text bytes = {p + sizeof *head, n - sizeof *head};
+    shard_send_to_stream(s, head->stream, bytes);
+}
+
+static void read_ask(struct shard *s, const char *p, size_t n)
+{
+    const struct message_ask *head = (const void *)p;
+    struct buffer answer;
+    buffer_init(&answer, ADMIN_ANSWER_MAX);
+    int error = admin_answer(s->core, head + 1, n - sizeof *head, s->now_ms, &answer);
+    if (!error && answer.failed)
+        error = EMSGSIZE;
+    struct message_ask back = {.kind = MESSAGE_ANSWER, .error = error, .sequence = head->sequence};
+    fabric_send(&s->end, fabric_admin(s->end.fabric), &back, sizeof back,
+                (struct text){answer.p, error ? 0 : answer.n});
+    buffer_free(&answer);
+}
+
+static void read_settings(struct shard *s, const char *p)
+{
+    shard_apply_settings(s, ((const struct message_pointer *)(const void *)p)->p);
+}
+
+static void read_message(struct shard *s, const char *p, size_t n)
+{
+    const struct message_stream *stream = (const void *)p;
+    switch (((const struct message *)(const void *)p)->kind) {
+    case MESSAGE_SIP: read_sip(s, p, n); return;
+    case MESSAGE_STANZA: read_stanza(s, p, n); return;
+    case MESSAGE_SIP_OUT: read_sip_out(s, p, n); return;
+    case MESSAGE_STANZA_OUT: read_stanza_out(s, p, n); return;
+    case MESSAGE_STREAM_UP: shard_told_stream(s, stream->stream, true); return;
+    case MESSAGE_STREAM_DOWN: shard_told_stream(s, stream->stream, false); return;
+    case MESSAGE_STREAM_OPEN: shard_take_stream(s, stream); return;
+    case MESSAGE_SETTINGS: read_settings(s, p); return;
+    case MESSAGE_ASK: read_ask(s, p, n); return;
+    default: assert(!"a message that no shard is sent");
+    }
+}
+
+static void read_ring(struct shard *s, unsigned from, int most)
+{
+    struct ring *r = fabric_from(&s->end, from);
+    size_t n;
+    for (int i = 0; r && i < most && s->fx.bytes.n < EFFECTS_TURN_BYTES; i++) {
+        const void *p = ring_front(r, &n);
+        if (!p)
+            return;
+        read_message(s, p, n);
+        ring_pop(r);
+    }
+}
+
+// Shards and the connector; each turn begins with another one, so that under load, when a turn ends
+// early, none is passed over.
+void shard_read_rings(struct shard *s)
+{
+    unsigned peers = s->end.fabric->peers;
+    for (unsigned i = 0; i < peers; i++) {
+        unsigned from = (s->ring_first + i) % peers;
+        if (from != fabric_admin(s->end.fabric) && from != fabric_main(s->end.fabric))
+            read_ring(s, from, SHARD_RING_BATCH);
+    }
+    s->ring_first = (s->ring_first + 1) % peers;
+}
+
+// One message: settings are applied while there are no effects, and may cause some.
+void shard_read_main(struct shard *s)
+{
+    read_ring(s, fabric_main(s->end.fabric), 1);
+}
+
+void shard_read_questions(struct shard *s)
+{
+    read_ring(s, fabric_admin(s->end.fabric), SHARD_RING_BATCH);
+}

@@ -1,0 +1,208 @@
+// The loop: one turn after the other of sleeping, taking in, committing, letting out.
+//
+//     sleep ─▶ main's word ─▶ wires ─▶ rings ─▶ timers ─▶ commit ─▶ release ─▶ flush ─▶ questions
+//
+// Everything is taken in bounded batches, so that no peer can keep the others from their turn.
+// While a commit fails, the left half of the street is closed and the commit is tried again; while
+// a ring to another shard is full, wires are not read (but rings are, or two shards would wait for
+// each other).
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "shards/log.h"
+#include "shards/shard_inner.h"
+
+void shard_watch(struct shard *s, struct shard_wire *w, uint32_t mask)
+{
+    if (w->mask == mask)
+        return;
+    struct epoll_event ev = {.events = mask, .data.u64 = w->tag};
+    int op = !w->mask ? EPOLL_CTL_ADD : !mask ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
+    if (epoll_ctl(s->epoll, op, w->fd, &ev))
+        log_error("epoll_failed", "shard", LOG_U64(s->index), "why", strerror(errno), NULL);
+    w->mask = mask;
+}
+
+void shard_watch_port(struct shard *s, struct shard_port *p)
+{
+    bool waiting = p->port->ops->is_waiting(p->port);
+    shard_watch(s, &p->wire, (s->listening ? EPOLLIN : 0u) | (waiting ? EPOLLOUT : 0u));
+}
+
+void shard_watch_stream(struct shard *s, struct shard_stream *st)
+{
+    bool waiting = xmpp_stream_backlog(st->xmpp) > 0;
+    if (st->error) // to be buried; until then it would only wake us
+        shard_watch(s, &st->wire, 0);
+    else
+        shard_watch(s, &st->wire, (s->listening ? EPOLLIN : 0u) | (waiting ? EPOLLOUT : 0u));
+}
+
+static void turn_listen(struct shard *s, bool listen)
+{
+    if (s->listening == listen)
+        return;
+    s->listening = listen;
+    for (size_t i = 0; i < s->n_ports; i++)
+        if (s->port[i].port)
+            shard_watch_port(s, &s->port[i]);
+    for (size_t i = 0; i < s->n_homed; i++)
+        shard_watch_stream(s, s->homed[i]);
+}
+
+static uint64_t turn_wake_ms(const struct shard *s, bool finishing)
+{
+    uint64_t wake_ms = s->heartbeat_ms;
+    uint64_t other[4] = {
+        s->held ? s->retry_ms : core_next_due(s->core),
+        fabric_is_congested(&s->end) ? s->now_ms + FABRIC_RETRY_MS : UINT64_MAX,
+        s->lost && !s->held ? s->now_ms : UINT64_MAX,
+        finishing ? s->now_ms + 1 : UINT64_MAX,
+    };
+    if (finishing && !s->held)
+        other[0] = UINT64_MAX; // timers don't run any more
+    for (int i = 0; i < 4; i++)
+        wake_ms = other[i] < wake_ms ? other[i] : wake_ms;
+    return wake_ms;
+}
+
+// Returns the number of events. While a commit fails only the API's ring is read.
+static int turn_sleep(struct shard *s, struct epoll_event ev[SHARD_EVENTS_MAX], bool finishing)
+{
+    uint64_t wake_ms = turn_wake_ms(s, finishing);
+    unsigned admin = fabric_admin(s->end.fabric);
+    bool asleep =
+        wake_ms > s->now_ms && fabric_fall_asleep(&s->end, s->held ? admin : 0,
+                                                  s->held ? admin + 1 : s->end.fabric->peers);
+    if (asleep && !finishing && atomic_load(s->stopping))
+        wake_ms = s->now_ms; // set before we fell asleep: the bell may have rung before, too
+    int n = epoll_wait(s->epoll, ev, SHARD_EVENTS_MAX, asleep ? (int)(wake_ms - s->now_ms) : 0);
+    if (asleep)
+        fabric_get_up(&s->end);
+    return n < 0 ? 0 : n;
+}
+
+static void turn_begin(struct shard *s)
+{
+    s->began_us = clock_monotonic_us();
+    s->now_ms = clock_ms(s->clock, s->began_us);
+    s->stepped = false;
+    s->count.turns_total++;
+}
+
+static void turn_take_event(struct shard *s, const struct epoll_event *ev)
+{
+    uint32_t number = (uint32_t)ev->data.u64;
+    bool in = (ev->events & ~(uint32_t)EPOLLOUT) && s->listening && !s->held &&
+              s->fx.bytes.n < EFFECTS_TURN_BYTES;
+    switch ((enum shard_tag)(ev->data.u64 >> 32)) {
+    case SHARD_TAG_BELL: return; // edge-triggered: nothing to read
+    case SHARD_TAG_PORT:
+        if (in)
+            shard_read_port(s, &s->port[number]);
+        return; // what waits to be sent is tried every turn
+    case SHARD_TAG_STREAM: {
+        struct shard_stream *st = s->homed_by[number];
+        if (!st)
+            return; // ended earlier in this turn
+        if (in)
+            shard_read_stream(s, st);
+        st->written = st->written || (ev->events & ~(uint32_t)EPOLLIN); // a hang-up is felt by it
+        return;
+    }
+    }
+}
+
+static void turn_run_timers(struct shard *s)
+{
+    if (core_next_due(s->core) <= s->now_ms)
+        shard_step(s, &(struct event){.kind = EVENT_TICK});
+}
+
+static void turn_let_out(struct shard *s)
+{
+    if (s->held && s->now_ms < s->retry_ms)
+        return;
+    bool was_held = s->held;
+    if (!shard_commit(s))
+        return;
+    if (was_held)
+        s->stepped = false; // its time says nothing of a turn's usual length
+    shard_release(s);
+}
+
+static void turn_measure(struct shard *s)
+{
+    if (!s->stepped || s->held)
+        return;
+    uint64_t us = clock_monotonic_us() - s->began_us;
+    unsigned bucket = us ? 64 - (unsigned)__builtin_clzll(us) : 0;
+    enum { LAST = sizeof s->count.turn_us_bucket / sizeof *s->count.turn_us_bucket - 1 };
+    s->count.turn_us_bucket[bucket < LAST ? bucket : LAST]++;
+    s->count.turn_us_sum += us;
+}
+
+static void turn_heartbeat(struct shard *s)
+{
+    if (s->now_ms < s->heartbeat_ms)
+        return;
+    s->heartbeat_ms = s->now_ms + SHARD_HEARTBEAT_MS;
+    s->count.store_bytes = store_shard_bytes(s->store);
+    shard_look_after_streams(s);
+}
+
+static void publish(uint64_t *shown, const uint64_t *now, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        __atomic_store_n(&shown[i], now[i], __ATOMIC_RELAXED);
+}
+
+// Both structs are nothing but uint64_t.
+static void turn_publish(struct shard *s)
+{
+    struct shard_counters *c = &s->count;
+    c->ring_full_total = s->end.full_total;
+    c->ring_dropped_total = s->end.dropped_total;
+    c->sip_in_bytes_total = s->port_count.in_bytes;
+    c->sip_out_bytes_total = s->port_count.out_bytes;
+    c->sip_send_failures_total = s->port_count.send_failures;
+    c->sip_oversized_total = s->port_count.oversized;
+    c->stanza_backlog_bytes = 0;
+    for (size_t i = 0; i < s->n_homed; i++)
+        c->stanza_backlog_bytes += xmpp_stream_backlog(s->homed[i]->xmpp);
+    publish((uint64_t *)&s->count_shown, (const uint64_t *)c, sizeof *c / 8);
+    publish((uint64_t *)&s->core_shown, (const uint64_t *)core_stats(s->core),
+            sizeof s->core_shown / 8);
+    atomic_store_explicit(&s->turn_ms, s->now_ms, memory_order_relaxed);
+}
+
+static void turn_take_in(struct shard *s, const struct epoll_event *ev, int n, bool finishing)
+{
+    if (!s->held)
+        shard_read_main(s); // first, while there are no effects: settings change what they mean
+    for (int i = 0; i < n; i++)
+        turn_take_event(s, &ev[i]);
+    if (s->held)
+        return;
+    shard_read_rings(s);
+    shard_bury_streams(s);
+    if (!finishing)
+        turn_run_timers(s);
+}
+
+void shard_turn(struct shard *s, bool finishing)
+{
+    struct epoll_event ev[SHARD_EVENTS_MAX];
+    int n = turn_sleep(s, ev, finishing);
+    turn_begin(s);
+    turn_take_in(s, ev, n, finishing);
+    turn_let_out(s);
+    shard_flush(s);
+    turn_measure(s);
+    shard_read_questions(s);
+    fabric_retry(&s->end);
+    fabric_ring_bells(&s->end);
+    turn_listen(s, !s->held && !finishing && !fabric_is_congested(&s->end));
+    turn_heartbeat(s);
+    turn_publish(s);
+}
