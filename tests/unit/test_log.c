@@ -154,7 +154,8 @@ static void test_no_injection(void **state)
         {"\xc2\x9b"
          "2J",
          "k=\"\\u009b2J\""}, // C1's own way to begin a terminal sequence
-        {"a\u2028b\u202ec\u2066", "k=\"a\\u2028b\\u202ec\\u2066\""},
+        {"a\u2028b\u202ec\u2066\u2069", "k=\"a\\u2028b\\u202ec\\u2066\\u2069\""},
+        {"\u200e\u200f\ufeff", "k=\"\\u200e\\u200f\\ufeff\""},
         {"\U0001f600", "k=\"\U0001f600\""},
         {"\xff\xc0\xaf\xed\xa0\x80\xf4\x90\x80\x80",
          "k=\"\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\""},
