@@ -263,7 +263,8 @@ class Gateway(Server):
 
     @staticmethod
     def binary() -> str:
-        return os.environ.get("ISTHMUS_BINARY", str(REPO / "build" / "release" / "isthmus"))
+        return (os.environ.get("ISTHMUS_BINARY") or os.environ.get("PEERS_BINARY")
+                or str(REPO / "build" / "release" / "isthmus"))
 
     def argv(self) -> list[str]:
         return [self.binary(), "-c", str(self.config)]
