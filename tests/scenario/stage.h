@@ -1,0 +1,96 @@
+// A stage for the core: fake time, a store in memory, and words for what each side says and sees.
+//
+// Every step commits before its effects are seen. What the core sent waits in two queues, in order; a
+// test takes each thing with xmpp_sees() or sip_sees() and ends with quiet(): nothing else was said.
+#ifndef TESTS_STAGE_H
+#define TESTS_STAGE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "core/core.h"
+
+enum { STAGE_QUEUE = 4096, STAGE_RECORDS = 4096 };
+
+struct stage_message {
+    char *bytes;
+    size_t n;
+    struct hop to; // SIP
+    sip_port port;
+    unsigned domain; // stanza
+};
+
+struct stage {
+    struct core *core;
+    struct core_config cfg;
+    uint64_t now_ms;
+    struct effects fx;
+    struct sip_parser *parser;      // of what comes in to the core
+    struct sip_parser *sip_out;     // of what it sent
+    const struct sip_message *sip;  // what sip_sees() took last
+    struct stage_message stanzas[STAGE_QUEUE], sips[STAGE_QUEUE];
+    size_t stanza_head, stanza_tail, sip_head, sip_tail;
+    struct stage_record {
+        uint64_t id;
+        char *bytes;
+        size_t n;
+    } records[STAGE_RECORDS];
+    size_t n_records;
+    unsigned puts, deletes; // so far
+    uint32_t cseq;          // of the SIP peer's requests
+};
+
+// The stage's world: XMPP domain example.com, SIP domain example.net, proxy 127.0.0.1:5070, t1 500 ms,
+// gateway gw.example.net; both streams are up.
+struct stage *stage_open(void);
+struct stage *stage_open_with(void (*change)(struct core_config *));
+void stage_close(struct stage *s);
+
+// The process is killed: all that was not committed is gone. Streams are down until stage_streams_up().
+void stage_crash(struct stage *s);
+void stage_streams_up(struct stage *s);
+void stage_streams_down(struct stage *s);
+void stage_pass_ms(struct stage *s, uint64_t ms);
+static inline void stage_pass_s(struct stage *s, uint64_t seconds)
+{
+    stage_pass_ms(s, seconds * 1000);
+}
+
+// Until the core says something, in steps of 100 ms.
+void stage_pass_until_said(struct stage *s, uint64_t most_s);
+
+// XMPP: one stanza as text, in and out.
+void xmpp_says(struct stage *s, const char *stanza);
+// The next stanza out, compared as it is but for `id` attributes, which may be given as id='*'.
+void xmpp_sees(struct stage *s, const char *stanza);
+// Takes the gateway's fenced probe of `jid` and returns the fence's id.
+const char *xmpp_sees_probe(struct stage *s, const char *jid);
+void xmpp_answers_fence(struct stage *s, const char *jid, const char *id);
+
+// SIP: a message as text; lines may end in \n. `from` numeric, default the proxy.
+void sip_says(struct stage *s, const char *message);
+void sip_says_from(struct stage *s, const char *host, const char *message);
+// The next message out: its method or status, and that each of the further strings is in it. NULL ends.
+void sip_sees(struct stage *s, const char *start, ...) __attribute__((sentinel));
+void sip_lacks(struct stage *s, const char *what);
+// A response to the request that sip_sees() took last; `headers`: lines.
+void sip_answers(struct stage *s, unsigned status, const char *headers);
+// A NOTIFY in the dialog of the SUBSCRIBE that was taken last (its tag and Call-ID are remembered).
+struct stage_dialog {
+    char call_id[256], our_tag[64], peer_tag[64], contact[256], from[256], to[256];
+    uint32_t cseq;
+};
+void sip_dialog_of_subscribe(struct stage *s, struct stage_dialog *d, const char *peer_tag);
+void sip_notifies(struct stage *s, struct stage_dialog *d, const char *substate, const char *pidf);
+// The dialog that a 200 to our SUBSCRIBE (taken last) made: for requests of the SIP subscriber.
+void sip_dialog_of_answer(struct stage *s, struct stage_dialog *d);
+void sip_resubscribes(struct stage *s, struct stage_dialog *d, unsigned expires_s);
+
+void quiet(struct stage *s);
+// Values of the message taken last.
+struct text stage_sip(const struct stage *s, struct span at);
+
+#endif

@@ -1,0 +1,144 @@
+// The stage's SIP side: what a proxy, a presence server and a SIP user say and see.
+#include "stage.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Line ends become CRLF; Content-Length is put in when the message has none.
+static char *sip_crlf(const char *message)
+{
+    const char *body = strstr(message, "\n\n");
+    size_t n = strlen(message);
+    char *out = malloc(2 * n + 64), *at = out;
+    assert_non_null(out);
+    bool has_length = strstr(message, "Content-Length:") != NULL;
+    for (const char *p = message; *p; p++) {
+        if (body && p == body + 1 && !has_length)
+            at += sprintf(at, "Content-Length: %zu\r\n", strlen(body + 2));
+        if (*p == '\n' && (!body || p <= body + 1))
+            *at++ = '\r';
+        *at++ = *p;
+    }
+    *at = 0;
+    return out;
+}
+
+void sip_says_from(struct stage *s, const char *host, const char *message)
+{
+    char *bytes = sip_crlf(message);
+    struct event ev = {.kind = EVENT_SIP, .port = SIP_PORT_LISTEN(0)};
+    assert_int_equal(hop_parse(&ev.source, text_of(host), 5070, HOP_UDP), 0);
+    assert_int_equal(sip_parse(s->parser, bytes, strlen(bytes), &ev.sip), 0);
+    core_step(s->core, &ev, s->now_ms, &s->fx);
+    free(bytes);
+    stage_pass_ms(s, 0);
+}
+
+void sip_says(struct stage *s, const char *message)
+{
+    sip_says_from(s, "127.0.0.1", message);
+}
+
+static const struct stage_message *sip_last(const struct stage *s)
+{
+    assert_true(s->sip_head > 0);
+    return &s->sips[s->sip_head - 1];
+}
+
+void sip_sees(struct stage *s, const char *start, ...)
+{
+    if (s->sip_head == s->sip_tail)
+        fail_msg("expected SIP %s, got none", start);
+    const struct stage_message *m = &s->sips[s->sip_head++];
+    if (strncmp(m->bytes, start, strlen(start)) != 0)
+        fail_msg("expected SIP %s, got\n%s", start, m->bytes);
+    va_list more;
+    va_start(more, start);
+    for (const char *want; (want = va_arg(more, const char *));)
+        if (!strstr(m->bytes, want))
+            fail_msg("expected \"%s\" in\n%s", want, m->bytes);
+    va_end(more);
+    assert_int_equal(sip_parse(s->sip_out, m->bytes, m->n, &s->sip), 0);
+    assert_int_equal(s->sip->defect, 0);
+}
+
+void sip_lacks(struct stage *s, const char *what)
+{
+    if (strstr(sip_last(s)->bytes, what))
+        fail_msg("unexpected \"%s\" in\n%s", what, sip_last(s)->bytes);
+}
+
+struct text stage_sip(const struct stage *s, struct span at)
+{
+    return sip_text(s->sip, at);
+}
+
+void sip_answers(struct stage *s, unsigned status, const char *headers)
+{
+    char message[8192];
+    const struct sip_message *m = s->sip;
+    bool tagged = m->to_tag.n != 0;
+    snprintf(message, sizeof message,
+             "SIP/2.0 %u Whatever\nVia: %.*s\nFrom: %.*s\nTo: %.*s%s\nCall-ID: %.*s\n"
+             "CSeq: %u %.*s\n%s\n",
+             status, TEXT_ARG(stage_sip(s, m->vias)), TEXT_ARG(stage_sip(s, m->from)),
+             TEXT_ARG(stage_sip(s, m->to)), tagged ? "" : ";tag=answer",
+             TEXT_ARG(stage_sip(s, m->call_id)), m->cseq, TEXT_ARG(sip_method_text(m->method)),
+             headers);
+    sip_says(s, message);
+}
+
+void sip_dialog_of_subscribe(struct stage *s, struct stage_dialog *d, const char *peer_tag)
+{
+    const struct sip_message *m = s->sip;
+    memset(d, 0, sizeof *d);
+    snprintf(d->call_id, sizeof d->call_id, "%.*s", TEXT_ARG(stage_sip(s, m->call_id)));
+    snprintf(d->our_tag, sizeof d->our_tag, "%.*s", TEXT_ARG(stage_sip(s, m->from_tag)));
+    snprintf(d->contact, sizeof d->contact, "%.*s", TEXT_ARG(stage_sip(s, m->contact)));
+    snprintf(d->from, sizeof d->from, "%.*s", TEXT_ARG(stage_sip(s, m->to_uri)));
+    snprintf(d->to, sizeof d->to, "%.*s", TEXT_ARG(stage_sip(s, m->from_uri)));
+    snprintf(d->peer_tag, sizeof d->peer_tag, "%s", peer_tag);
+}
+
+void sip_notifies(struct stage *s, struct stage_dialog *d, const char *substate, const char *pidf)
+{
+    char message[16384];
+    d->cseq++;
+    snprintf(message, sizeof message,
+             "NOTIFY %s SIP/2.0\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKn%u%s\n"
+             "Max-Forwards: 70\nFrom: <%s>;tag=%s\nTo: <%s>;tag=%s\nCall-ID: %s\nCSeq: %u NOTIFY\n"
+             "Contact: <sip:presence@127.0.0.1:5070>\nEvent: presence\nSubscription-State: %s\n"
+             "%s\n%s",
+             d->contact, d->cseq, d->peer_tag, d->from, d->peer_tag, d->to, d->our_tag, d->call_id,
+             d->cseq, substate, pidf ? "Content-Type: application/pidf+xml\n" : "",
+             pidf ? pidf : "");
+    sip_says(s, message);
+}
+
+void sip_dialog_of_answer(struct stage *s, struct stage_dialog *d)
+{
+    const struct sip_message *m = s->sip;
+    memset(d, 0, sizeof *d);
+    snprintf(d->call_id, sizeof d->call_id, "%.*s", TEXT_ARG(stage_sip(s, m->call_id)));
+    snprintf(d->our_tag, sizeof d->our_tag, "%.*s", TEXT_ARG(stage_sip(s, m->to_tag)));
+    snprintf(d->peer_tag, sizeof d->peer_tag, "%.*s", TEXT_ARG(stage_sip(s, m->from_tag)));
+    snprintf(d->contact, sizeof d->contact, "%.*s", TEXT_ARG(stage_sip(s, m->contact)));
+    snprintf(d->from, sizeof d->from, "%.*s", TEXT_ARG(stage_sip(s, m->from_uri)));
+    snprintf(d->to, sizeof d->to, "%.*s", TEXT_ARG(stage_sip(s, m->to_uri)));
+    d->cseq = m->cseq;
+}
+
+void sip_resubscribes(struct stage *s, struct stage_dialog *d, unsigned expires_s)
+{
+    char message[4096];
+    d->cseq++;
+    snprintf(message, sizeof message,
+             "SUBSCRIBE %s SIP/2.0\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKs%u%s\n"
+             "Max-Forwards: 70\nFrom: <%s>;tag=%s\nTo: <%s>;tag=%s\nCall-ID: %s\n"
+             "CSeq: %u SUBSCRIBE\nContact: <sip:romeo@127.0.0.1:5099>\nEvent: presence\n"
+             "Expires: %u\n\n",
+             d->contact, d->cseq, d->peer_tag, d->from, d->peer_tag, d->to, d->our_tag, d->call_id,
+             d->cseq, expires_s);
+    sip_says(s, message);
+}
