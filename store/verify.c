@@ -261,9 +261,14 @@ static bool read_head(struct verify *v, struct head *out)
         return false;
     if (second.tree[0].pad != v->page_bytes)
         return bad(v, "its pages are of two sizes");
+    if (out->txn % 2 != 0 || (second.txn != 0 && second.txn % 2 != 1))
+        return bad(v, "its heads have changed places"); // LMDB writes them in turn
     if (second.txn > out->txn)
         *out = second;
-    return out->tree[1].flags == MDB_INTEGERKEY ? true : bad(v, "its table is of another kind");
+    for (int i = 0; i < 2; i++)
+        if (out->tree[i].flags != MDB_INTEGERKEY)
+            return bad(v, "its table is of another kind");
+    return true;
 }
 
 static bool both_trees(struct verify *v, const struct head *h)

@@ -120,6 +120,10 @@ static void wrong_trees_are_damage(void **state)
     make_base(2);
     overwrite_head(72 + 4, 0, 2); // offsets of LMDB's struct MDB_meta: flags of the main tree
     expect_damaged("another kind");
+    overwrite_head(24 + 4, MDB_INTEGERKEY | MDB_DUPSORT, 2); // the same of the free tree
+    expect_damaged("another kind");
+    overwrite_head(128, 1001, 8); // number of the last transaction
+    expect_damaged("changed places");
     overwrite_head(72 + 6, 33, 2); // depth
     expect_damaged("impossible depth");
     overwrite_head(72 + 6, 1, 2);
