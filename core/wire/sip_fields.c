@@ -101,6 +101,12 @@ static struct text leading_digits(struct text t)
     return (struct text){t.p, n};
 }
 
+// A value without its parameters.
+static struct text before_params(struct text value)
+{
+    return scan_trim((struct text){value.p, scan_until(value, ';')});
+}
+
 static bool uri_sound(struct text uri)
 {
     struct sip_uri u;
@@ -296,27 +302,27 @@ static void read_event(struct sip_parser *p)
     struct sip_message *m = p->m;
     if (p->count[H_EVENT] == 0)
         return;
-    struct value v = value_open(p, sip_event_class, parser_text(p, p->first[H_EVENT]));
-    bool ok = v.h && value_token(p, &v, v.h->sh_event->o_type, &m->event_name) &&
-              value_token(p, &v, msg_params_find(v.h->sh_event->o_params, "id="), &m->event_id);
-    value_close(&v);
-    if (!ok)
+    struct text text = parser_text(p, p->first[H_EVENT]), name = before_params(text);
+    struct value v = value_open(p, sip_event_class, text);
+    if (!v.h || !scan_is_token(name) ||
+        !value_token(p, &v, msg_params_find(v.h->sh_event->o_params, "id="), &m->event_id))
         parser_defect(p, 400, "Bad Event");
+    value_close(&v);
+    m->event_name = parser_span(p, name);
     // RFC 6665 §8.2.1: event types are compared byte by byte, case being significant.
-    bool presence = text_eq(parser_text(p, m->event_name), TEXT("presence"));
-    m->event = presence ? SIP_EVENT_PRESENCE : SIP_EVENT_UNKNOWN;
+    m->event = text_eq(name, TEXT("presence")) ? SIP_EVENT_PRESENCE : SIP_EVENT_UNKNOWN;
 }
 
 static void read_substate(struct sip_parser *p)
 {
     if (p->count[H_SUBSTATE] == 0)
         return;
-    struct text text = parser_text(p, p->first[H_SUBSTATE]);
+    struct text text = parser_text(p, p->first[H_SUBSTATE]), state = before_params(text);
     struct value v = value_open(p, sip_subscription_state_class, text);
-    if (v.h) {
+    if (v.h && scan_is_token(state)) {
         const sip_subscription_state_t *s = v.h->sh_subscription_state;
         msg_param_t const *params = s->ss_params;
-        p->m->substate = (uint8_t)sip_substate_of(text_of(s->ss_substate));
+        p->m->substate = (uint8_t)sip_substate_of(state);
         p->m->reason = (uint8_t)sip_reason_of(text_of(msg_params_find(params, "reason=")));
         p->m->substate_expires = seconds(text_of(msg_params_find(params, "expires=")));
         p->m->substate_retry_after = seconds(text_of(msg_params_find(params, "retry-after=")));
@@ -328,18 +334,12 @@ static void read_substate(struct sip_parser *p)
 
 // ---- Content and the rest ----------------------------------------------------------------------
 
-// type/subtype without its parameters.
-static struct text media_type(struct text value)
-{
-    return scan_trim((struct text){value.p, scan_until(value, ';')});
-}
-
 static void read_accept(struct sip_parser *p)
 {
     struct text rest = parser_text(p, parser_join(p, H_ACCEPT));
     bool accepted = p->count[H_ACCEPT] == 0;
     while (rest.n && !accepted) {
-        struct text type = media_type(scan_value(rest, &rest));
+        struct text type = before_params(scan_value(rest, &rest));
         accepted = text_eq_nocase(type, TEXT("application/pidf+xml")) ||
                    text_eq_nocase(type, TEXT("application/*")) || text_eq(type, TEXT("*/*"));
     }
@@ -400,7 +400,7 @@ void fields_read_body(struct sip_parser *p, size_t from, size_t n)
         else
             m->body.n = length; // RFC 3261 §18.3: what follows is discarded
     }
-    struct text type = media_type(parser_text(p, p->first[H_CONTENT_TYPE]));
+    struct text type = before_params(parser_text(p, p->first[H_CONTENT_TYPE]));
     bool pidf = text_eq_nocase(type, TEXT("application/pidf+xml"));
     if (m->body.n)
         m->content = pidf ? SIP_CONTENT_PIDF : SIP_CONTENT_OTHER;
