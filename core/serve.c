@@ -18,7 +18,10 @@ struct serve_pair {
     char xmpp_scratch[JID_MAX + 1], peer_scratch[JID_MAX + 1];
 };
 
-#define SERVE_PROBE_ID TEXT("serve-probe") // an `unsubscribed` that mirrors it answers the probe
+// An `unsubscribed` that mirrors the probe's id, or comes before the answer to the fence behind the
+// probe, answers the probe: it is not her word.
+#define SERVE_PROBE_ID TEXT("serve-probe")
+#define SERVE_FENCE_ID TEXT("serve-fence")
 
 // 0, or the status that says what is wrong with the address.
 static unsigned serve_address(struct jid *out, struct text uri, char scratch[JID_MAX + 1])
@@ -162,8 +165,8 @@ static void serve_fetch(struct core *c, const struct event *ev, const struct ser
         return;
     core_dialog(c, dialog)->flags |= DIALOG_FETCH;
     serve_end(c, dialog, REASON_TIMEOUT, false);
-    if (s && known_count(s->known))
-        return;
+    if (s && (known_count(s->known) || s->state == STATE_PENDING))
+        return; // an undecided request must not be probed, see serve_ask_first()
     buffer_reset(&c->addr);
     jid_write_bare(&c->addr, &pair->peer);
     size_t n = c->addr.n;
@@ -197,14 +200,28 @@ static uint32_t serve_admit(struct core *c, const struct event *ev, const struct
     return 0;
 }
 
-// SylkServer's rule, and RFC 8048's: `subscribe`, and since nobody can know whether an
-// authorization exists, a probe behind it.
+// The first time nobody can know whether she has approved him before, so SylkServer's rule holds,
+// and RFC 8048's: a probe as well as `subscribe`. The probe goes first, with a fence between: seen
+// with Prosody 0.12, a probe behind an undecided `subscribe` is answered `unsubscribed`, and the
+// request is forgotten. (ejabberd 23.01 answers neither, but says `subscribed` to who is approved.)
+static void serve_ask_first(struct core *c, uint32_t sub)
+{
+    struct sub *s = core_sub(c, sub);
+    s->tried_s = (uint32_t)(c->now_ms / 1000);
+    if (sub_stream_up(c, s))
+        s->flags |= SUB_FENCED;
+    stanza_out_pair(c, s, STANZA_PROBE, SERVE_PROBE_ID);
+    stanza_out_pair_fence(c, s, SERVE_FENCE_ID);
+    stanza_out_pair(c, s, STANZA_SUBSCRIBE, (struct text){0});
+}
+
+// Later: an undecided request is repeated, never probed; presence that is not known is asked for.
 static void serve_ask(struct core *c, uint32_t sub)
 {
     struct sub *s = core_sub(c, sub);
     if (s->state == STATE_PENDING)
         stanza_out_pair(c, s, STANZA_SUBSCRIBE, (struct text){0});
-    if (!known_count(s->known))
+    else if (!known_count(s->known))
         stanza_out_pair(c, s, STANZA_PROBE, SERVE_PROBE_ID);
 }
 
@@ -228,6 +245,7 @@ void serve_subscribe(struct core *c, const struct event *ev)
         serve_fetch(c, ev, &pair, sub);
         return;
     }
+    bool first = sub == 0;
     sub = serve_admit(c, ev, &pair, sub);
     if (!sub)
         return;
@@ -242,7 +260,10 @@ void serve_subscribe(struct core *c, const struct event *ev)
         sub_set_state(c, s, STATE_ACTIVE);
     sub_touch(c, sub);
     serve_notify(c, dialog);
-    serve_ask(c, sub);
+    if (first)
+        serve_ask_first(c, sub);
+    else
+        serve_ask(c, sub);
 }
 
 static void serve_refreshed(struct core *c, const struct event *ev, uint32_t dialog,
@@ -306,6 +327,7 @@ void serve_approved(struct core *c, const struct jid *from, const struct jid *to
         return;
     serve_activate(c, sub);
     serve_notify_all(c, sub);
+    serve_ask(c, sub); // ejabberd sends no presence along
 }
 
 // One device more or less. While others are there a device that left is just not listed; the last
@@ -344,13 +366,24 @@ void serve_presence(struct core *c, const struct jid *from, const struct jid *to
     struct sub *o = core_sub(c, sub);
     struct presence p;
     stanza_presence(s, from->resource, &p);
+    // `unavailable` may be no more than Prosody's receipt for our `subscribe`; who shows that she
+    // is there has approved.
+    bool approved = o->state == STATE_PENDING && p.available;
+    if (o->state == STATE_PENDING && !approved)
+        return;
     bool changed = serve_remember(c, o, &p);
-    if (o->state == STATE_PENDING) { // who shows her presence has approved
+    if (approved)
         serve_activate(c, sub);
-        changed = true;
-    }
-    if (changed)
+    if (changed || approved)
         serve_notify_all(c, sub);
+}
+
+void serve_fence(struct core *c, const struct jid *from, const struct jid *to,
+                 const struct stanza *s)
+{
+    uint32_t sub = sub_find(c, from, to, SIP_TO_XMPP);
+    if (sub && text_eq(stanza_text(s, s->id), SERVE_FENCE_ID))
+        core_sub(c, sub)->flags &= (uint8_t)~SUB_FENCED;
 }
 
 void serve_cancel(struct core *c, uint32_t sub, enum sip_reason reason)
@@ -362,16 +395,21 @@ void serve_cancel(struct core *c, uint32_t sub, enum sip_reason reason)
             serve_end(c, h, reason, false);
 }
 
+// RFC 6121 §4.3.2: a server may say `unsubscribed` to the probe of somebody who isn't approved yet.
+static bool serve_is_probe_answer(const struct core *c, const struct sub *o, const struct stanza *s)
+{
+    if (o->state != STATE_PENDING)
+        return false;
+    bool fenced = (o->flags & SUB_FENCED) &&
+                  c->now_ms / 1000 <= (uint64_t)o->tried_s + c->cfg.settings.probe_timeout_s;
+    return fenced || text_eq(stanza_text(s, s->id), SERVE_PROBE_ID);
+}
+
 void serve_rejected(struct core *c, const struct jid *from, const struct jid *to,
                     const struct stanza *s)
 {
     uint32_t sub = sub_find(c, from, to, SIP_TO_XMPP);
-    if (!sub)
-        return;
-    // RFC 6121 §4.3.2: a server may say `unsubscribed` to the probe of somebody who isn't approved
-    // yet; that is not her word. It mirrors the probe's id (§4.3.2.1).
-    bool probe_answer = text_eq(stanza_text(s, s->id), SERVE_PROBE_ID);
-    if (core_sub(c, sub)->state != STATE_PENDING || !probe_answer)
+    if (sub && !serve_is_probe_answer(c, core_sub(c, sub), s))
         serve_cancel(c, sub, REASON_REJECTED);
 }
 
@@ -396,7 +434,6 @@ void serve_resync(struct core *c, uint32_t sub)
     struct sub *s = core_sub(c, sub);
     if (!serve_live_dialogs(c, s))
         return;
-    if (s->state == STATE_PENDING)
-        stanza_out_pair(c, s, STANZA_SUBSCRIBE, (struct text){0});
-    stanza_out_pair(c, s, STANZA_PROBE, SERVE_PROBE_ID);
+    stanza_out_pair(c, s, s->state == STATE_PENDING ? STANZA_SUBSCRIBE : STANZA_PROBE,
+                    s->state == STATE_PENDING ? (struct text){0} : SERVE_PROBE_ID);
 }

@@ -25,6 +25,9 @@ void serve_presence(struct core *c, const struct jid *from, const struct jid *to
 void serve_approved(struct core *c, const struct jid *from, const struct jid *to);
 void serve_rejected(struct core *c, const struct jid *from, const struct jid *to,
                     const struct stanza *s);
+// An iq answer to the SIP user: the fence of serve_ask_first().
+void serve_fence(struct core *c, const struct jid *from, const struct jid *to,
+                 const struct stanza *s);
 void serve_error(struct core *c, const struct jid *from, const struct jid *to,
                  enum stanza_condition condition);
 

@@ -73,7 +73,6 @@ static void stanza_to_domain(struct core *c, const struct addressed *a, const st
     stanza_refuse(c, a, s, CONDITION_SERVICE_UNAVAILABLE);
 }
 
-// Some servers answer a probe's fence in the name of the domain, if at all in any other way.
 static void stanza_trusted(struct core *c, const struct addressed *a, const struct stanza *s)
 {
     if (!a->to.local.n) {
@@ -81,6 +80,8 @@ static void stanza_trusted(struct core *c, const struct addressed *a, const stru
     } else if (s->kind == STANZA_PRESENCE) {
         if (a->from.local.n)
             stanza_to_user(c, a, s);
+    } else if (s->kind == STANZA_IQ && !stanza_wants_answer(s)) {
+        serve_fence(c, &a->from, &a->to, s);
     } else {
         stanza_refuse(c, a, s, CONDITION_SERVICE_UNAVAILABLE);
     }

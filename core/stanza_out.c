@@ -63,6 +63,24 @@ void stanza_out_pair(struct core *c, const struct sub *s, enum stanza_type type,
     stanza_out_plain(c, s->peer_domain, peer, user, type, id);
 }
 
+static void out_fence(struct core *c, uint16_t domain, struct text from, struct text to,
+                      struct text id)
+{
+    struct effect *e = out_begin(c, domain);
+    if (!e)
+        return;
+    stanza_write_disco_info_get(&c->fx->bytes, from, to, id);
+    out_end(c, e);
+    c->stats.fences++;
+}
+
+void stanza_out_pair_fence(struct core *c, const struct sub *s, struct text id)
+{
+    struct text peer, user;
+    out_addresses(c, s, &peer, &user);
+    out_fence(c, s->peer_domain, peer, user, id);
+}
+
 void stanza_out_notification(struct core *c, const struct sub *s, const struct presence *p,
                              struct text to)
 {
@@ -99,12 +117,7 @@ void stanza_out_fenced_probe(struct core *c, const struct user *user, uint16_t s
     jid_write_bare(&c->addr, &jid);
     struct text to = {c->addr.p, c->addr.n};
     stanza_out_plain(c, domain, from, to, STANZA_PROBE, (struct text){0});
-    struct effect *e = out_begin(c, domain);
-    if (!e)
-        return;
     stanza_out_fence_id(nonce, id);
-    stanza_write_disco_info_get(&c->fx->bytes, from, to, (struct text){id, sizeof id});
-    out_end(c, e);
+    out_fence(c, domain, from, to, (struct text){id, sizeof id});
     c->stats.probes++;
-    c->stats.fences++;
 }

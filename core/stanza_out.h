@@ -9,6 +9,8 @@
 
 // From the SIP user of `s` to the XMPP user of `s`.
 void stanza_out_pair(struct core *c, const struct sub *s, enum stanza_type type, struct text id);
+// A disco#info request to her bare JID: a fence behind what was said before.
+void stanza_out_pair_fence(struct core *c, const struct sub *s, struct text id);
 // A notification from one resource of the SIP user of `s`, to `to` or, if that is empty, to her
 // bare JID.
 void stanza_out_notification(struct core *c, const struct sub *s, const struct presence *p,

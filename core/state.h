@@ -91,6 +91,7 @@ enum sub_flag {
     SUB_WANTS = 8,        // watch: waits for a probe's answer to open or refresh
     SUB_TOLD = 16,        // watch: `subscribed` was sent in this life of the process
     SUB_ANSWER_LATE = 32, // watch: `unsubscribed` is due once the SIP side has answered
+    SUB_FENCED = 128,     // serve: the fence behind the first probe is not answered yet
     SUB_OFFLINE = 64,     // watch: a probe said that she has no session
 };
 

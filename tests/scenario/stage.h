@@ -1,7 +1,8 @@
 // A stage for the core: fake time, a store in memory, and words for what each side says and sees.
 //
-// Every step commits before its effects are seen. What the core sent waits in two queues, in order; a
-// test takes each thing with xmpp_sees() or sip_sees() and ends with quiet(): nothing else was said.
+// Every step commits before its effects are seen. What the core sent waits in two queues, in order;
+// a test takes each thing with xmpp_sees() or sip_sees() and ends with quiet(): nothing else was
+// said.
 #ifndef TESTS_STAGE_H
 #define TESTS_STAGE_H
 
@@ -28,9 +29,9 @@ struct stage {
     struct core_config cfg;
     uint64_t now_ms;
     struct effects fx;
-    struct sip_parser *parser;      // of what comes in to the core
-    struct sip_parser *sip_out;     // of what it sent
-    const struct sip_message *sip;  // what sip_sees() took last
+    struct sip_parser *parser;     // of what comes in to the core
+    struct sip_parser *sip_out;    // of what it sent
+    const struct sip_message *sip; // what sip_sees() took last
     struct stage_message stanzas[STAGE_QUEUE], sips[STAGE_QUEUE];
     size_t stanza_head, stanza_tail, sip_head, sip_tail;
     struct stage_record {
@@ -43,13 +44,14 @@ struct stage {
     uint32_t cseq;          // of the SIP peer's requests
 };
 
-// The stage's world: XMPP domain example.com, SIP domain example.net, proxy 127.0.0.1:5070, t1 500 ms,
-// gateway gw.example.net; both streams are up.
+// The stage's world: XMPP domain example.com, SIP domain example.net, proxy 127.0.0.1:5070, t1 500
+// ms, gateway gw.example.net; both streams are up.
 struct stage *stage_open(void);
 struct stage *stage_open_with(void (*change)(struct core_config *));
 void stage_close(struct stage *s);
 
-// The process is killed: all that was not committed is gone. Streams are down until stage_streams_up().
+// The process is killed: all that was not committed is gone. Streams are down until
+// stage_streams_up().
 void stage_crash(struct stage *s);
 void stage_streams_up(struct stage *s);
 void stage_streams_down(struct stage *s);
@@ -73,7 +75,8 @@ void xmpp_answers_fence(struct stage *s, const char *jid, const char *id);
 // SIP: a message as text; lines may end in \n. `from` numeric, default the proxy.
 void sip_says(struct stage *s, const char *message);
 void sip_says_from(struct stage *s, const char *host, const char *message);
-// The next message out: its method or status, and that each of the further strings is in it. NULL ends.
+// The next message out: its method or status, and that each of the further strings is in it. NULL
+// ends.
 void sip_sees(struct stage *s, const char *start, ...) __attribute__((sentinel));
 void sip_lacks(struct stage *s, const char *what);
 // A response to the request that sip_sees() took last; `headers`: lines.

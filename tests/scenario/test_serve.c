@@ -22,12 +22,21 @@ static void serve_begun(struct stage *s, struct stage_dialog *d)
              "rport=5070", NULL);
     sip_dialog_of_answer(s, d);
     sip_sees(s, "NOTIFY sip:romeo@127.0.0.1:5099 SIP/2.0",
-             "Subscription-State: pending;expires=3600", "From: <sip:juliet@example.com>;tag=",
-             "To: <sip:romeo@example.net>;tag=xfg9", "Event: presence", NULL);
+             "Subscription-State: pending;expires=3600",
+             "From: <sip:juliet@example.com>;tag=", "To: <sip:romeo@example.net>;tag=xfg9",
+             "Event: presence", NULL);
     sip_lacks(s, "pidf");
+    xmpp_sees(s,
+              "<presence from='romeo@example.net' to='juliet@example.com' type='probe' "
+              "id='serve-probe'/>");
+    xmpp_sees(s,
+              "<iq type='get' from='romeo@example.net' to='juliet@example.com' "
+              "id='serve-fence'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>");
     xmpp_sees(s, "<presence from='romeo@example.net' to='juliet@example.com' type='subscribe'/>");
-    xmpp_sees(s, "<presence from='romeo@example.net' to='juliet@example.com' type='probe' "
-                 "id='*'/>");
+    xmpp_says(s,
+              "<iq type='error' from='juliet@example.com' to='romeo@example.net' "
+              "id='serve-fence'><error type='cancel'><service-unavailable "
+              "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>");
     sip_answers(s, 200, "");
     quiet(s);
 }
@@ -38,13 +47,16 @@ static void serve_begun(struct stage *s, struct stage_dialog *d)
 static void serve_established(struct stage *s, struct stage_dialog *d)
 {
     serve_begun(s, d);
-    xmpp_says(s,
-              "<presence from='juliet@example.com' to='romeo@example.net' type='subscribed'/>");
+    xmpp_says(s, "<presence from='juliet@example.com' to='romeo@example.net' type='subscribed'/>");
     sip_sees(s, "NOTIFY", "Subscription-State: active;expires=3", "CSeq: 2 NOTIFY", NULL);
     sip_lacks(s, "pidf");
+    xmpp_sees(s,
+              "<presence from='romeo@example.net' to='juliet@example.com' type='probe' "
+              "id='serve-probe'/>");
     sip_answers(s, 200, "");
-    xmpp_says(s, "<presence from='juliet@example.com/balcony' to='romeo@example.net'>"
-                 "<show>away</show></presence>");
+    xmpp_says(s,
+              "<presence from='juliet@example.com/balcony' to='romeo@example.net'>"
+              "<show>away</show></presence>");
     sip_sees(s, "NOTIFY", "Subscription-State: active", "<basic>open</basic>",
              "<show xmlns='jabber:client'>away</show>", "entity='pres:juliet@example.com'",
              "id='ID-balcony'", NULL);

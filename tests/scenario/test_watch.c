@@ -26,16 +26,18 @@ static const char subscribe[] =
 static void watch_established(struct stage *s, struct stage_dialog *d)
 {
     xmpp_says(s, subscribe);
-    sip_sees(s, "SUBSCRIBE sip:romeo@example.net SIP/2.0", "From: <sip:juliet@example.com>;tag=",
-             "To: <sip:romeo@example.net>", "Event: presence", "Expires: 3600",
-             "Accept: application/pidf+xml", "Contact: <sip:juliet@127.0.0.1:5080>", NULL);
+    sip_sees(s, "SUBSCRIBE sip:romeo@example.net SIP/2.0",
+             "From: <sip:juliet@example.com>;tag=", "To: <sip:romeo@example.net>",
+             "Event: presence", "Expires: 3600", "Accept: application/pidf+xml",
+             "Contact: <sip:juliet@127.0.0.1:5080>", NULL);
     sip_dialog_of_subscribe(s, d, "ffd2");
     sip_answers(s, 200, "Expires: 3600\n");
     sip_notifies(s, d, "active;expires=3600", OPEN_AWAY);
     sip_sees(s, "SIP/2.0 200", NULL);
     xmpp_sees(s, "<presence from='romeo@example.net' to='juliet@example.com' type='subscribed'/>");
-    xmpp_sees(s, "<presence from='romeo@example.net/dr4hcr0st3lup4c' to='juliet@example.com'>"
-                 "<show>away</show></presence>");
+    xmpp_sees(s,
+              "<presence from='romeo@example.net/dr4hcr0st3lup4c' to='juliet@example.com'>"
+              "<show>away</show></presence>");
     quiet(s);
 }
 
@@ -89,8 +91,9 @@ static void refresh_after_probe(void **state)
     sip_answers(s, 200, "Expires: 3600\n");
     sip_notifies(s, &d, "active;expires=3600", CLOSED);
     sip_sees(s, "SIP/2.0 200", NULL);
-    xmpp_sees(s, "<presence from='romeo@example.net/dr4hcr0st3lup4c' to='juliet@example.com' "
-                 "type='unavailable'/>");
+    xmpp_sees(s,
+              "<presence from='romeo@example.net/dr4hcr0st3lup4c' to='juliet@example.com' "
+              "type='unavailable'/>");
     quiet(s);
     stage_close(s);
 }
@@ -108,8 +111,9 @@ static void unsubscribe_ends_it(void **state)
     watch_established(s, &d);
     xmpp_says(s, "<presence from='juliet@example.com' to='romeo@example.net' type='unsubscribe'/>");
     sip_sees(s, "SUBSCRIBE", "Expires: 0", "CSeq: 2 SUBSCRIBE", NULL);
-    xmpp_sees(s, "<presence from='romeo@example.net/dr4hcr0st3lup4c' to='juliet@example.com' "
-                 "type='unavailable'/>");
+    xmpp_sees(s,
+              "<presence from='romeo@example.net/dr4hcr0st3lup4c' to='juliet@example.com' "
+              "type='unavailable'/>");
     quiet(s);
     assert_int_equal(s->n_records, 0);
     sip_answers(s, 200, "Expires: 0\n");
@@ -142,8 +146,9 @@ static void crash_goes_on_in_the_same_dialog(void **state)
     sip_notifies(s, &d, "active;expires=3600", OPEN_AWAY);
     sip_sees(s, "SIP/2.0 200", NULL);
     xmpp_sees(s, "<presence from='romeo@example.net' to='juliet@example.com' type='subscribed'/>");
-    xmpp_sees(s, "<presence from='romeo@example.net/dr4hcr0st3lup4c' to='juliet@example.com'>"
-                 "<show>away</show></presence>");
+    xmpp_sees(s,
+              "<presence from='romeo@example.net/dr4hcr0st3lup4c' to='juliet@example.com'>"
+              "<show>away</show></presence>");
     quiet(s);
     stage_close(s);
 }
