@@ -21,12 +21,17 @@ static void add_failing(json_t *failing, const char *part, const char *name, con
                                              reply_string(text_of(why))));
 }
 
-// A shard tells of its store and its SIP port by the first word of its reason.
+static bool begins(const char *z, const char *with)
+{
+    return strncmp(z, with, strlen(with)) == 0;
+}
+
+// By the first words of a shard's reason; all but these are what the store has to say.
 static const char *part_of(const char *why)
 {
-    if (strncmp(why, "store", 5) == 0)
-        return "store";
-    return strncmp(why, "sip", 3) == 0 || strncmp(why, "SIP", 3) == 0 ? "sip" : "shard";
+    if (begins(why, "shard") || begins(why, "no turn"))
+        return "shard";
+    return begins(why, "sip") || begins(why, "SIP") ? "sip" : "store";
 }
 
 // So that a gateway with many stuck shards is told of in time, too.

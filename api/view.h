@@ -8,8 +8,8 @@
 #include "api/api.h"
 
 enum {
-    VIEW_ASK_MS = 1000,      // a shard that takes longer to answer is not well
-    VIEW_STREAMS_MAX = 4096, // streams shown
+    VIEW_ASK_MS = 1000, // a shard that takes longer to answer is not well
+    VIEW_STREAMS_MAX = CORE_DOMAINS_MAX * CONFIG_CONNECTIONS_MAX, // all that there can be
 };
 
 struct view {

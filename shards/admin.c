@@ -121,14 +121,15 @@ static void put_item(struct buffer *b, const struct core_subscription_view *s)
     }
 }
 
-// False once nothing more fits; the item at hand is always taken, so the place that core_list()
-// returns is the one behind it.
+// False when this one has to wait for the next question: core_list() then returns its place.
 static bool collect(void *arg, const struct core_subscription_view *s)
 {
     struct collector *c = arg;
+    if (c->n == c->limit || c->out->n - c->begin + ADMIN_ITEM_MAX > ADMIN_ANSWER_MAX)
+        return false;
     put_item(c->out, s);
     c->n++;
-    return c->n < c->limit && c->out->n - c->begin + ADMIN_ITEM_MAX <= ADMIN_ANSWER_MAX;
+    return true;
 }
 
 static void overwrite_int(struct buffer *b, size_t at, uint64_t v, unsigned bytes)

@@ -54,10 +54,8 @@ uint64_t core_list(const struct core *core, const struct core_filter *filter, ui
     uint64_t i = cursor;
     (void)now_ms;
     for (; i < s->n && scan_max; i++, scan_max--)
-        if (matches(&s->v[i], filter) && !each(arg, &s->v[i])) {
-            i++;
+        if (matches(&s->v[i], filter) && !each(arg, &s->v[i]))
             break;
-        }
     return i < s->n ? i : 0;
 }
 

@@ -38,7 +38,7 @@ uint64_t core_list(const struct core *core, const struct core_filter *filter, ui
     memcpy(c->sip_jid, filter->sip_jid.p, filter->sip_jid.n);
     for (uint64_t i = cursor; i < c->n; i++)
         if (!each(arg, &c->v[i]))
-            return i + 1 < c->n ? i + 1 : 0;
+            return i;
     return 0;
 }
 
