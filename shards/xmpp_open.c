@@ -41,6 +41,7 @@
 struct xmpp_open {
     enum xmpp_open_state state;
     bool connected; // TCP
+    bool dropping;  // the library's connection, by us
     int fd;         // the real socket; -1 after it was taken
     int inner;      // our end of the socketpair
     int low_fd;     // until libstrophe owns it, then -1
@@ -125,7 +126,7 @@ static void on_connection(xmpp_conn_t *conn, xmpp_conn_event_t event, int error,
         o->state = XMPP_OPEN_DONE;
     else if (stream_error)
         open_fail_by_server(o, stream_error);
-    else
+    else if (!o->dropping)
         open_fail(o, error ? strerror(error) : "the server closed the stream");
 }
 
@@ -230,6 +231,7 @@ struct xmpp_open *xmpp_open_start(const struct xmpp_open_target *target, int low
 // Step 4. The connection's last callback still finds `o` alive, and may tell a stream error.
 static void open_drop_connection(struct xmpp_open *o)
 {
+    o->dropping = true;
     if (o->conn)
         xmpp_conn_release(o->conn);
     if (o->ctx)

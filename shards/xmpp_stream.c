@@ -72,8 +72,8 @@ int xmpp_stream_read(struct xmpp_stream *s, char scratch[XMPP_STREAM_READ_BYTES]
     ssize_t n = recv(s->fd, scratch, XMPP_STREAM_READ_BYTES, MSG_DONTWAIT);
     if (n > 0)
         return stanza_reader_feed(s->reader, scratch, (size_t)n);
-    if (n == 0)
-        return EPIPE;
+    if (n == 0 || errno == ECONNRESET)
+        return EPIPE; // ECONNRESET is the reader's word for a stream that was closed by its rules
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : errno;
 }
 

@@ -1,0 +1,507 @@
+// Shards from outside: events at the wrong shard, streams that come and go, a store that fails.
+#include "gateway.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "shards/admin.h"
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void stanza(struct gateway *g, const char *domain, const char *user, const char *type)
+{
+    char bytes[512];
+    snprintf(bytes, sizeof bytes, "<presence from='%s@example.com' to='romeo@%s' type='%s'/>", user,
+             domain, type);
+    assert_true(component_server_send(g->server, domain, bytes));
+}
+
+static void expect_stanza(struct gateway *g, const char *domain, const char *text)
+{
+    char *said = component_server_expect(g->server, domain, text, GATEWAY_PATIENCE_MS);
+    if (!said)
+        fail_msg("the server was not told: %s", text);
+    free(said);
+}
+
+static void expect_sip(struct gateway *g, const char *start)
+{
+    if (!sip_peer_expect(g->sip, start, GATEWAY_PATIENCE_MS))
+        fail_msg("the SIP side was not sent: %s", start);
+}
+
+static struct gateway *open_with(unsigned shards)
+{
+    struct gateway *g = gateway_open(&(struct gateway_wish){.shards = shards});
+    assert_true(gateway_wait_stream(g, "example.net", "", GATEWAY_PATIENCE_MS));
+    return g;
+}
+
+// Every message of the SIP side goes to the port of another shard than the one that spoke. The 200
+// of the gateway must come from that very port: another shard than the one that wrote it.
+static void watch_by_detours(struct gateway *g, unsigned user, unsigned shards)
+{
+    char name[32], wanted[128];
+    snprintf(name, sizeof name, "juliet%u", user);
+    stanza(g, "example.net", name, "subscribe");
+    expect_sip(g, "SUBSCRIBE sip:romeo@example.net");
+    uint16_t own = g->sip->from_port;
+    assert_in_range(own, g->shard_port, g->shard_port + shards - 1);
+    uint16_t other = (uint16_t)(g->shard_port + (own - g->shard_port + 1u) % shards);
+    char *subscribe = strdup(g->sip->message);
+    sip_peer_say_ok(g->sip, other);
+    sip_peer_notify(g->sip, subscribe, other, "active;expires=3600", "open");
+    expect_sip(g, "SIP/2.0 200");
+    assert_int_equal(g->sip->from_port, other);
+    snprintf(wanted, sizeof wanted, "to='%s@example.com' type='subscribed'", name);
+    expect_stanza(g, "example.net", wanted);
+    sip_peer_notify(g->sip, subscribe, g->listen_port, "active;expires=3600", "closed");
+    expect_sip(g, "SIP/2.0 200");
+    assert_int_equal(g->sip->from_port, g->listen_port);
+    expect_stanza(g, "example.net", "type='unavailable'");
+    free(subscribe);
+}
+
+static void serve_by_detours(struct gateway *g, unsigned user)
+{
+    char message[2048], wanted[128];
+    snprintf(message, sizeof message,
+             "SUBSCRIBE sip:juliet%u@example.com SIP/2.0\r\n"
+             "Via: SIP/2.0/UDP 127.0.0.1:%u;branch=z9hG4bKserve%u;rport\r\nMax-Forwards: 70\r\n"
+             "From: <sip:romeo@example.net>;tag=r%u\r\nTo: <sip:juliet%u@example.com>\r\n"
+             "Call-ID: serve%u@127.0.0.1\r\nCSeq: 1 SUBSCRIBE\r\nEvent: presence\r\n"
+             "Contact: <sip:peer@127.0.0.1:%u>\r\nExpires: 600\r\nContent-Length: 0\r\n\r\n",
+             user, g->sip->port, user, user, user, user, g->sip->port);
+    sip_peer_send(g->sip, g->listen_port, message);
+    expect_sip(g, "SIP/2.0 200");
+    assert_int_equal(g->sip->from_port, g->listen_port);
+    expect_sip(g, "NOTIFY");
+    sip_peer_say_ok(g->sip, g->listen_port);
+    snprintf(wanted, sizeof wanted, "to='juliet%u@example.com' type='subscribe'", user);
+    expect_stanza(g, "example.net", wanted);
+}
+
+static void detours(unsigned shards)
+{
+    enum { USERS = 12 };
+    struct gateway *g = open_with(shards);
+    for (unsigned user = 0; user < USERS; user++)
+        watch_by_detours(g, user, shards);
+    for (unsigned user = USERS; user < 2 * USERS; user++)
+        serve_by_detours(g, user);
+    usleep(20000); // counters are shown at the end of a turn
+    struct shard_counters sum = gateway_sum(g);
+    if (shards == 1)
+        assert_int_equal(sum.forwarded_total, 0);
+    else
+        assert_true(sum.forwarded_total >= 3 * USERS);
+    assert_int_equal(sum.ring_dropped_total, 0);
+    assert_int_equal(sum.stanzas_dropped_total, 0);
+    assert_int_equal(sum.sip_send_failures_total, 0);
+    assert_true(sum.commits_total > 0);
+    gateway_close(g);
+}
+
+static void test_one_shard(void **state)
+{
+    (void)state;
+    detours(1);
+}
+
+static void test_two_shards(void **state)
+{
+    (void)state;
+    detours(2);
+}
+
+static void test_five_shards(void **state)
+{
+    (void)state;
+    detours(5);
+}
+
+// What comes in one piece with <handshake/> is the shard's to read, not libstrophe's.
+static void nothing_lost(enum component_mood mood)
+{
+    struct gateway *g = gateway_open(&(struct gateway_wish){.shards = 2, .not_started = true});
+    component_server_set_mood(g->server, mood);
+    component_server_set_greeting(
+        g->server,
+        "<presence from='juliet@example.com' to='romeo@example.net' type='subscribe'/>"
+        "<presence from='nurse@example.com' to='romeo@example.net' type='subscribe'/>"
+        "<presence from='tybalt@example.com' to='romeo@exam");
+    assert_int_equal(shards_start(g->shards), 0);
+    expect_sip(g, "SUBSCRIBE sip:romeo@example.net");
+    sip_peer_say_ok(g->sip, g->sip->from_port);
+    expect_sip(g, "SUBSCRIBE sip:romeo@example.net");
+    sip_peer_say_ok(g->sip, g->sip->from_port);
+    component_server_send(g->server, "example.net", "ple.net' type='subscribe'/>");
+    expect_sip(g, "SUBSCRIBE sip:romeo@example.net");
+    gateway_close(g);
+}
+
+static void test_nothing_lost_at_take_over(void **state)
+{
+    (void)state;
+    nothing_lost(COMPONENT_WELL);
+    nothing_lost(COMPONENT_BYTE_BY_BYTE);
+}
+
+static void test_stream_comes_back(void **state)
+{
+    (void)state;
+    struct gateway *g = open_with(2);
+    for (int i = 0; i < 2; i++) {
+        component_server_drop(g->server, "example.net");
+        assert_true(gateway_wait_stream(g, "example.net", "closed the connection", 2000));
+        assert_true(gateway_wait_stream(g, "example.net", "", GATEWAY_PATIENCE_MS));
+    }
+    assert_int_equal(component_server_connects(g->server, "example.net"), 3);
+    watch_by_detours(g, 1, 2);
+    gateway_close(g);
+}
+
+// Our words to a server that breaks the rules, and to one that ends the stream by the rules.
+static void test_bad_server(void **state)
+{
+    (void)state;
+    struct gateway *g = open_with(1);
+    component_server_send(g->server, "example.net", "<presence></message>");
+    expect_stanza(g, "example.net",
+                  "<not-well-formed xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>");
+    assert_true(gateway_wait_stream(g, "example.net", "", GATEWAY_PATIENCE_MS));
+    component_server_send(g->server, "example.net",
+                          "<stream:error><system-shutdown "
+                          "xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>");
+    assert_true(gateway_wait_stream(g, "example.net", "system-shutdown", 2000));
+    gateway_close(g);
+}
+
+// 1 s, 2 s, each with a quarter of jitter either way.
+static void test_backoff(void **state)
+{
+    (void)state;
+    struct gateway *g = gateway_open(&(struct gateway_wish){.shards = 1, .not_started = true});
+    component_server_set_mood(g->server, COMPONENT_CLOSES);
+    assert_int_equal(shards_start(g->shards), 0);
+    while (!component_server_attempt_ms(g->server, 2))
+        usleep(10000);
+    uint64_t first =
+        component_server_attempt_ms(g->server, 1) - component_server_attempt_ms(g->server, 0);
+    uint64_t second =
+        component_server_attempt_ms(g->server, 2) - component_server_attempt_ms(g->server, 1);
+    assert_in_range(first, 740, 1600);
+    assert_in_range(second, 1490, 2900);
+    assert_non_null(strstr(gateway_stream_why(g, "example.net"), "closed the connection"));
+    component_server_set_mood(g->server, COMPONENT_WELL);
+    assert_true(gateway_wait_stream(g, "example.net", "", GATEWAY_PATIENCE_MS));
+    gateway_close(g);
+}
+
+static void refused(enum component_mood mood, const char *more, const char *why)
+{
+    struct gateway *g =
+        gateway_open(&(struct gateway_wish){.shards = 1, .more = more, .not_started = true});
+    component_server_set_mood(g->server, mood);
+    assert_int_equal(shards_start(g->shards), 0);
+    if (!gateway_wait_stream(g, "example.net", why, 15000))
+        fail_msg("not \"%s\" but \"%s\"", why, gateway_stream_why(g, "example.net"));
+    gateway_close(g);
+}
+
+static void test_conflict(void **state)
+{
+    (void)state;
+    refused(COMPONENT_CONFLICT, NULL, "the server says conflict");
+}
+
+static void test_mute_server(void **state)
+{
+    (void)state;
+    uint64_t begin = now_ms();
+    refused(COMPONENT_MUTE, NULL, "no answer to the handshake");
+    assert_in_range(now_ms() - begin, 9500, 14000);
+}
+
+static void test_wrong_secret(void **state)
+{
+    (void)state;
+    struct gateway *g = gateway_open(&(struct gateway_wish){.shards = 1, .not_started = true});
+    shards_destroy(g->shards);
+    g->cfg->xmpp.secret[0] = 'x';
+    struct store_error why;
+    assert_int_equal(shards_create(&g->shards, g->cfg, g->store, &why), 0);
+    assert_int_equal(shards_start(g->shards), 0);
+    assert_true(gateway_wait_stream(g, "example.net", "the server says not-authorized", 5000));
+    gateway_close(g);
+}
+
+static void test_nobody_listens(void **state)
+{
+    (void)state;
+    struct gateway *g = gateway_open(&(struct gateway_wish){.shards = 1, .not_started = true});
+    shards_destroy(g->shards);
+    g->cfg->xmpp.server_port = 1;
+    struct store_error why;
+    assert_int_equal(shards_create(&g->shards, g->cfg, g->store, &why), 0);
+    assert_int_equal(shards_start(g->shards), 0);
+    assert_true(gateway_wait_stream(g, "example.net", "refused", 5000));
+    gateway_close(g);
+}
+
+enum { MANY = 1500 };
+static int many[MANY];
+
+static void open_many(void)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = 8192 < limit.rlim_max ? 8192 : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    for (int i = 0; i < MANY; i++)
+        assert_true((many[i] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0);
+}
+
+static void close_many(void)
+{
+    for (int i = 0; i < MANY; i++)
+        close(many[i]);
+}
+
+// All numbers below 1,024 are taken when the streams are opened; and again when one comes back.
+static void test_many_descriptors(void **state)
+{
+    (void)state;
+    struct gateway *g = gateway_open(&(struct gateway_wish){
+        .shards = 2,
+        .domains = "[\"example.net\", \"example.org\", \"a.example.net\", \"b.example.net\"]",
+        .not_started = true});
+    open_many();
+    assert_int_equal(shards_start(g->shards), 0);
+    assert_true(gateway_wait_stream(g, "example.net", "", GATEWAY_PATIENCE_MS));
+    assert_true(gateway_wait_stream(g, "b.example.net", "", GATEWAY_PATIENCE_MS));
+    watch_by_detours(g, 1, 2);
+    for (int i = 0; i < 3; i++) {
+        component_server_drop(g->server, "example.net");
+        assert_true(gateway_wait_stream(g, "example.net", "closed", 2000));
+        assert_true(gateway_wait_stream(g, "example.net", "", GATEWAY_PATIENCE_MS));
+    }
+    gateway_close(g);
+    close_many();
+}
+
+// More streams than may be opened at once, and more than select() could watch.
+static void test_many_streams(void **state)
+{
+    (void)state;
+    enum { STREAMS = 500 };
+    open_many();
+    close_many(); // only the limit is wanted
+    static char list[STREAMS * 32];
+    size_t n = 0;
+    for (int i = 0; i < STREAMS; i++)
+        n +=
+            (size_t)snprintf(list + n, sizeof list - n, "%s\"d%d.example.net\"", i ? ", " : "[", i);
+    snprintf(list + n, sizeof list - n, "]");
+    struct gateway *g = gateway_open(&(struct gateway_wish){.shards = 5, .domains = list});
+    for (int i = 0; i < STREAMS; i++) {
+        char domain[32];
+        snprintf(domain, sizeof domain, "d%d.example.net", i);
+        if (!gateway_wait_stream(g, domain, "", 30000))
+            fail_msg("%s: %s", domain, gateway_stream_why(g, domain));
+    }
+    stanza(g, "d499.example.net", "juliet", "subscribe");
+    expect_sip(g, "SUBSCRIBE sip:romeo@d499.example.net");
+    gateway_close(g);
+}
+
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+// While the store can't be written, nothing that depends on it leaves; then everything does, once.
+static void test_store_failure_holds_back(void **state)
+{
+    (void)state;
+    char why[128];
+    signal(SIGXFSZ, SIG_IGN);
+    struct gateway *g = open_with(1);
+    watch_by_detours(g, 0, 1);
+    assert_false(shards_part_failing(g->shards, 0, why, sizeof why));
+    limit_files(0);
+    stanza(g, "example.net", "nurse", "subscribe");
+    stanza(g, "example.net", "tybalt", "subscribe");
+    assert_false(sip_peer_expect(g->sip, "SUBSCRIBE", 2500));
+    assert_true(shards_part_failing(g->shards, 0, why, sizeof why));
+    assert_true(strlen(why) > 0);
+    // The API still gets its answers.
+    struct buffer question;
+    char answer[64];
+    size_t n;
+    buffer_init(&question, 0);
+    admin_write_ping(&question, 7);
+    assert_int_equal(
+        shards_ask(g->shards, 0, question.p, question.n, answer, sizeof answer, &n, 2000), 0);
+    buffer_free(&question);
+    limit_files(RLIM_INFINITY);
+    expect_sip(g, "SUBSCRIBE");
+    expect_sip(g, "SUBSCRIBE");
+    assert_false(shards_part_failing(g->shards, 0, why, sizeof why));
+    assert_string_equal(why, "");
+    struct shard_counters sum = gateway_sum(g);
+    assert_in_range(sum.commit_failures_total, 2, 6); // once a second
+    gateway_close(g);
+}
+
+static void test_stop_while_store_fails(void **state)
+{
+    (void)state;
+    signal(SIGXFSZ, SIG_IGN);
+    struct gateway *g = open_with(2);
+    limit_files(0);
+    stanza(g, "example.net", "nurse", "subscribe");
+    assert_false(sip_peer_expect(g->sip, "SUBSCRIBE", 500));
+    uint64_t begin = now_ms();
+    shards_stop(g->shards);
+    assert_true(now_ms() - begin < 5000);
+    limit_files(RLIM_INFINITY);
+    assert_false(sip_peer_expect(g->sip, "SUBSCRIBE", 100));
+    gateway_close(g);
+}
+
+static void test_questions(void **state)
+{
+    (void)state;
+    struct gateway *g = open_with(3);
+    struct buffer question;
+    char answer[4096];
+    size_t n;
+    buffer_init(&question, 0);
+    for (uint64_t tag = 1; tag < 200; tag++) {
+        unsigned shard = tag % 3;
+        buffer_reset(&question);
+        admin_write_ping(&question, tag);
+        if (tag % 10 == 0) // gives up at once; its answer comes into the next one's way
+            shards_ask(g->shards, shard, question.p, question.n, answer, sizeof answer, &n, 0);
+        assert_int_equal(
+            shards_ask(g->shards, shard, question.p, question.n, answer, sizeof answer, &n, 5000),
+            0);
+        assert_int_equal(admin_read_ping(answer, n, tag), 0);
+    }
+    assert_int_equal(shards_ask(g->shards, 0, "?", 1, answer, sizeof answer, &n, 5000), EBADMSG);
+    assert_int_equal(shards_ask(g->shards, 0, question.p, question.n, answer, 1, &n, 5000),
+                     EMSGSIZE);
+    buffer_free(&question);
+    gateway_close(g);
+}
+
+static void test_reload(void **state)
+{
+    (void)state;
+    struct gateway *g = open_with(3);
+    assert_null(gateway_stream_why(g, "example.org"));
+    for (int i = 0; i < 2; i++) {
+        gateway_reload(g, &(struct gateway_wish){.shards = 3,
+                                                 .domains = "[\"example.org\", \"example.net\"]"});
+        assert_true(gateway_wait_stream(g, "example.org", "", GATEWAY_PATIENCE_MS));
+        char name[32];
+        snprintf(name, sizeof name, "nurse%d", i);
+        stanza(g, "example.org", name, "subscribe");
+        expect_sip(g, "SUBSCRIBE sip:romeo@example.org");
+        char *subscribe = strdup(g->sip->message);
+        sip_peer_say_ok(g->sip, g->sip->from_port);
+        sip_peer_notify(g->sip, subscribe, g->listen_port, "active;expires=3600", "open");
+        expect_stanza(g, "example.org", "type='subscribed'"); // by the stream of that domain
+        free(subscribe);
+        gateway_reload(g, &(struct gateway_wish){.shards = 3});
+        expect_stanza(g, "example.org", "</stream:stream>");
+        assert_null(gateway_stream_why(g, "example.org"));
+    }
+    assert_int_equal(component_server_connects(g->server, "example.net"), 1);
+    gateway_close(g);
+}
+
+static void test_stop_says_goodbye(void **state)
+{
+    (void)state;
+    struct gateway *g = open_with(2);
+    shards_stop(g->shards);
+    expect_stanza(g, "example.net", "</stream:stream>");
+    assert_string_equal(gateway_stream_why(g, "example.net"), "the gateway has stopped");
+    gateway_close(g);
+}
+
+// A server that has stopped reading: the stop does not wait for it for long.
+static void test_deaf_server(void **state)
+{
+    (void)state;
+    struct gateway *g = open_with(1);
+    component_server_set_mood(g->server, COMPONENT_DEAF);
+    stanza(g, "example.net", "juliet", "subscribe");
+    expect_sip(g, "SUBSCRIBE");
+    uint64_t begin = now_ms();
+    shards_stop(g->shards);
+    assert_true(now_ms() - begin < 4000);
+    gateway_close(g);
+}
+
+static void test_bad_datagrams(void **state)
+{
+    (void)state;
+    struct gateway *g = gateway_open(
+        &(struct gateway_wish){.shards = 1, .more = "[limits]\nsip_message_bytes = 4096\n"});
+    static char big[4098];
+    memset(big, 'a', 4097);
+    memcpy(big, "OPTIONS sip:a SIP/2.0\r\nX: ", 26);
+    sip_peer_send(g->sip, g->listen_port, big); // one above the limit
+    big[4096] = '\0';
+    sip_peer_send(g->sip, g->listen_port, big); // fits, and has no end
+    sip_peer_send(g->sip, g->listen_port, "what is this");
+    sip_peer_send(g->sip, g->listen_port, "\r\n\r\n"); // a keep-alive is nothing bad
+    for (int i = 0; i < 500 && gateway_sum(g).sip_in_bytes_total < 4096 + 4096 + 12 + 4; i++)
+        usleep(10000);
+    usleep(50000);
+    assert_int_equal(gateway_sum(g).sip_oversized_total, 1);
+    assert_in_range(gateway_sum(g).sip_unparsable_total, 1, 2);
+    gateway_close(g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_shard),
+        cmocka_unit_test(test_two_shards),
+        cmocka_unit_test(test_five_shards),
+        cmocka_unit_test(test_nothing_lost_at_take_over),
+        cmocka_unit_test(test_stream_comes_back),
+        cmocka_unit_test(test_bad_server),
+        cmocka_unit_test(test_backoff),
+        cmocka_unit_test(test_conflict),
+        cmocka_unit_test(test_wrong_secret),
+        cmocka_unit_test(test_nobody_listens),
+        cmocka_unit_test(test_mute_server),
+        cmocka_unit_test(test_many_descriptors),
+        cmocka_unit_test(test_many_streams),
+        cmocka_unit_test(test_store_failure_holds_back),
+        cmocka_unit_test(test_stop_while_store_fails),
+        cmocka_unit_test(test_questions),
+        cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_stop_says_goodbye),
+        cmocka_unit_test(test_deaf_server),
+        cmocka_unit_test(test_bad_datagrams),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
