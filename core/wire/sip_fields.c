@@ -115,9 +115,11 @@ static bool uri_sound(struct text uri)
 
 // ---- Via ---------------------------------------------------------------------------------------
 
+// Comments are of RFC 2543: a parameter behind one would be lost.
 static bool via_sound(const struct value *v)
 {
-    return v->h && strncasecmp(v->h->sh_via->v_protocol, "SIP/", 4) == 0 && v->h->sh_via->v_host;
+    return v->h && strncasecmp(v->h->sh_via->v_protocol, "SIP/", 4) == 0 && v->h->sh_via->v_host &&
+           !v->h->sh_via->v_comment;
 }
 
 static void read_sent_by(struct sip_parser *p, const struct value *v)
@@ -188,7 +190,8 @@ static bool read_address(struct sip_parser *p, msg_hclass_t *hc, struct text t, 
 {
     struct text spelling, params;
     struct value v = value_open(p, hc, t);
-    bool ok = v.h && scan_address(t, &spelling, &params) && uri_sound(spelling);
+    bool ok = v.h && scan_address(t, &spelling, &params) && uri_sound(spelling) &&
+              scan_until(params, '(') == params.n; // as above: a tag is to follow
     if (ok) {
         *uri = parser_span(p, spelling);
         ok = value_token(p, &v, v.h->sh_from->a_tag, tag); // To is of the same make

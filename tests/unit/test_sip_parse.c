@@ -317,6 +317,7 @@ static void test_vias(void **state)
         "Via: SIP/2.0/UDP h:0;branch=z9hG4bKa\r\n",
         "Via: SIP/2.0/UDP h:99999;branch=z9hG4bKa\r\n",
         "Via: SIP/2.0/UDP h;branch=z9hG4bKa,\r\nVia: ,x\r\n",
+        "Via: SIP/2.0/UDP h (comment)\r\n",
         "Via: SIP/2.0/UDP h;;,;,,\r\n",
     };
     (void)state;
@@ -354,6 +355,8 @@ static void test_parties(void **state)
         "To: <sip:x@y>garbage\r\n",
         "To: <sip:x@y>;tag=a b\r\n",
         "To: <>\r\n",
+        "To: <sip:x@y>;a (comment)\r\n",
+        "To: <sip:x@y> (comment)\r\n",
         "To: <sip:x@y>;tag=\xff\r\n",
     };
     (void)state;
