@@ -81,7 +81,7 @@ def conclude(screen: Screen, play: Play, fault: str) -> bool:
 async def run(options: argparse.Namespace) -> bool:
     screen = Screen()
     world = World(ask=True, trace=screen.message)
-    play = Play(world, screen)
+    play = Play(world, screen, pause_s=0.7 if screen.colours and not options.once else 0)
     capture = Capture(options.capture, world) if options.capture else None
     introduce(screen, world)
     fault = ""
@@ -119,6 +119,8 @@ async def until_signal(options: argparse.Namespace) -> int:
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
         return 0 if await task else 1
+    except BrokenPipeError:  # nobody reads any more
+        return 141
     except asyncio.CancelledError:
         print("\nEnded.", flush=True)
         return 130 if options.once else 0

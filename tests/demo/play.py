@@ -25,8 +25,8 @@ class Step:
 
 
 class Play:
-    def __init__(self, world: World, screen: Screen):
-        self.world, self.screen = world, screen
+    def __init__(self, world: World, screen: Screen, pause_s: float = 0.0):
+        self.world, self.screen, self.pause_s = world, screen, pause_s
         self.steps: list[Step] = []
         self.juliet: XmppUser
         self.romeo: SipUser
@@ -46,6 +46,7 @@ class Play:
         finally:
             waiting.cancel()
         step.seconds = time.monotonic() - began
+        await asyncio.sleep(self.pause_s)  # for the eye; nothing waits for it
 
     @staticmethod
     async def do(call: Callable[..., object], *args: str) -> None:

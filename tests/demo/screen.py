@@ -1,11 +1,13 @@
 """The terminal: a ladder with the XMPP user on the left, the SIP user on the right."""
 
+import re
 import sys
 import time
 
 from peers.inbox import Message
 
-MIDDLE = 62  # column of the line that stands for the gateway
+MIDDLE = 68  # column of the line that stands for the gateway
+SHORT = re.compile(r"@example\.(com|net)")  # the columns' heads have the full addresses
 COLOURS = {"xmpp": "36", "sip": "33", "dim": "2", "bold": "1", "good": "32", "bad": "31"}
 
 
@@ -42,7 +44,7 @@ class Screen:
 
     @staticmethod
     def _text(message: Message) -> str:
-        peer = message.peer if message.peer not in ("", message.who) else ""
+        peer = SHORT.sub("", message.peer) if message.peer not in ("", message.who) else ""
         towards = (" to " if message.sent else " from ") + peer if peer else ""
         return f"{message.what}{towards}" + (f": {message.detail}" if message.detail else "")
 

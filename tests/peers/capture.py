@@ -72,7 +72,10 @@ Matcher = Callable[[Packet], bool]
 
 @dataclass
 class Expectation:
-    """A packet that must be there, later than those named in `after`."""
+    """A packet that must be there, later than those named in `after`.
+
+    A SIP response names its request first in `after`: Call-ID and CSeq have to be the same.
+    """
 
     name: str
     source: str
@@ -101,9 +104,13 @@ class Flow:
             self.found[expectation.name] = packet
         return ""
 
-    @staticmethod
-    def _fits(e: Expectation, p: Packet) -> bool:
-        return (p.source, p.target, p.kind) == (e.source, e.target, e.kind) and e.fits(p)
+    def _fits(self, e: Expectation, p: Packet) -> bool:
+        if (p.source, p.target, p.kind) != (e.source, e.target, e.kind) or not e.fits(p):
+            return False
+        if p.sip is None or p.sip.is_request:
+            return True
+        request = self.found[e.after[0]]
+        return (_dialog(p), p.sip.cseq) == (_dialog(request), request.sip.cseq)
 
 
 class Capture:
@@ -176,14 +183,15 @@ class Capture:
         """Prints each flow's ladder; True if nothing is missing and nothing is there that may not."""
         packets = self.packets()
         faults = []
-        for flow in flows():
+        looked = flows()
+        for flow in looked:
             missing = flow.look(packets)
             say(f"\n{flow.title}", "bold")
             for line in ladder(sorted(flow.found.values(), key=lambda p: p.at)):
                 say(line, "")
             mark(not missing, f"missing: {missing}" if missing else "complete")
             faults += [f"{flow.title}: {missing}"] if missing else []
-        for fault in forbidden(packets):
+        for fault in forbidden(packets) + strangers(looked):
             mark(False, fault)
             faults.append(fault)
         say(f"\n{len(packets)} messages in {self.file}", "")
@@ -372,3 +380,11 @@ def forbidden(packets: list[Packet]) -> list[str]:
         if p.target == "romeo" and p.sip and p.sip.is_request and p.end("To") != ROMEO:
             faults.append(f"romeo got what is for {p.end('To')} (RFC 8048 §8.2)")
     return faults
+
+
+def strangers(looked: list[Flow]) -> list[str]:
+    """Cancellations outside the dialog that they should end."""
+    pairs = {"F2 SUBSCRIBE": "F17 SUBSCRIBE 0", "F26 SUBSCRIBE": "SUBSCRIBE 0"}
+    found = {name: packet for flow in looked for name, packet in flow.found.items()}
+    return [f"{last} is in another dialog than {first}" for first, last in pairs.items()
+            if first in found and last in found and _dialog(found[first]) != _dialog(found[last])]

@@ -1,10 +1,10 @@
 """Child processes and the loopback ports they listen on, so that several copies never meet.
 
-Every child is ended by its own process group, and by the kernel if this process dies first.
+Every child has a process group of its own, which is ended as a whole: by us, or by its guard when
+we are gone first.
 """
 
 import asyncio
-import ctypes
 import os
 import random
 import signal
@@ -16,9 +16,8 @@ from typing import Awaitable, Callable
 
 HOST = "127.0.0.1"
 PORTS = range(20000, 32000)  # below the kernel's ephemeral range
-PR_SET_PDEATHSIG = 1
+GUARD = 'cat; kill -s KILL -- "-$0"'  # cat ends when the pipe's other end does: that is us
 
-_libc = ctypes.CDLL(None, use_errno=True)
 _claims: list[socket.socket] = []
 
 
@@ -57,10 +56,6 @@ def free_ports(count: int = 1) -> int:
     raise RuntimeError("no free loopback ports")
 
 
-def _die_with_parent() -> None:
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 class Child:
     """One server process, in a process group of its own, its output in a log file."""
 
@@ -68,13 +63,16 @@ class Child:
         self.name = name
         self.log = log
         self.process: subprocess.Popen | None = None
+        self.guard: subprocess.Popen | None = None
 
     def start(self, argv: list[str], env: dict[str, str] | None = None) -> None:
         with open(self.log, "ab") as out:
             self.process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                env={**os.environ, **(env or {})}, start_new_session=True,
-                preexec_fn=_die_with_parent)
+                env={**os.environ, **(env or {})}, start_new_session=True)
+        self.guard = subprocess.Popen(
+            ["sh", "-c", GUARD, str(self.process.pid)], stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
     @property
     def alive(self) -> bool:
@@ -92,6 +90,8 @@ class Child:
             return
         self._signal_group(signal.SIGKILL)
         self.process.wait()
+        self.guard.kill()  # before its pipe closes: the group's number may be another's soon
+        self.guard.communicate()
 
     def stop(self, patience_s: float = 5.0) -> int | None:
         """SIGTERM to the process; whatever of its group is left after `patience_s` is killed."""

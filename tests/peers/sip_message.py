@@ -55,7 +55,7 @@ def parse(data: bytes) -> SipMessage:
     first, *lines = text.split("\r\n")
     message = SipMessage(body=body.decode())
     if first.startswith("SIP/2.0 "):
-        _, status, message.reason = (first + " ").split(" ", 2)
+        _, status, message.reason = (part.strip() for part in (first + " ").split(" ", 2))
         message.status = int(status)
     else:
         message.method, message.uri, version = first.split(" ")

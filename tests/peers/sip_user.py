@@ -58,7 +58,7 @@ class Notification:
     def summary(self) -> str:
         state = f"{self.state};reason={self.reason}" if self.reason else self.state
         told = [t.summary() for t in self.tuples]
-        told += [f"{bare_uri(uri)} {status}" for uri, status in self.watchers.items()]
+        told += [f"watcher {bare_uri(uri)} {status}" for uri, status in self.watchers.items()]
         return f"{state} · {', '.join(told)}" if told else state
 
 

@@ -179,8 +179,11 @@ class SipWatchesXmpp(Journey):
 
     async def test_she_rejects(self) -> None:
         await self.both()
-        await self.romeo.subscribe(JULIET)
+        dialog = await self.romeo.subscribe(JULIET)
         await self.juliet.sees("subscribe", ROMEO)
+        await self.romeo.sees(JULIET, state="pending")
+        await dialog.subscribe()
+        await self.romeo.sees(JULIET, state="pending")  # still: what servers answer is not her word
         self.juliet.reject(ROMEO)
         await self.romeo.sees(JULIET, state="terminated", reason="rejected")
 

@@ -31,7 +31,7 @@ class Presence:
         return self.sender.partition("/")[2]
 
     def summary(self) -> str:
-        words = [f"show={self.show}" if self.show else "", f'"{self.status}"' if self.status else "",
+        words = [self.show, f'"{self.status}"' if self.status else "",
                  self.condition]
         return " ".join(word for word in words if word)
 
