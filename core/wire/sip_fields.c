@@ -16,11 +16,11 @@
 
 // ---- Values by sofia ---------------------------------------------------------------------------
 
-// One value in sofia's hands: `h` and its strings are good until value_close().
+// One value in sofia's hands: `h` is good until the message is read, its strings until the next
+// value is opened.
 struct value {
     struct text text;
     const char *copy;
-    su_home_t *home;
     const sip_header_t *h; // NULL: it is not of its class
 };
 
@@ -43,17 +43,10 @@ static struct value value_open(struct sip_parser *p, msg_hclass_t *hc, struct te
         return v;
     char *copy = value_copy(p, t);
     v.copy = copy;
-    v.home = su_home_auto(p->home, sizeof p->home);
-    msg_header_t *h = msg_header_alloc(v.home, hc, 0);
-    if (h && hc->hc_parse(v.home, h, copy, (isize_t)t.n) >= 0)
+    msg_header_t *h = msg_header_alloc(p->home, hc, 0);
+    if (h && hc->hc_parse(p->home, h, copy, (isize_t)t.n) >= 0)
         v.h = (const sip_header_t *)h;
     return v;
-}
-
-static void value_close(struct value *v)
-{
-    if (v->home)
-        su_home_deinit(v->home);
 }
 
 // A string of sofia's as a span of the message: of the value itself where it says the same there.
@@ -154,12 +147,10 @@ static void read_top_via(struct sip_parser *p, struct text top)
         read_branch(p, &v);
     if (!sound) { // bad parameters: the sender may be known all the same
         parser_defect(p, 400, "Bad Via");
-        value_close(&v);
         v = value_open(p, sip_via_class, scan_trim((struct text){top.p, scan_until(top, ';')}));
     }
     if (via_sound(&v))
         read_sent_by(p, &v);
-    value_close(&v);
 }
 
 // Of those below the top only the number matters to a user agent.
@@ -196,7 +187,6 @@ static bool read_address(struct sip_parser *p, msg_hclass_t *hc, struct text t, 
         *uri = parser_span(p, spelling);
         ok = value_token(p, &v, v.h->sh_from->a_tag, tag); // To is of the same make
     }
-    value_close(&v);
     return ok;
 }
 
@@ -277,7 +267,6 @@ static void read_contact(struct sip_parser *p)
     } else {
         parser_defect(p, 400, "Bad Contact");
     }
-    value_close(&v);
 }
 
 static void read_record_routes(struct sip_parser *p)
@@ -310,7 +299,6 @@ static void read_event(struct sip_parser *p)
     if (!v.h || !scan_is_token(name) ||
         !value_token(p, &v, msg_params_find(v.h->sh_event->o_params, "id="), &m->event_id))
         parser_defect(p, 400, "Bad Event");
-    value_close(&v);
     m->event_name = parser_span(p, name);
     // RFC 6665 §8.2.1: event types are compared byte by byte, case being significant.
     m->event = text_eq(name, TEXT("presence")) ? SIP_EVENT_PRESENCE : SIP_EVENT_UNKNOWN;
@@ -332,7 +320,6 @@ static void read_substate(struct sip_parser *p)
     } else {
         parser_defect(p, 400, "Bad Subscription-State");
     }
-    value_close(&v);
 }
 
 // ---- Content and the rest ----------------------------------------------------------------------
@@ -363,6 +350,7 @@ static void read_numbers(struct sip_parser *p)
 
 void fields_read(struct sip_parser *p)
 {
+    p->home = su_home_auto(p->area, sizeof p->area);
     read_vias(p);
     read_from(p);
     read_to(p);
@@ -375,6 +363,7 @@ void fields_read(struct sip_parser *p)
     read_accept(p);
     read_numbers(p);
     p->m->require = parser_join(p, H_REQUIRE);
+    su_home_deinit(p->home);
 }
 
 // A language tag of RFC 3261 §25.1: letters, digits and hyphens. Empty: it is none.

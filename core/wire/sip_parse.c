@@ -146,10 +146,10 @@ static enum sip_header header_of(struct text name)
 
 // Line ends inside a value (folding, RFC 3261 §7.3.1, or a stray CR) become blanks in a copy, so
 // that nothing that is echoed can end a line.
-static struct span unfold(struct sip_parser *p, struct text value)
+static struct span unfold(struct sip_parser *p, struct text value, bool folded)
 {
     value = scan_trim(value);
-    if (value.n == 0 || (!memchr(value.p, '\n', value.n) && !memchr(value.p, '\r', value.n)))
+    if (value.n == 0 || (!folded && !memchr(value.p, '\r', value.n)))
         return parser_span(p, value);
     struct span copy = parser_tail(p, value);
     for (uint32_t i = copy.off; i < copy.off + copy.n; i++)
@@ -159,14 +159,14 @@ static struct span unfold(struct sip_parser *p, struct text value)
 }
 
 // RFC 3261 §8.2: what can't be understood and isn't needed is passed over.
-static void take_line(struct sip_parser *p, struct text line)
+static void take_line(struct sip_parser *p, struct text line, bool folded)
 {
     const char *colon = memchr(line.p, ':', line.n);
     size_t n = colon ? (size_t)(colon - line.p) : 0;
     enum sip_header h = header_of(scan_trim((struct text){line.p, n}));
     if (h == H_COUNT)
         return;
-    struct span at = unfold(p, (struct text){colon + 1, line.n - n - 1});
+    struct span at = unfold(p, (struct text){colon + 1, line.n - n - 1}, folded);
     if (p->count[h]++ == 0)
         p->first[h] = at;
     else if (headers[h].again)
@@ -176,10 +176,10 @@ static void take_line(struct sip_parser *p, struct text line)
 
 // One line and its folded continuations, without the last line end; *next is where the next one
 // begins, 0: there is no line end any more.
-static struct text next_line(struct text t, size_t *next)
+static struct text next_line(struct text t, size_t *next, bool *folded)
 {
     size_t from = 0;
-    for (;;) {
+    for (*folded = false;; *folded = true) {
         const char *lf = memchr(t.p + from, '\n', t.n - from);
         if (!lf) {
             *next = 0;
@@ -199,14 +199,15 @@ static size_t read_lines(struct sip_parser *p, size_t from, size_t n)
 {
     for (size_t lines = 0; from < n; lines++) {
         size_t next;
-        struct text line = next_line((struct text){p->m->text + from, n - from}, &next);
+        bool folded;
+        struct text line = next_line((struct text){p->m->text + from, n - from}, &next, &folded);
         from += next;
         if (next == 0)
             return 0;
         if (line.n == 0)
             return from;
         if (lines < SIP_LINES_MAX)
-            take_line(p, line);
+            take_line(p, line, folded);
         else
             parser_defect(p, 400, "Too Many Header Fields");
     }

@@ -35,9 +35,9 @@ struct line {
     uint8_t header;
 };
 
-// What sofia allocates for one value of SIP_VALUE_MAX with many parameters may be more: then it
-// takes it from malloc and gives it back with the home.
-enum { HOME_BYTES = 2048 };
+// What sofia allocates for one message: enough for ordinary ones. A flood of parameters takes more
+// from malloc, and gives it back with the home.
+enum { SIP_AREA_BYTES = 4096 };
 
 struct sip_parser {
     size_t message_max;
@@ -50,7 +50,8 @@ struct sip_parser {
     struct span first[H_COUNT]; // the first line's value
     uint16_t count[H_COUNT];    // lines
     char *scratch;              // SIP_VALUE_MAX + 1
-    _Alignas(16) char home[HOME_BYTES];
+    struct su_home_s *home;     // in `area`, while fields are read
+    _Alignas(16) char area[SIP_AREA_BYTES];
 };
 
 // Notes a defect; the first one found is the one that is answered.
