@@ -278,10 +278,12 @@ static uint16_t bound_port(int fd)
 // --- start and stop
 
 // Its thread inherits the mask of signals: main has blocked them before.
+// poll(), not epoll: with the latter (edge-triggered) the library misses the end of a client that
+// sends half a request and closes, and keeps its place until the time-out.
 static struct MHD_Daemon *start_daemon(struct api *api, int fd)
 {
     return MHD_start_daemon(
-        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL,
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL,
         NULL, on_request, api, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET,
         fd, MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_done,
         NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
