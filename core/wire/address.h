@@ -49,7 +49,8 @@ bool jid_bare_eq(const struct jid *a, const struct jid *b);
 // EPROTONOSUPPORT: a scheme that is not mapped (sips: §8; tel: none); EBADMSG: no user part, or it
 // has no form as a JID.
 int address_to_jid(struct jid *out, const struct sip_uri *uri, char *scratch, size_t scratch_size);
-// RFC 7247 §6.5: JID → "sip:user@domain", with ";gr=resource" when the JID has a resource.
+// RFC 7247 §6.5: JID → "sip:user@domain", with ";gr=resource" when the JID has a resource; an
+// internationalized domain as A-labels. The parts are prepared ones, else `b` may come out failed.
 void address_to_sip(struct buffer *b, const struct jid *jid);
 // Only the user part, escaped for a SIP URI (for Contact).
 void address_user_to_sip(struct buffer *b, struct text local);
