@@ -38,7 +38,8 @@ int sip_uri_parse(struct sip_uri *out, struct text uri);
 
 // Splits and prepares (nodeprep, nameprep to lower-case, resourceprep; RFC 6122 §2) a JID. Text
 // that is ASCII and already in its prepared form is borrowed from `t`; else from `scratch`,
-// JID_MAX+1 big. EBADMSG: empty or over-long part, forbidden character.
+// JID_MAX+1 big. An internationalized domain is prepared to U-labels, whichever form it came in.
+// EBADMSG: empty or over-long part, forbidden character.
 int jid_parse(struct jid *out, struct text t, char *scratch, size_t scratch_size);
 // "local@domain/resource"; parts that are empty are left out with their separator.
 void jid_write(struct buffer *b, const struct jid *jid);

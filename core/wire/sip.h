@@ -59,11 +59,11 @@ struct sip_message {
     bool accepts_pidf;        // no Accept at all counts (RFC 3856 §6.4), as do wildcards
     bool rport;               // the top Via asks for RFC 3581
     uint8_t n_vias, n_routes;
-    // A defect that forbids normal handling, as the status that the request should get (400, 413,
-    // 505 …) with its reason phrase; 0: none. `answerable` is false when there is nowhere to send
-    // an error answer (no usable Via), or it is an ACK or a response. What a defective message has
-    // not got is left out of its answer (RFC 4475 §3.3.1 wants one even without Call-ID, From and
-    // To).
+    // A defect that forbids normal handling, as the status that the request should get (400, 416,
+    // 501, 505, 513) with its reason phrase; 0: none. `answerable` is false when there is nowhere
+    // to send an error answer (no usable Via), or it is an ACK or a response. What a defective
+    // message has not got is left out of its answer (RFC 4475 §3.3.1 wants one even without
+    // Call-ID, From and To).
     uint16_t defect;
     bool answerable;
     const char *defect_phrase; // a literal

@@ -90,7 +90,7 @@ static void write_to(struct buffer *b, const struct sip_message *req, struct tex
 
 void sip_write_response(struct buffer *b, const struct sip_message *req,
                         const struct sip_seen *seen, unsigned status, struct text phrase,
-                        struct text to_tag, struct text lines)
+                        struct text to_tag, struct text headers)
 {
     buffer_lit(b, "SIP/2.0 ");
     buffer_u64(b, status);
@@ -102,7 +102,7 @@ void sip_write_response(struct buffer *b, const struct sip_message *req,
     write_to(b, req, to_tag);
     field(b, TEXT("Call-ID: "), sip_text(req, req->call_id));
     field(b, TEXT("CSeq: "), sip_text(req, req->cseq_value));
-    buffer_text(b, lines);
+    buffer_text(b, headers);
     buffer_lit(b, "Content-Length: 0\r\n\r\n");
 }
 
