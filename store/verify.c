@@ -32,9 +32,8 @@ enum {
     PAGE_BRANCH = 1,
     PAGE_LEAF = 2,
     PAGE_OVERFLOW = 4,
-    PAGE_META = 8,
-    PAGE_KINDS = 0x6f, // the above, and two kinds of tables with duplicates, which we don't have
-    NODE_BIG = 1,      // data on overflow pages
+    PAGE_META = 8, // no other flags: above all not the dirty one, which LMDB would believe
+    NODE_BIG = 1,  // data on overflow pages
 };
 
 struct page {
@@ -128,7 +127,7 @@ static bool overflow(struct verify *v, uint64_t number, size_t n, const uint8_t 
         return bad(v, "a page number is beyond its end");
     struct page p;
     memcpy(&p, page_at(v, number), sizeof p);
-    if (p.number != number || (p.flags & PAGE_KINDS) != PAGE_OVERFLOW)
+    if (p.number != number || p.flags != PAGE_OVERFLOW)
         return bad(v, "an overflow page is not one");
     if (n + HEADER_BYTES > (uint64_t)p.pages * v->page_bytes)
         return bad(v, "a record is larger than its pages");
@@ -149,15 +148,48 @@ static bool key_in_order(struct verify *v, const uint8_t *key, size_t n)
     return true;
 }
 
-static bool leaf_node(struct verify *v, const struct node *n, const uint8_t *at, size_t room)
+static size_t data_bytes_of(const struct node *n)
 {
-    size_t data_bytes = n->lo | (size_t)n->hi << 16;
+    return n->lo | (size_t)n->hi << 16;
+}
+
+static size_t node_bytes(const struct node *n, bool leaf)
+{
+    size_t data = n->flags & NODE_BIG ? sizeof(uint64_t) : data_bytes_of(n);
+    return (NODE_BYTES + (size_t)n->key_bytes + (leaf ? data : 0) + 1) & ~(size_t)1;
+}
+
+// The nodes of a page lie one behind the other, without a gap, up to its end. LMDB moves them about
+// by their sizes, and would write past the page if that were not so.
+static bool nodes_tile(struct verify *v, const uint8_t *at, const struct page *p, size_t n,
+                       bool leaf)
+{
+    uint8_t starts[PAGE_BYTES_MAX / 16]; // bit per two bytes
+    memset(starts, 0, v->page_bytes / 16);
+    for (size_t i = 0; i < n; i++) {
+        uint16_t offset;
+        memcpy(&offset, at + HEADER_BYTES + i * sizeof offset, sizeof offset);
+        if (offset < p->upper || offset % 2 != 0 || (size_t)offset + NODE_BYTES > v->page_bytes)
+            return bad(v, "a node leaves its page");
+        starts[offset / 16] |= (uint8_t)(1u << (offset / 2 % 8));
+    }
+    size_t seen = 0, offset = p->upper;
+    for (; offset < v->page_bytes; seen++) {
+        struct node node;
+        if (offset % 2 != 0 || !(starts[offset / 16] >> (offset / 2 % 8) & 1))
+            return bad(v, "the nodes of a page overlap");
+        memcpy(&node, at + offset, sizeof node);
+        offset += node_bytes(&node, leaf);
+    }
+    return offset == v->page_bytes && seen == n ? true : bad(v, "the nodes of a page overlap");
+}
+
+static bool leaf_node(struct verify *v, const struct node *n, const uint8_t *at)
+{
+    size_t data_bytes = data_bytes_of(n);
     bool big = n->flags & NODE_BIG;
-    size_t here = big ? sizeof(uint64_t) : data_bytes;
     if (n->flags & ~NODE_BIG)
         return bad(v, "a node is of an unknown kind");
-    if (NODE_BYTES + (size_t)n->key_bytes + here > room)
-        return bad(v, "a node leaves its page");
     const uint8_t *data = at + NODE_BYTES + n->key_bytes;
     uint64_t number;
     if (!key_in_order(v, at + NODE_BYTES, n->key_bytes))
@@ -172,11 +204,9 @@ static bool leaf_node(struct verify *v, const struct node *n, const uint8_t *at,
 
 static bool visit(struct verify *v, uint64_t number, unsigned depth);
 
-static bool branch_node(struct verify *v, const struct node *n, const uint8_t *at, size_t room,
-                        bool first, unsigned depth)
+static bool branch_node(struct verify *v, const struct node *n, const uint8_t *at, bool first,
+                        unsigned depth)
 {
-    if (NODE_BYTES + (size_t)n->key_bytes > room)
-        return bad(v, "a node leaves its page");
     if (!first) { // the first one's key counts for nothing
         uint64_t least;
         if (n->key_bytes != KEY_BYTES)
@@ -189,6 +219,17 @@ static bool branch_node(struct verify *v, const struct node *n, const uint8_t *a
     return visit(v, n->lo | (uint64_t)n->hi << 16 | (uint64_t)n->flags << 32, depth - 1);
 }
 
+// One node of a page that is known to be well-formed.
+static bool visit_node(struct verify *v, const uint8_t *page, size_t i, unsigned depth)
+{
+    uint16_t offset;
+    struct node node;
+    memcpy(&offset, page + HEADER_BYTES + i * sizeof offset, sizeof offset);
+    memcpy(&node, page + offset, sizeof node);
+    return depth == 1 ? leaf_node(v, &node, page + offset)
+                      : branch_node(v, &node, page + offset, i == 0, depth);
+}
+
 // `depth` levels are left, this one included.
 static bool visit(struct verify *v, uint64_t number, unsigned depth)
 {
@@ -198,25 +239,18 @@ static bool visit(struct verify *v, uint64_t number, unsigned depth)
     struct page p;
     memcpy(&p, at, sizeof p);
     bool leaf = depth == 1;
-    if (p.number != number || (p.flags & PAGE_KINDS) != (leaf ? PAGE_LEAF : PAGE_BRANCH))
+    if (p.number != number || p.flags != (leaf ? PAGE_LEAF : PAGE_BRANCH))
         return bad(v, "a page is not what it should be");
-    if (p.lower < HEADER_BYTES || p.lower > p.upper || p.upper > v->page_bytes)
+    if (p.lower < HEADER_BYTES || p.lower % 2 != 0 || p.lower > p.upper || p.upper > v->page_bytes)
         return bad(v, "a page has impossible bounds");
     size_t n = (p.lower - HEADER_BYTES) / sizeof(uint16_t);
     if (n < (leaf || v->free_tree ? 1 : 2))
         return bad(v, "a page has too few nodes");
-    for (size_t i = 0; i < n; i++) {
-        uint16_t offset;
-        memcpy(&offset, at + HEADER_BYTES + i * sizeof offset, sizeof offset);
-        if (offset < p.upper || offset % 2 != 0 || (size_t)offset + NODE_BYTES > v->page_bytes)
-            return bad(v, "a node leaves its page");
-        struct node node;
-        memcpy(&node, at + offset, sizeof node);
-        size_t room = v->page_bytes - offset;
-        if (!(leaf ? leaf_node(v, &node, at + offset, room)
-                   : branch_node(v, &node, at + offset, room, i == 0, depth)))
+    if (!nodes_tile(v, at, &p, n, leaf))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!visit_node(v, at, i, depth))
             return false;
-    }
     return true;
 }
 
@@ -240,7 +274,7 @@ static bool head_at(struct verify *v, size_t at, struct head *out)
         return bad(v, "its file is cut");
     memcpy(&p, v->map + at, sizeof p);
     memcpy(out, v->map + at + HEADER_BYTES, sizeof *out);
-    if ((p.flags & PAGE_KINDS) != PAGE_META || out->magic != VERIFY_MAGIC)
+    if (p.flags != PAGE_META || out->magic != VERIFY_MAGIC)
         return bad(v, "its file is not one of LMDB");
     if (out->version != DATA_VERSION)
         return bad(v, "its file is of another version of LMDB");
