@@ -13,6 +13,11 @@
 
 struct shard;
 
+// What tests shorten; set before any shard runs.
+extern struct shard_tuning {
+    uint32_t unwanted_stream_ms; // a stream whose domain lost our trust lives on for so long
+} shard_tuning;
+
 struct shard_setup {
     unsigned index;
     const struct config *cfg;

@@ -43,8 +43,9 @@ struct shard_stream {
     uint32_t stream;
     struct xmpp_stream *xmpp;
     struct shard_wire wire;
-    bool written; // this turn, so it is to be flushed
-    int error;    // it is lost, and why
+    bool written;    // this turn, so it is to be flushed
+    int error;       // it is lost, and why
+    uint64_t end_ms; // not wanted any more, and to be closed then; 0: wanted
 };
 
 struct shard {

@@ -150,15 +150,22 @@ void shard_release(struct shard *s)
     s->n_changes = 0;
 }
 
-void shard_flush(struct shard *s)
+// The `listen` ports first: a 200 to a SUBSCRIBE leaves by one of them, the NOTIFY that follows it
+// by the shard's own port. The other order is allowed (RFC 6665 §4.1.2.4), but peers stumble over
+// it.
+static void flush_ports(struct shard *s)
 {
-    for (size_t i = 0; i < s->n_ports; i++) {
+    for (size_t i = s->n_ports; i-- > 0;) {
         struct port *p = s->port[i].port;
         if (!p || !p->ops->is_waiting(p))
             continue;
         p->ops->flush(p);
         shard_watch_port(s, &s->port[i]);
     }
+}
+
+static void flush_streams(struct shard *s)
+{
     for (size_t i = 0; i < s->n_homed; i++) {
         struct shard_stream *st = s->homed[i];
         if (!st->written || st->error)
@@ -169,4 +176,10 @@ void shard_flush(struct shard *s)
             shard_lose_stream(s, st, error);
         shard_watch_stream(s, st);
     }
+}
+
+void shard_flush(struct shard *s)
+{
+    flush_ports(s);
+    flush_streams(s);
 }

@@ -9,6 +9,9 @@
 #include "shards/log.h"
 #include "shards/shard_inner.h"
 
+// A transaction's 64*T1 with T1 at its default, and a little.
+struct shard_tuning shard_tuning = {.unwanted_stream_ms = 35000};
+
 void shard_map_streams(struct shard *s)
 {
     unsigned connection = s->index % s->connections;
@@ -169,27 +172,39 @@ void shard_bury_streams(struct shard *s)
     s->lost = false;
 }
 
+static void give_up_stream(struct shard *s, struct shard_stream *st)
+{
+    char domain[STREAM_DOMAIN_BYTES];
+    stream_table_wanted(s->table, st->stream, domain);
+    log_info("stream_closed", "domain", domain, "shard", LOG_U64(s->index), NULL);
+    end_stream(s, st, (struct text){0}, "not wanted any more");
+}
+
 void shard_look_after_streams(struct shard *s)
 {
-    for (size_t i = 0; i < s->n_homed; i++) {
+    for (size_t i = s->n_homed; i-- > 0;) {
         struct shard_stream *st = s->homed[i];
+        if (st->end_ms && s->now_ms >= st->end_ms) {
+            give_up_stream(s, st);
+            continue;
+        }
         int error = st->error ? 0 : xmpp_stream_look_after(st->xmpp, s->now_ms);
         if (error)
             shard_lose_stream(s, st, error);
     }
 }
 
-// Streams whose domain the core does not know any more.
-static void end_unmapped_streams(struct shard *s)
+// Streams whose domain is not wanted any more stay for as long as it takes to end what goes by
+// them.
+static void look_at_wishes(struct shard *s)
 {
-    for (size_t i = s->n_homed; i-- > 0;) {
+    char domain[STREAM_DOMAIN_BYTES];
+    for (size_t i = 0; i < s->n_homed; i++) {
         struct shard_stream *st = s->homed[i];
-        char domain[STREAM_DOMAIN_BYTES];
-        if (is_mapped(s, st->stream))
-            continue;
-        stream_table_wanted(s->table, st->stream, domain);
-        log_info("stream_closed", "domain", domain, "shard", LOG_U64(s->index), NULL);
-        end_stream(s, st, (struct text){0}, "not wanted any more");
+        if (stream_table_wanted(s->table, st->stream, domain))
+            st->end_ms = 0;
+        else if (!st->end_ms)
+            st->end_ms = s->now_ms + shard_tuning.unwanted_stream_ms;
     }
 }
 
@@ -214,7 +229,7 @@ void shard_apply_settings(struct shard *s, struct settings *settings)
         if (old == n_before && s->up[s->stream_of[i]])
             step_stream(s, s->stream_of[i]);
     }
-    end_unmapped_streams(s);
+    look_at_wishes(s);
 }
 
 static bool farewell_is_out(struct shard *s)

@@ -272,6 +272,12 @@ uint64_t xmpp_open_deadline_ms(const struct xmpp_open *o)
     return o->connected ? o->deadline_ms : o->connect_deadline_ms;
 }
 
+static void open_fail_by_socket(struct xmpp_open *o, int error)
+{
+    bool closed = error == 0 || error == ECONNRESET || error == EPIPE;
+    open_fail(o, closed ? "the server closed the connection" : strerror(error));
+}
+
 // What libstrophe wants said. It is a few hundred bytes at the beginning of a connection; a kernel
 // that does not take them at once is not worth a queue.
 static void open_pass_to_server(struct xmpp_open *o)
@@ -280,7 +286,7 @@ static void open_pass_to_server(struct xmpp_open *o)
     for (ssize_t n; (n = recv(o->inner, bytes, sizeof bytes, MSG_DONTWAIT)) > 0;) {
         ssize_t sent = send(o->fd, bytes, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent != n) {
-            open_fail(o, sent < 0 ? strerror(errno) : "the server takes no bytes");
+            open_fail_by_socket(o, sent < 0 ? errno : EAGAIN);
             return;
         }
     }
@@ -314,8 +320,9 @@ static bool open_read_tag(struct xmpp_open *o)
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return false;
     if (n <= 0) {
+        int error = n == 0 ? 0 : errno;
         open_drop_connection(o); // it may have read a stream error, and tells now
-        open_fail(o, n == 0 ? "the server closed the connection" : strerror(errno));
+        open_fail_by_socket(o, error);
         return false;
     }
     const char *end = memchr(at, '>', (size_t)n);

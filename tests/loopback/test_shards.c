@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "shards/admin.h"
+#include "shards/shard.h"
 
 static uint64_t now_ms(void)
 {
@@ -411,6 +412,7 @@ static void test_questions(void **state)
 static void test_reload(void **state)
 {
     (void)state;
+    shard_tuning.unwanted_stream_ms = 1000;
     struct gateway *g = open_with(3);
     assert_null(gateway_stream_why(g, "example.org"));
     for (int i = 0; i < 2; i++) {
