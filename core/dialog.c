@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/domain.h"
 #include "core/hex.h"
 #include "core/serve.h"
 #include "core/sub.h"
@@ -99,18 +100,18 @@ void dialog_get_all(const struct dialog *d, struct text fields[FIELD_COUNT])
         fields[i] = dialog_get(d, i);
 }
 
-// The first route's host when it is numeric; else the proxy, which knows the way (the Route goes
-// along).
+// The first route's host when it is numeric and one that we take SIP from: a user behind the proxy
+// may write any Record-Route, and must not choose where our packets go. Else the proxy, which knows
+// the way (the Route goes along).
 static struct hop dialog_route_hop(const struct core *c, struct text routes)
 {
-    const char *open = memchr(routes.p, '<', routes.n);
-    if (!open)
-        return c->cfg.proxy;
-    const char *close = memchr(open, '>', routes.n - (size_t)(open - routes.p));
+    const char *open = routes.n ? memchr(routes.p, '<', routes.n) : NULL;
+    const char *close = open ? memchr(open, '>', routes.n - (size_t)(open - routes.p)) : NULL;
     struct sip_uri uri;
     struct hop hop;
     if (!close || sip_uri_parse(&uri, (struct text){open + 1, (size_t)(close - open) - 1}) != 0 ||
-        hop_parse(&hop, uri.host, uri.port ? uri.port : 5060, HOP_UDP) != 0)
+        hop_parse(&hop, uri.host, uri.port ? uri.port : 5060, HOP_UDP) != 0 ||
+        !domain_source_trusted(c, &hop))
         return c->cfg.proxy;
     return hop;
 }

@@ -8,10 +8,18 @@
 #include "core/dialog.h"
 #include "core/domain.h"
 #include "core/serve.h"
+#include "core/sub.h"
 #include "core/transaction.h"
 #include "core/watch.h"
 
 #define SIP_IN_ALLOW "Allow: SUBSCRIBE, NOTIFY, OPTIONS\r\n"
+
+// A dialog outlives the trust in its ends only until somebody uses it.
+static bool sip_in_trusted(const struct core *c, uint32_t dialog)
+{
+    uint32_t sub = core_dialog(c, dialog)->sub;
+    return !sub || sub_trusted(c, core_sub(c, sub));
+}
 
 static void sip_in_subscribe(struct core *c, const struct event *ev)
 {
@@ -22,6 +30,8 @@ static void sip_in_subscribe(struct core *c, const struct event *ev)
     uint32_t dialog = dialog_find(c, ev->sip);
     if (!dialog || core_dialog(c, dialog)->direction != SIP_TO_XMPP)
         server_refuse(c, ev, 481, (struct text){0});
+    else if (!sip_in_trusted(c, dialog))
+        server_refuse(c, ev, 403, (struct text){0});
     else
         serve_resubscribe(c, ev, dialog);
 }
@@ -30,7 +40,10 @@ static void sip_in_notify(struct core *c, const struct event *ev)
 {
     uint32_t dialog = dialog_find(c, ev->sip);
     if (dialog && core_dialog(c, dialog)->direction == XMPP_TO_SIP) {
-        watch_notify(c, ev, dialog);
+        if (sip_in_trusted(c, dialog))
+            watch_notify(c, ev, dialog);
+        else
+            server_refuse(c, ev, 403, (struct text){0});
         return;
     }
     c->stats.unmatched++;
