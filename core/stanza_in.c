@@ -124,5 +124,10 @@ void stanza_in(struct core *c, const struct stanza *s)
         stanza_refuse(c, &a, s, CONDITION_FORBIDDEN);
         return;
     }
+    if (s->too_big) {
+        c->stats.refused_limit++;
+        stanza_refuse(c, &a, s, CONDITION_POLICY_VIOLATION);
+        return;
+    }
     stanza_trusted(c, &a, s);
 }

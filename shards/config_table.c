@@ -116,7 +116,9 @@ const struct config_row config_rows[] = {
     {"limits", "stanza_bytes", CONFIG_NUMBER, AT(limits.stanza_bytes), .number = 262144,
      .least = STANZA_LEAST, .most = 16 << 20, .doc = "Of one stanza from the XMPP server."},
     {"limits", "stanza_depth", CONFIG_NUMBER, AT(limits.stanza_depth), .number = 32, .least = 4,
-     .most = 256, .doc = "Of the elements within one stanza."},
+     .most = 190,
+     .doc =
+         "Of the elements within one stanza. A deeper one, or a longer, gets `policy-violation`."},
 
     {"api", "listen", CONFIG_NUMERIC, AT(api.listen_host),
      .port_at = offsetof(struct config, api.listen_port), .text = "127.0.0.1:8090",

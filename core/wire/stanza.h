@@ -1,8 +1,8 @@
 // XMPP stanzas: the plain form of one stanza, and the writers.
 //
-// A `struct stanza` is one relocatable block: its spans are offsets into `text`, which follows it, so
-// it can be copied to another thread with one memcpy of stanza_size(). Only what the gateway maps is
-// kept; elements that it does not know are passed over. The reader is in stanza_reader.h.
+// A `struct stanza` is one relocatable block: its spans are offsets into `text`, which follows it,
+// so it can be copied to another thread with one memcpy of stanza_size(). Only what the gateway
+// maps is kept; elements that it does not know are passed over. The reader is in stanza_reader.h.
 #ifndef CORE_WIRE_STANZA_H
 #define CORE_WIRE_STANZA_H
 
@@ -54,12 +54,13 @@ enum stanza_condition {
 };
 
 struct stanza {
-    uint32_t size; // of the block: this struct and the text behind it
+    uint32_t size;                       // of the block: this struct and the text behind it
     uint8_t kind, type, condition, show; // the enums above
     int8_t priority;
     bool has_priority;
+    bool too_big; // past the reader's limits: kind, type and addresses are here, and no contents
     uint8_t n_status;
-    struct span from, to, id, lang; // as on the wire, not yet prepared; n == 0: absent
+    struct span from, to, id, lang;   // as on the wire, not yet prepared; n == 0: absent
     struct span child_name, child_ns; // the payload element of an iq or message; n == 0: none
     struct {
         struct span lang, text;
@@ -92,16 +93,17 @@ struct text stanza_type_text(enum stanza_type t);
 enum stanza_type stanza_type_parse(enum stanza_kind kind, struct text t);
 
 // <presence from to [type] [id]/>. Addresses are JIDs as text; `id` may be empty.
-void stanza_write_presence(struct buffer *b, struct text from, struct text to, enum stanza_type type,
-                           struct text id);
+void stanza_write_presence(struct buffer *b, struct text from, struct text to,
+                           enum stanza_type type, struct text id);
 // A notification (available or unavailable by p->available): show, status with languages, priority.
 // `from` is a bare JID; p->resource is appended to it.
 void stanza_write_notification(struct buffer *b, struct text from_bare, struct text to,
                                const struct presence *p);
-// The error answer to `s`, with from and to exchanged. Writes nothing when `s` is itself an error or
-// an iq result (RFC 6120 §8.3.1: never an error to an error).
+// The error answer to `s`, with from and to exchanged. Writes nothing when `s` is itself an error
+// or an iq result (RFC 6120 §8.3.1: never an error to an error).
 void stanza_write_error(struct buffer *b, const struct stanza *s, enum stanza_condition c);
 // <iq type='get'> with an empty disco#info query (XEP-0030 §3.1): the fence behind a probe.
-void stanza_write_disco_info_get(struct buffer *b, struct text from, struct text to, struct text id);
+void stanza_write_disco_info_get(struct buffer *b, struct text from, struct text to,
+                                 struct text id);
 
 #endif

@@ -15,7 +15,13 @@ enum {
     // The parser keeps every name that it ever saw. After so many bytes a new parser takes over
     // between two stanzas, so that names made up by peers do not stay for the life of the stream.
     RENEW_BYTES = 1024 * 1024,
-    CONDITION_MAX = 64, // bytes kept of a stream error's condition
+    CONDITION_MAX = 64,   // bytes kept of a stream error's condition
+    ATTRIBUTE_MAX = 4096, // a longer from, to, id or xml:lang is as good as none
+    // A stanza past the limits is passed over; one so far past them that the server can't have
+    // looked at
+    // it ends the stream. libxml2 itself goes no deeper than 256.
+    CUT_FACTOR = 16,
+    CUT_DEPTH = 200,
 };
 
 static const char STREAM_HEADER[] =
@@ -39,6 +45,7 @@ struct stanza_reader {
     uint64_t begin;      // of those, the first that belongs to the present stanza
     uint64_t renew_at;   // a stanza ended there and the parser was stopped to be renewed; or 0
     unsigned depth;      // open elements; the stream is the first, a stanza the second
+    bool too_big;        // the present stanza has passed a limit
     enum inside inside;  // what kind of element is open below the stream
     enum field field;    // of which child text is being collected
     uint32_t field_from; // where in the block its text begins
@@ -113,6 +120,10 @@ static void block_hand_out(struct stanza_reader *r)
     if (r->block.n < sizeof(struct stanza)) // so that a copy of `size` bytes is a whole struct
         r->block.n = sizeof(struct stanza);
     draft(r)->size = (uint32_t)r->block.n;
+    if (r->too_big) {
+        draft(r)->too_big = true;
+        draft(r)->n_status = 0;
+    }
     r->cb(r->arg, draft(r));
 }
 
@@ -149,7 +160,7 @@ static void take_stanza_attribute(struct stanza_reader *r, const struct attribut
                    : text_eq(a->name, TEXT("to"))   ? offsetof(struct stanza, to)
                    : text_eq(a->name, TEXT("id"))   ? offsetof(struct stanza, id)
                                                     : 0;
-    if (field == 0)
+    if (field == 0 || a->value.n > ATTRIBUTE_MAX)
         return;
     struct span at = keep(r, a->value.p, a->value.n);
     memcpy(r->block.p + field, &at, sizeof at); // keep() may have moved the block
@@ -267,11 +278,13 @@ static void on_start(void *arg, const xmlChar *local, const xmlChar *prefix, con
     struct stanza_reader *r = arg;
     (void)prefix, (void)n_ns, (void)ns, (void)n_defaulted;
     r->depth++;
-    if (r->depth > r->limits.stanza_depth + 1)
+    if (r->depth > CUT_DEPTH)
         stop(r, EMSGSIZE);
     else if (r->depth == 2)
         begin_top(r, name_text(local), uri, n_attributes, attributes);
-    else if (r->depth > 2)
+    else if (r->depth > r->limits.stanza_depth + 1)
+        r->too_big = true;
+    else if (r->depth > 2 && !r->too_big)
         begin_below(r, name_text(local), uri, n_attributes, attributes);
 }
 
@@ -290,6 +303,8 @@ static void take_priority(struct stanza *s, struct text t)
 
 static void end_child(struct stanza_reader *r)
 {
+    if (r->too_big)
+        return; // its text is not whole
     struct stanza *s = draft(r);
     struct span at = {r->field_from, text_end(r) - r->field_from};
     struct text t = stanza_text(s, at);
@@ -312,10 +327,8 @@ static void end_top(struct stanza_reader *r)
         stop(r, ECONNRESET);
         return;
     }
-    if (here - r->begin > r->limits.stanza_bytes) {
-        stop(r, EMSGSIZE);
-        return;
-    }
+    if (here - r->begin > r->limits.stanza_bytes)
+        r->too_big = true;
     if (r->inside == INSIDE_STANZA && r->block.failed) {
         stop(r, ENOMEM);
         return;
@@ -323,6 +336,7 @@ static void end_top(struct stanza_reader *r)
     if (r->inside == INSIDE_STANZA)
         block_hand_out(r);
     r->inside = INSIDE_OTHER;
+    r->too_big = false;
     r->begin = here;
     if (here > RENEW_BYTES && here >= r->piece) {
         r->renew_at = here;
@@ -358,7 +372,7 @@ static void on_text(void *arg, const xmlChar *p, int n)
     if (r->depth == 1)
         on_text_between(r, p, n);
     else if (r->depth == 3 && r->inside == INSIDE_STANZA && r->field != FIELD_NONE &&
-             r->field != FIELD_ERROR)
+             r->field != FIELD_ERROR && !r->too_big)
         buffer_add(&r->block, p, (size_t)n);
 }
 
@@ -420,6 +434,7 @@ int stanza_reader_create(struct stanza_reader **out, const struct stanza_reader_
     struct stanza_reader *r = calloc(1, sizeof *r);
     if (!r)
         return ENOMEM;
+    assert(limits->stanza_depth < CUT_DEPTH);
     r->limits = *limits;
     r->cb = cb;
     r->arg = arg;
@@ -475,7 +490,9 @@ static int feed_piece(struct stanza_reader *r, const char *p, size_t n, size_t *
         return parser_begin(r);
     }
     int error = parser_error(r);
-    if (!error && r->fed - r->begin > r->limits.stanza_bytes)
+    if (r->fed - r->begin > r->limits.stanza_bytes && r->depth > 1)
+        r->too_big = true;
+    if (!error && r->fed - r->begin > r->limits.stanza_bytes * CUT_FACTOR)
         error = EMSGSIZE;
     return error;
 }
