@@ -22,7 +22,7 @@ struct world_shard {
     size_t n;
     int ask_error;       // what asking returns; 0: an answer
     unsigned ask_ms;     // how long an answer takes
-    bool garbled;        // the answer is damaged
+    int garble;          // bytes that the answer is too long, or (negative) too short
     const char *failing; // "" : ready
 };
 
@@ -118,7 +118,7 @@ static inline int answer(struct world_shard *s, const void *question, size_t n, 
     int rc = s->ask_error ? s->ask_error : admin_answer(&core, question, n, 0, &b);
     if (rc == 0) {
         memcpy(out, b.p, b.n);
-        *out_n = s->garbled ? b.n - 1 : b.n;
+        *out_n = b.n + (size_t)s->garble;
     }
     buffer_free(&b);
     return rc;

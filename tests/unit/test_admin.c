@@ -309,6 +309,13 @@ static void damaged_answers_are_refused(void **state)
         read_all(damaged, answer.n); // no more than: it must not read elsewhere
         free(damaged);
     }
+    static const size_t choice[] = {21 + 8, 21 + 9}; // direction and state of the first item
+    for (int i = 0; i < 2; i++) {
+        char was = answer.p[choice[i]];
+        answer.p[choice[i]] = i ? STATE_DORMANT + 1 : SIP_TO_XMPP + 1;
+        assert_int_equal(read_all(answer.p, answer.n), EBADMSG);
+        answer.p[choice[i]] = was;
+    }
     answer.p[17] = (char)0xe9; // 1001 items
     answer.p[18] = 3;
     assert_int_equal(read_all(answer.p, answer.n), EBADMSG);
