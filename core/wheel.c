@@ -66,7 +66,7 @@ uint32_t wheel_add(struct wheel *w, uint64_t due_ms, uint8_t kind, uint32_t owne
     if (!handle)
         return 0;
     struct wheel_timer *t = wheel_at(w, handle);
-    t->due = (due_ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS; // up: never early
+    t->due = due_ms / WHEEL_TICK_MS + (due_ms % WHEEL_TICK_MS != 0); // up: never early
     t->kind = kind;
     t->owner = owner;
     wheel_link(w, handle);

@@ -1,0 +1,124 @@
+// The hash index against a plain list, with hashes that collide on purpose.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "core/hash.h"
+#include "core/table.h"
+
+enum { MODEL_MAX = 2000 };
+
+struct model {
+    uint32_t n;
+    struct table_slot v[MODEL_MAX];
+};
+
+// How often the handle is found under the hash: never more than once.
+static unsigned found(const struct table *t, uint32_t hash, uint32_t handle)
+{
+    unsigned n = 0;
+    uint32_t x;
+    for (uint32_t at = table_first(t, hash, &x); x; at = table_next(t, hash, at, &x))
+        n += x == handle;
+    return n;
+}
+
+static unsigned count(const struct table *t, uint32_t hash)
+{
+    unsigned n = 0;
+    uint32_t x;
+    for (uint32_t at = table_first(t, hash, &x); x; at = table_next(t, hash, at, &x))
+        n++;
+    return n;
+}
+
+static void assert_same(const struct table *t, const struct model *m)
+{
+    assert_int_equal(t->n, m->n);
+    for (uint32_t i = 0; i < m->n; i++) {
+        assert_int_equal(found(t, m->v[i].hash, m->v[i].handle), 1);
+        unsigned same = 0;
+        for (uint32_t k = 0; k < m->n; k++)
+            same += m->v[k].hash == m->v[i].hash;
+        assert_int_equal(count(t, m->v[i].hash), same);
+    }
+}
+
+// Hashes from a narrow range crowd the table and run over its end; wide ones are as in life.
+static void against_model(uint32_t range, uint32_t base, unsigned seed)
+{
+    static struct model m;
+    struct table t = {0};
+    struct hash_random r;
+    uint32_t next = 1;
+    m.n = 0;
+    hash_random_init(&r, seed, 0);
+    for (int step = 0; step < 6000; step++) {
+        bool grow = m.n == 0 || (m.n < 300 && hash_random_below(&r, 100) < 52);
+        if (grow) {
+            struct table_slot s = {base + hash_random_below(&r, range), next++};
+            assert_true(table_add(&t, s.hash, s.handle));
+            m.v[m.n++] = s;
+        } else {
+            uint32_t i = hash_random_below(&r, m.n);
+            table_remove(&t, m.v[i].hash, m.v[i].handle);
+            assert_int_equal(found(&t, m.v[i].hash, m.v[i].handle), 0);
+            m.v[i] = m.v[--m.n];
+        }
+        if (step % 50 == 0)
+            assert_same(&t, &m);
+    }
+    assert_same(&t, &m);
+    table_free(&t);
+}
+
+static void random_steps(void **state)
+{
+    (void)state;
+    for (unsigned seed = 1; seed <= 10; seed++) {
+        against_model(UINT32_MAX, 0, seed);
+        against_model(40, 0, seed);
+        against_model(40, UINT32_MAX - 20, seed); // around the table's end
+        against_model(1, 63, seed);
+    }
+}
+
+static void empty_table_finds_nothing(void **state)
+{
+    (void)state;
+    struct table t = {0};
+    assert_int_equal(count(&t, 0), 0);
+    assert_int_equal(table_bytes(&t), 0);
+    assert_true(table_add(&t, 5, 1));
+    table_remove(&t, 5, 1);
+    assert_int_equal(count(&t, 5), 0);
+    assert_int_equal(t.n, 0);
+    table_free(&t);
+}
+
+// At most three quarters full, so that a search for what is not there ends.
+static void stays_sparse(void **state)
+{
+    (void)state;
+    struct table t = {0};
+    for (uint32_t i = 1; i <= 100000; i++) {
+        assert_true(table_add(&t, i * 2654435761u, i));
+        assert_true(t.n <= (t.mask + 1u) / 4 * 3);
+    }
+    for (uint32_t i = 1; i <= 100000; i++)
+        assert_int_equal(found(&t, i * 2654435761u, i), 1);
+    assert_int_equal(table_bytes(&t), 262144u * sizeof(struct table_slot));
+    table_free(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_steps),
+        cmocka_unit_test(empty_table_finds_nothing),
+        cmocka_unit_test(stays_sparse),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
