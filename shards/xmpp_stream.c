@@ -144,7 +144,7 @@ static const char *stream_error_text(int error)
     switch (error) {
     case EBADMSG: return "the server's XML is not well-formed";
     case EPERM: return "the server's XML has what XMPP forbids";
-    case EMSGSIZE: return "a stanza was above the limit of size or depth";
+    case EMSGSIZE: return "a stanza was far above the limit of size or depth";
     case EPIPE: return "the server closed the connection";
     case ECONNRESET: return "the server closed the stream";
     case ETIMEDOUT: return "the server reads nothing any more";

@@ -201,7 +201,7 @@ static void take_client(struct component_server *c)
 static void *server_main(void *arg)
 {
     struct component_server *c = arg;
-    static struct pollfd fd[2 + CLIENTS_MAX];
+    struct pollfd fd[2 + CLIENTS_MAX];
     pthread_mutex_lock(&c->mutex);
     while (!c->stopping) {
         size_t n = c->n_clients;

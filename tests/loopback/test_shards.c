@@ -179,6 +179,7 @@ static void test_bad_server(void **state)
     component_server_send(g->server, "example.net", "<presence></message>");
     expect_stanza(g, "example.net",
                   "<not-well-formed xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>");
+    assert_true(gateway_wait_stream(g, "example.net", "not well-formed", 2000));
     assert_true(gateway_wait_stream(g, "example.net", "", GATEWAY_PATIENCE_MS));
     component_server_send(g->server, "example.net",
                           "<stream:error><system-shutdown "

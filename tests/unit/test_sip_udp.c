@@ -1,0 +1,202 @@
+// SIP over UDP: batches both ways, what is too large, what does not fit the queue, IPv4 and IPv6.
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "shards/sip_udp.h"
+
+static struct port_counters count;
+
+static int open_port(struct port **out, const char *host, uint16_t number, bool shared)
+{
+    struct port_setup setup = {
+        .id = SIP_PORT_SHARD(3), .shared = shared, .message_max = 1000, .count = &count};
+    assert_int_equal(hop_parse(&setup.local, text_of(host), number, HOP_UDP), 0);
+    return sip_udp_ops.open(out, &setup);
+}
+
+static struct port *opened(const char *host)
+{
+    struct port *p;
+    count = (struct port_counters){0};
+    assert_int_equal(open_port(&p, host, 0, false), 0);
+    return p;
+}
+
+static struct hop address_of(const struct port *p, const char *host)
+{
+    struct sockaddr_storage a;
+    socklen_t n = sizeof a;
+    struct hop h;
+    assert_int_equal(getsockname(sip_udp_ops.fd(p), (struct sockaddr *)&a, &n), 0);
+    uint16_t number = a.ss_family == AF_INET ? ((struct sockaddr_in *)&a)->sin_port
+                                             : ((struct sockaddr_in6 *)&a)->sin6_port;
+    assert_int_equal(hop_parse(&h, text_of(host), ntohs(number), HOP_UDP), 0);
+    return h;
+}
+
+struct heard {
+    unsigned n;
+    struct hop from;
+};
+
+static void hear(void *arg, const struct port *p, const struct hop *from, struct text message)
+{
+    struct heard *h = arg;
+    char wanted[32];
+    assert_int_equal(p->id, SIP_PORT_SHARD(3));
+    snprintf(wanted, sizeof wanted, "message %u", h->n++);
+    assert_true(text_eq(message, text_of(wanted)));
+    h->from = *from;
+}
+
+static void say(struct port *p, const struct hop *to, unsigned i)
+{
+    char text[32];
+    snprintf(text, sizeof text, "message %u", i);
+    sip_udp_ops.send(p, to, text_of(text));
+}
+
+static void there_and_back(const char *host)
+{
+    enum { N = 3 * SIP_UDP_BATCH + 7 };
+    struct port *a = opened(host), *b = opened(host);
+    struct hop to_a = address_of(a, host), to_b = address_of(b, host);
+    struct heard heard = {0};
+    unsigned reads = 0;
+    for (unsigned i = 0; i < N; i++)
+        say(a, &to_b, i);
+    assert_true(sip_udp_ops.is_waiting(a));
+    sip_udp_ops.flush(a);
+    assert_false(sip_udp_ops.is_waiting(a));
+    do {
+        reads++;
+    } while (sip_udp_ops.receive(b, hear, &heard));
+    assert_int_equal(heard.n, N);
+    assert_int_equal(reads, 4);
+    assert_true(hop_eq(&heard.from, &to_a));
+    assert_int_equal(count.in_bytes, count.out_bytes);
+    assert_int_equal(count.send_failures, 0);
+    sip_udp_ops.close(a);
+    sip_udp_ops.close(b);
+}
+
+static void test_batches(void **state)
+{
+    (void)state;
+    there_and_back("127.0.0.1");
+}
+
+static void test_ipv6(void **state)
+{
+    (void)state;
+    struct port *p;
+    if (open_port(&p, "::1", 0, false) == EADDRNOTAVAIL)
+        skip();
+    sip_udp_ops.close(p);
+    there_and_back("::1");
+    // A port of one family can't send to the other.
+    p = opened("127.0.0.1");
+    struct hop other;
+    assert_int_equal(hop_parse(&other, TEXT("::1"), 5060, HOP_UDP), 0);
+    say(p, &other, 0);
+    assert_int_equal(count.send_failures, 1);
+    assert_false(sip_udp_ops.is_waiting(p));
+    sip_udp_ops.close(p);
+}
+
+static void test_size_limit(void **state)
+{
+    (void)state;
+    struct port *a = opened("127.0.0.1"), *b = opened("127.0.0.1");
+    struct hop to_b = address_of(b, "127.0.0.1");
+    static char large[1001];
+    struct heard heard = {0};
+    sip_udp_ops.send(a, &to_b, (struct text){large, 1001});
+    say(a, &to_b, 0);
+    sip_udp_ops.flush(a);
+    sip_udp_ops.receive(b, hear, &heard);
+    assert_int_equal(count.oversized, 1);
+    assert_int_equal(heard.n, 1);
+    sip_udp_ops.close(a);
+    sip_udp_ops.close(b);
+}
+
+static void test_queue_limit(void **state)
+{
+    (void)state;
+    struct port *a = opened("127.0.0.1");
+    struct hop nobody;
+    assert_int_equal(hop_parse(&nobody, TEXT("127.0.0.1"), 9, HOP_UDP), 0);
+    for (unsigned i = 0; i < SIP_UDP_QUEUE_MAX; i++)
+        say(a, &nobody, i);
+    assert_int_equal(count.send_failures, 0);
+    say(a, &nobody, SIP_UDP_QUEUE_MAX);
+    assert_int_equal(count.send_failures, 1);
+    sip_udp_ops.flush(a); // nobody listens: ICMP says so, and is not listened to
+    assert_false(sip_udp_ops.is_waiting(a));
+    assert_int_equal(count.send_failures, 1);
+    // By bytes: one below the limit fits, one above does not.
+    static char large[60000];
+    unsigned n = SIP_UDP_QUEUE_BYTES_MAX / sizeof large;
+    for (unsigned i = 0; i < n; i++)
+        sip_udp_ops.send(a, &nobody, (struct text){large, sizeof large});
+    assert_int_equal(count.send_failures, 1);
+    sip_udp_ops.send(a, &nobody, (struct text){large, sizeof large});
+    assert_int_equal(count.send_failures, 2);
+    sip_udp_ops.close(a);
+}
+
+// A datagram that the kernel refuses does not hold up those behind it.
+static void test_send_failure(void **state)
+{
+    (void)state;
+    struct port *a = opened("127.0.0.1"), *b = opened("127.0.0.1");
+    struct hop to_b = address_of(b, "127.0.0.1");
+    static char large[70000]; // above what UDP carries
+    struct heard heard = {0};
+    say(a, &to_b, 0);
+    sip_udp_ops.send(a, &to_b, (struct text){large, sizeof large});
+    say(a, &to_b, 1);
+    sip_udp_ops.flush(a);
+    assert_false(sip_udp_ops.is_waiting(a));
+    assert_int_equal(count.send_failures, 1);
+    sip_udp_ops.receive(b, hear, &heard);
+    assert_int_equal(heard.n, 2);
+    sip_udp_ops.close(a);
+    sip_udp_ops.close(b);
+}
+
+static void test_sharing(void **state)
+{
+    (void)state;
+    struct port *own = opened("127.0.0.1"), *first, *second;
+    uint16_t number = address_of(own, "127.0.0.1").port;
+    assert_int_equal(open_port(&first, "127.0.0.1", number, false), EADDRINUSE);
+    assert_int_equal(open_port(&first, "127.0.0.1", number, true), EADDRINUSE);
+    sip_udp_ops.close(own);
+    assert_int_equal(open_port(&first, "127.0.0.1", number, true), 0);
+    assert_int_equal(open_port(&second, "127.0.0.1", number, true), 0);
+    sip_udp_ops.close(first);
+    sip_udp_ops.close(second);
+    assert_int_equal(open_port(&first, "192.0.2.1", 0, false), EADDRNOTAVAIL);
+    assert_null(first);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_batches),      cmocka_unit_test(test_ipv6),
+        cmocka_unit_test(test_size_limit),   cmocka_unit_test(test_queue_limit),
+        cmocka_unit_test(test_send_failure), cmocka_unit_test(test_sharing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
