@@ -11,6 +11,7 @@
 // of it.
 //
 //   bench_translate --gateway build/release/isthmus [--subscriptions 10000] [--events 200000]
+//   [--rest 35]
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
@@ -56,7 +57,7 @@ struct seen {
 
 struct bench {
     const char *gateway;
-    unsigned subscriptions, events;
+    unsigned subscriptions, events, rest_s;
     char dir[64];
     pid_t pid;
     int xmpp, sip;
@@ -544,7 +545,7 @@ static void weight_begin(void)
 // After a rest in which what is only kept for retransmissions goes.
 static void weight_end(const char *direction)
 {
-    for (time_t end = time(NULL) + REST_S; time(NULL) < end;)
+    for (time_t end = time(NULL) + b.rest_s; time(NULL) < end;)
         pump();
     printf("%s: resident bytes per subscription %6.0f own, %5.0f mapped from the store\n",
            direction, (double)(gateway_resident("RssAnon:") - anon_before) / b.subscriptions,
@@ -553,11 +554,15 @@ static void weight_end(const char *direction)
 
 static void options(int argc, char **argv)
 {
-    static const struct option names[] = {
-        {"gateway", 1, NULL, 'g'}, {"subscriptions", 1, NULL, 's'}, {"events", 1, NULL, 'e'}, {0}};
+    static const struct option names[] = {{"gateway", 1, NULL, 'g'},
+                                          {"subscriptions", 1, NULL, 's'},
+                                          {"events", 1, NULL, 'e'},
+                                          {"rest", 1, NULL, 'r'},
+                                          {0}};
     b.gateway = "build/release/isthmus";
     b.subscriptions = 10000;
     b.events = 200000;
+    b.rest_s = REST_S;
     for (int o; (o = getopt_long(argc, argv, "", names, NULL)) != -1;)
         if (o == 'g')
             b.gateway = optarg;
@@ -565,6 +570,8 @@ static void options(int argc, char **argv)
             b.subscriptions = (unsigned)strtoul(optarg, NULL, 10);
         else if (o == 'e')
             b.events = (unsigned)strtoul(optarg, NULL, 10);
+        else if (o == 'r')
+            b.rest_s = (unsigned)strtoul(optarg, NULL, 10);
         else
             exit(1);
     if (!b.subscriptions)

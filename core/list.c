@@ -70,21 +70,21 @@ static bool list_one(struct list *l, const struct sub *s)
     return l->each(l->arg, &v);
 }
 
-// One user's subscriptions are few and found by her JID. A place is her list's ordinal, from 1.
+// One user's subscriptions are few and found by her JID. They hang together newest first, so their
+// ids descend, and an id is a place that stays put whatever comes or goes between two pages.
 static uint64_t list_user(struct list *l, uint64_t cursor)
 {
     const struct core *c = l->core;
     char scratch[JID_MAX + 1];
     struct jid jid;
     uint32_t user = 0;
-    uint64_t at = 1;
     if (jid_parse(&jid, l->filter->jid, scratch, sizeof scratch) == 0)
         user = user_find(c, &jid);
     uint32_t h = user ? core_user(c, user)->first_sub : 0;
-    for (; h; h = core_sub(c, h)->next_of_user, at++) {
+    for (; h; h = core_sub(c, h)->next_of_user) {
         const struct sub *s = core_sub(c, h);
-        if (at >= cursor && list_matches(l, s) && !list_one(l, s))
-            return at;
+        if ((!cursor || s->id <= cursor) && list_matches(l, s) && !list_one(l, s))
+            return s->id;
     }
     return 0;
 }
