@@ -1,0 +1,136 @@
+// The presence known of somebody: one value per resource, changes seen, the oldest gives way.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "core/known.h"
+
+static struct buffer scratch;
+
+static enum known_change put(struct known **k, const char *resource, bool available,
+                             enum presence_show show, uint64_t now_ms)
+{
+    struct presence p = {.resource = text_of(resource), .available = available, .show = show};
+    return known_put(k, &p, &scratch, now_ms);
+}
+
+static bool shows(const struct known *k, const char *resource, enum presence_show show)
+{
+    struct presence p;
+    size_t i = known_find(k, text_of(resource));
+    if (i == known_count(k))
+        return false;
+    known_at(k, i, &p);
+    return p.show == show;
+}
+
+static void nothing_is_known_at_first(void **state)
+{
+    (void)state;
+    struct known *k = NULL;
+    assert_int_equal(known_count(k), 0);
+    assert_int_equal(known_find(k, TEXT("x")), 0);
+    assert_false(known_any_available(k));
+    known_free(&k);
+}
+
+static void a_change_is_told_from_a_repetition(void **state)
+{
+    (void)state;
+    struct known *k = NULL;
+    assert_int_equal(put(&k, "balcony", true, SHOW_AWAY, 1), KNOWN_CHANGED);
+    assert_int_equal(put(&k, "balcony", true, SHOW_AWAY, 2), KNOWN_SAME);
+    assert_int_equal(k->v[0].since_ms, 1);
+    assert_int_equal(put(&k, "balcony", true, SHOW_DND, 3), KNOWN_CHANGED);
+    assert_int_equal(k->v[0].since_ms, 3);
+    assert_int_equal(known_count(k), 1);
+    assert_true(shows(k, "balcony", SHOW_DND));
+    assert_int_equal(put(&k, "balcony", false, SHOW_NONE, 4), KNOWN_CHANGED);
+    assert_false(known_any_available(k));
+    known_free(&k);
+    assert_null(k);
+}
+
+// All of a value counts, with statuses in several languages.
+static void a_status_is_a_change(void **state)
+{
+    (void)state;
+    struct known *k = NULL;
+    struct presence p = {.resource = TEXT("balcony"),
+                         .available = true,
+                         .n_status = 2,
+                         .status = {{TEXT("en"), TEXT("wooing")}, {TEXT("cs"), TEXT("dvořím se")}}};
+    assert_int_equal(known_put(&k, &p, &scratch, 1), KNOWN_CHANGED);
+    assert_int_equal(known_put(&k, &p, &scratch, 1), KNOWN_SAME);
+    p.status[1].lang = TEXT("sk");
+    assert_int_equal(known_put(&k, &p, &scratch, 1), KNOWN_CHANGED);
+    p.has_priority = true;
+    assert_int_equal(known_put(&k, &p, &scratch, 1), KNOWN_CHANGED);
+    known_free(&k);
+}
+
+static void resources_are_apart(void **state)
+{
+    (void)state;
+    struct known *k = NULL;
+    put(&k, "", true, SHOW_CHAT, 1); // the bare JID is one, too
+    put(&k, "a", true, SHOW_AWAY, 1);
+    put(&k, "A", true, SHOW_XA, 1); // resources keep their case
+    assert_int_equal(known_count(k), 3);
+    assert_true(shows(k, "", SHOW_CHAT) && shows(k, "a", SHOW_AWAY) && shows(k, "A", SHOW_XA));
+    known_remove(&k, known_find(k, TEXT("a")));
+    assert_int_equal(known_count(k), 2);
+    assert_false(shows(k, "a", SHOW_AWAY));
+    assert_true(shows(k, "", SHOW_CHAT) && shows(k, "A", SHOW_XA));
+    known_remove(&k, 0);
+    known_remove(&k, 0);
+    assert_null(k);
+}
+
+static void one_past_the_limit_replaces_the_oldest(void **state)
+{
+    (void)state;
+    struct known *k = NULL;
+    char name[16];
+    for (int i = 0; i <= KNOWN_MAX; i++) {
+        snprintf(name, sizeof name, "r%d", i);
+        assert_int_equal(put(&k, name, true, SHOW_NONE, 1), KNOWN_CHANGED);
+    }
+    assert_int_equal(known_count(k), KNOWN_MAX);
+    assert_false(shows(k, "r0", SHOW_NONE));
+    assert_true(shows(k, "r1", SHOW_NONE) && shows(k, name, SHOW_NONE));
+    assert_int_equal(put(&k, "r5", true, SHOW_DND, 1), KNOWN_CHANGED); // replaces nobody else
+    assert_int_equal(known_count(k), KNOWN_MAX);
+    assert_true(shows(k, "r1", SHOW_NONE));
+    known_free(&k);
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    buffer_init(&scratch, 0);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    buffer_free(&scratch);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_known_at_first),
+        cmocka_unit_test(a_change_is_told_from_a_repetition),
+        cmocka_unit_test(a_status_is_a_change),
+        cmocka_unit_test(resources_are_apart),
+        cmocka_unit_test(one_past_the_limit_replaces_the_oldest),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
+}
