@@ -112,7 +112,7 @@ int domain_set_trust(struct core *c, const struct core_trust *t)
     c->sip_sources = nets;
     c->n_sip_sources = t->n_sip_sources;
     for (uint16_t i = 0; i < c->n_domains; i++)
-        c->domains[i].flags &= DOMAIN_STREAM | DOMAIN_UP;
+        c->domains[i].flags &= (uint8_t) ~(DOMAIN_SIP | DOMAIN_XMPP | DOMAIN_EXEMPT);
     int err = domain_flag_all(c, t->sip_domains, t->n_sip_domains, DOMAIN_SIP | DOMAIN_STREAM);
     if (!err && c->cfg.gateway_domain.n) {
         err = domain_flag(c, c->cfg.gateway_domain, DOMAIN_STREAM);

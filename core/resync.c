@@ -1,4 +1,8 @@
 // When a stream comes up: what it missed is said again, at a pace.
+//
+// One pass over all subscriptions serves all domains that wait at its begin (DOMAIN_WAITS); those
+// that come up meanwhile wait for the next. A domain also waits for the gateway's own stream, by
+// which users are probed.
 #include "core/resync.h"
 
 #include "core/domain.h"
@@ -6,20 +10,47 @@
 #include "core/sub.h"
 #include "core/watch.h"
 
-void resync_start(struct core *c)
+static bool resync_take_waiting(struct core *c)
 {
-    if (c->resync_timer) {
-        c->resync_again = true;
-        return;
+    bool any = false;
+    if (c->gateway != DOMAIN_NONE && !domain_is(c, c->gateway, DOMAIN_UP))
+        return false;
+    for (uint16_t i = 0; i < c->n_domains; i++) {
+        struct domain *d = &c->domains[i];
+        if ((d->flags & (DOMAIN_WAITS | DOMAIN_UP)) != (DOMAIN_WAITS | DOMAIN_UP))
+            continue;
+        d->flags = (uint8_t)((d->flags & ~DOMAIN_WAITS) | DOMAIN_PASS);
+        any = true;
     }
+    return any;
+}
+
+static void resync_again_at(struct core *c, uint64_t due_ms)
+{
+    c->resync_timer = wheel_add(&c->wheel, due_ms, TIMER_RESYNC, 0);
+    if (!c->resync_timer)
+        c->fx->failed = true;
+}
+
+static void resync_begin(struct core *c)
+{
+    if (c->resync_timer || !resync_take_waiting(c))
+        return;
     c->resync_at = 1;
-    c->resync_timer = wheel_add(&c->wheel, c->now_ms, TIMER_RESYNC, 0);
+    resync_again_at(c, c->now_ms);
+}
+
+void resync_start(struct core *c, uint16_t domain)
+{
+    c->domains[domain].flags |= DOMAIN_WAITS;
+    resync_begin(c);
 }
 
 static void resync_one(struct core *c, uint32_t sub)
 {
     const struct sub *s = core_sub(c, sub);
-    if (!s->user || (s->flags & SUB_ENDED) || !sub_stream_up(c, s) || !sub_trusted(c, s))
+    if (!s->user || (s->flags & SUB_ENDED) || !domain_is(c, s->peer_domain, DOMAIN_PASS) ||
+        !sub_stream_up(c, s) || !sub_trusted(c, s))
         return;
     if (s->direction == XMPP_TO_SIP)
         watch_resync(c, sub);
@@ -32,11 +63,11 @@ void resync_due(struct core *c)
     c->resync_timer = 0;
     for (unsigned i = 0; i < CORE_RESYNC_STEP && c->resync_at <= c->subs.used; i++)
         resync_one(c, c->resync_at++);
-    if (c->resync_at > c->subs.used) {
-        if (!c->resync_again)
-            return;
-        c->resync_again = false;
-        c->resync_at = 1;
+    if (c->resync_at <= c->subs.used) {
+        resync_again_at(c, c->now_ms + CORE_RESYNC_MS);
+        return;
     }
-    c->resync_timer = wheel_add(&c->wheel, c->now_ms + CORE_RESYNC_MS, TIMER_RESYNC, 0);
+    for (uint16_t i = 0; i < c->n_domains; i++)
+        c->domains[i].flags &= (uint8_t)~DOMAIN_PASS;
+    resync_begin(c);
 }

@@ -51,6 +51,8 @@ enum domain_flag {
     DOMAIN_EXEMPT = 4, // no probe before refresh
     DOMAIN_STREAM = 8, // has a component stream, now or formerly
     DOMAIN_UP = 16,    // and it is up
+    DOMAIN_WAITS = 32, // came up: its subscriptions are to be looked at (core/resync.c)
+    DOMAIN_PASS = 64,  // they are being looked at
 };
 
 struct domain {
@@ -202,7 +204,6 @@ struct core {
     size_t n_unsaved, unsaved_cap;
     uint64_t next_id;
     uint32_t resync_at, resync_timer; // next subscription to look at
-    bool resync_again;                // another stream came up meanwhile
     struct buffer body, line, addr;   // scratch: PIDF, header lines, addresses
     struct core_stats stats;
 };
