@@ -96,15 +96,48 @@ static void stage_queue(struct stage *s, const struct effect *e)
     (e->kind == EFFECT_SIP ? s->sips : s->stanzas)[(*tail)++] = m;
 }
 
-// Commit, then release: as the shard's loop does.
-static void stage_release(struct stage *s)
+static bool stage_changes_records(const struct stage *s)
 {
-    assert_false(s->fx.failed);
+    for (size_t i = 0; i < s->fx.n; i++)
+        if (s->fx.v[i].kind == EFFECT_PUT || s->fx.v[i].kind == EFFECT_DELETE)
+            return true;
+    return false;
+}
+
+static void stage_commit(struct stage *s)
+{
     for (size_t i = 0; i < s->fx.n; i++)
         if (s->fx.v[i].kind == EFFECT_PUT)
             stage_put(s, &s->fx.v[i]);
         else if (s->fx.v[i].kind == EFFECT_DELETE)
             stage_delete(s, &s->fx.v[i]);
+}
+
+static void stage_restart(struct stage *s)
+{
+    core_destroy(s->core);
+    s->cfg.seed++;
+    assert_int_equal(core_create(&s->core, &s->cfg), 0);
+    for (size_t i = 0; i < s->n_records; i++)
+        assert_int_equal(core_restore(s->core, s->records[i].id,
+                                      (struct text){s->records[i].bytes, s->records[i].n},
+                                      s->now_ms),
+                         0);
+}
+
+// Commit, then release: as the shard's loop does.
+static void stage_release(struct stage *s)
+{
+    assert_false(s->fx.failed);
+    if (s->die_in && stage_changes_records(s) && --s->die_in == 0) {
+        if (s->die_committed)
+            stage_commit(s);
+        effects_reset(&s->fx);
+        stage_restart(s); // what was let out before is on its way
+        s->died = true;
+        return;
+    }
+    stage_commit(s);
     for (size_t i = 0; i < s->fx.n; i++)
         if (s->fx.v[i].kind == EFFECT_SIP || s->fx.v[i].kind == EFFECT_STANZA)
             stage_queue(s, &s->fx.v[i]);
@@ -170,6 +203,8 @@ void stage_close(struct stage *s)
 {
     core_destroy(s->core);
     stage_forget_queues(s);
+    for (size_t i = 0; i < s->n_kept; i++)
+        free(s->kept[i]);
     for (size_t i = 0; i < s->n_records; i++)
         free(s->records[i].bytes);
     effects_free(&s->fx);
@@ -180,15 +215,8 @@ void stage_close(struct stage *s)
 
 void stage_crash(struct stage *s)
 {
-    core_destroy(s->core);
     stage_forget_queues(s);
-    s->cfg.seed++;
-    assert_int_equal(core_create(&s->core, &s->cfg), 0);
-    for (size_t i = 0; i < s->n_records; i++)
-        assert_int_equal(core_restore(s->core, s->records[i].id,
-                                      (struct text){s->records[i].bytes, s->records[i].n},
-                                      s->now_ms),
-                         0);
+    stage_restart(s);
 }
 
 void stage_pass_ms(struct stage *s, uint64_t ms)
@@ -231,6 +259,11 @@ static const struct stage_message *stage_next_stanza(struct stage *s, const char
     if (s->stanza_head == s->stanza_tail)
         fail_msg("expected stanza %s, got none", want);
     return &s->stanzas[s->stanza_head++];
+}
+
+const char *xmpp_next(struct stage *s)
+{
+    return s->stanza_head == s->stanza_tail ? NULL : s->stanzas[s->stanza_head++].bytes;
 }
 
 // Equal but for ids that are given as '*'.

@@ -14,7 +14,7 @@
 
 #include "core/core.h"
 
-enum { STAGE_QUEUE = 4096, STAGE_RECORDS = 4096 };
+enum { STAGE_QUEUE = 4096, STAGE_RECORDS = 4096, STAGE_KEPT = 64 };
 
 struct stage_message {
     char *bytes;
@@ -42,6 +42,13 @@ struct stage {
     size_t n_records;
     unsigned puts, deletes; // so far
     uint32_t cseq;          // of the SIP peer's requests
+    struct sip_message *kept[STAGE_KEPT];
+    size_t n_kept;
+    // A death at the n-th step from here on that changes a record: before the commit, or behind it
+    // and before anything is let out. 0: none.
+    unsigned die_in;
+    bool die_committed;
+    bool died;
 };
 
 // The stage's world: XMPP domain example.com, SIP domain example.net, proxy 127.0.0.1:5070, t1 500
@@ -81,6 +88,14 @@ void sip_sees(struct stage *s, const char *start, ...) __attribute__((sentinel))
 void sip_lacks(struct stage *s, const char *what);
 // A response to the request that sip_sees() took last; `headers`: lines.
 void sip_answers(struct stage *s, unsigned status, const char *headers);
+// The message that sip_sees() took last, for later; the stage frees it.
+const struct sip_message *sip_keeps(struct stage *s);
+void sip_answers_to(struct stage *s, const struct sip_message *request, unsigned status,
+                    const char *headers);
+// Takes whatever SIP message is next; NULL: none.
+const struct sip_message *sip_next(struct stage *s);
+// Takes whatever stanza is next; NULL: none.
+const char *xmpp_next(struct stage *s);
 // A NOTIFY in the dialog of the SUBSCRIBE that was taken last (its tag and Call-ID are remembered).
 struct stage_dialog {
     char call_id[256], our_tag[64], peer_tag[64], contact[256], from[256], to[256];
@@ -88,9 +103,13 @@ struct stage_dialog {
 };
 void sip_dialog_of_subscribe(struct stage *s, struct stage_dialog *d, const char *peer_tag);
 void sip_notifies(struct stage *s, struct stage_dialog *d, const char *substate, const char *pidf);
+// The same with header lines and body of the caller's; the CSeq is d->cseq as it stands.
+void sip_notifies_with(struct stage *s, const struct stage_dialog *d, const char *headers,
+                       const char *body);
 // The dialog that a 200 to our SUBSCRIBE (taken last) made: for requests of the SIP subscriber.
 void sip_dialog_of_answer(struct stage *s, struct stage_dialog *d);
 void sip_resubscribes(struct stage *s, struct stage_dialog *d, unsigned expires_s);
+void sip_resubscribes_with(struct stage *s, const struct stage_dialog *d, const char *headers);
 
 void quiet(struct stage *s);
 // Values of the message taken last.

@@ -29,9 +29,11 @@ void sip_says_from(struct stage *s, const char *host, const char *message)
     char *bytes = sip_crlf(message);
     struct event ev = {.kind = EVENT_SIP, .port = SIP_PORT_LISTEN(0)};
     assert_int_equal(hop_parse(&ev.source, text_of(host), 5070, HOP_UDP), 0);
-    assert_int_equal(sip_parse(s->parser, bytes, strlen(bytes), &ev.sip), 0);
-    core_step(s->core, &ev, s->now_ms, &s->fx);
+    int err = sip_parse(s->parser, bytes, strlen(bytes), &ev.sip);
     free(bytes);
+    if (err) // no SIP at all: the port drops it
+        return;
+    core_step(s->core, &ev, s->now_ms, &s->fx);
     stage_pass_ms(s, 0);
 }
 
@@ -74,19 +76,44 @@ struct text stage_sip(const struct stage *s, struct span at)
     return sip_text(s->sip, at);
 }
 
-void sip_answers(struct stage *s, unsigned status, const char *headers)
+const struct sip_message *sip_next(struct stage *s)
 {
-    char message[8192];
-    const struct sip_message *m = s->sip;
+    if (s->sip_head == s->sip_tail)
+        return NULL;
+    const struct stage_message *m = &s->sips[s->sip_head++];
+    assert_int_equal(sip_parse(s->sip_out, m->bytes, m->n, &s->sip), 0);
+    assert_int_equal(s->sip->defect, 0);
+    return s->sip;
+}
+
+const struct sip_message *sip_keeps(struct stage *s)
+{
+    assert_true(s->n_kept < STAGE_KEPT);
+    struct sip_message *copy = malloc(s->sip->size);
+    assert_non_null(copy);
+    memcpy(copy, s->sip, s->sip->size);
+    return s->kept[s->n_kept++] = copy;
+}
+
+void sip_answers_to(struct stage *s, const struct sip_message *m, unsigned status,
+                    const char *headers)
+{
+    char message[16384];
+    assert_int_equal(m->status, 0);
     bool tagged = m->to_tag.n != 0;
     snprintf(message, sizeof message,
              "SIP/2.0 %u Whatever\nVia: %.*s\nFrom: %.*s\nTo: %.*s%s\nCall-ID: %.*s\n"
              "CSeq: %u %.*s\n%s\n",
-             status, TEXT_ARG(stage_sip(s, m->vias)), TEXT_ARG(stage_sip(s, m->from)),
-             TEXT_ARG(stage_sip(s, m->to)), tagged ? "" : ";tag=answer",
-             TEXT_ARG(stage_sip(s, m->call_id)), m->cseq, TEXT_ARG(sip_method_text(m->method)),
+             status, TEXT_ARG(sip_text(m, m->vias)), TEXT_ARG(sip_text(m, m->from)),
+             TEXT_ARG(sip_text(m, m->to)), tagged ? "" : ";tag=answer",
+             TEXT_ARG(sip_text(m, m->call_id)), m->cseq, TEXT_ARG(sip_method_text(m->method)),
              headers);
     sip_says(s, message);
+}
+
+void sip_answers(struct stage *s, unsigned status, const char *headers)
+{
+    sip_answers_to(s, s->sip, status, headers);
 }
 
 void sip_dialog_of_subscribe(struct stage *s, struct stage_dialog *d, const char *peer_tag)
@@ -101,19 +128,30 @@ void sip_dialog_of_subscribe(struct stage *s, struct stage_dialog *d, const char
     snprintf(d->peer_tag, sizeof d->peer_tag, "%s", peer_tag);
 }
 
-void sip_notifies(struct stage *s, struct stage_dialog *d, const char *substate, const char *pidf)
+void sip_notifies_with(struct stage *s, const struct stage_dialog *d, const char *headers,
+                       const char *body)
 {
-    char message[16384];
-    d->cseq++;
-    snprintf(message, sizeof message,
+    size_t size = strlen(body) + strlen(headers) + 4096;
+    char *message = malloc(size);
+    assert_non_null(message);
+    snprintf(message, size,
              "NOTIFY %s SIP/2.0\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKn%u%s\n"
              "Max-Forwards: 70\nFrom: <%s>;tag=%s\nTo: <%s>;tag=%s\nCall-ID: %s\nCSeq: %u NOTIFY\n"
-             "Contact: <sip:presence@127.0.0.1:5070>\nEvent: presence\nSubscription-State: %s\n"
              "%s\n%s",
              d->contact, d->cseq, d->peer_tag, d->from, d->peer_tag, d->to, d->our_tag, d->call_id,
-             d->cseq, substate, pidf ? "Content-Type: application/pidf+xml\n" : "",
-             pidf ? pidf : "");
+             d->cseq, headers, body);
     sip_says(s, message);
+    free(message);
+}
+
+void sip_notifies(struct stage *s, struct stage_dialog *d, const char *substate, const char *pidf)
+{
+    char headers[512];
+    d->cseq++;
+    snprintf(headers, sizeof headers,
+             "Contact: <sip:presence@127.0.0.1:5070>\nEvent: presence\nSubscription-State: %s\n%s",
+             substate, pidf ? "Content-Type: application/pidf+xml\n" : "");
+    sip_notifies_with(s, d, headers, pidf ? pidf : "");
 }
 
 void sip_dialog_of_answer(struct stage *s, struct stage_dialog *d)
@@ -129,16 +167,23 @@ void sip_dialog_of_answer(struct stage *s, struct stage_dialog *d)
     d->cseq = m->cseq;
 }
 
-void sip_resubscribes(struct stage *s, struct stage_dialog *d, unsigned expires_s)
+void sip_resubscribes_with(struct stage *s, const struct stage_dialog *d, const char *headers)
 {
-    char message[4096];
-    d->cseq++;
+    char message[16384];
     snprintf(message, sizeof message,
              "SUBSCRIBE %s SIP/2.0\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKs%u%s\n"
              "Max-Forwards: 70\nFrom: <%s>;tag=%s\nTo: <%s>;tag=%s\nCall-ID: %s\n"
-             "CSeq: %u SUBSCRIBE\nContact: <sip:romeo@127.0.0.1:5099>\nEvent: presence\n"
-             "Expires: %u\n\n",
+             "CSeq: %u SUBSCRIBE\n%s\n",
              d->contact, d->cseq, d->peer_tag, d->from, d->peer_tag, d->to, d->our_tag, d->call_id,
-             d->cseq, expires_s);
+             d->cseq, headers);
     sip_says(s, message);
+}
+
+void sip_resubscribes(struct stage *s, struct stage_dialog *d, unsigned expires_s)
+{
+    char headers[128];
+    d->cseq++;
+    snprintf(headers, sizeof headers,
+             "Contact: <sip:romeo@127.0.0.1:5099>\nEvent: presence\nExpires: %u\n", expires_s);
+    sip_resubscribes_with(s, d, headers);
 }

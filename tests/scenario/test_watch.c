@@ -1,45 +1,5 @@
 // An XMPP user watches a SIP user: RFC 8048 §5.2, message by message, in fake time.
-#include "stage.h"
-
-#define OPEN_AWAY                                                                                  \
-    "<?xml version='1.0' encoding='UTF-8'?><presence xmlns='urn:ietf:params:xml:ns:pidf' "         \
-    "entity='pres:romeo@example.net'><tuple id='ID-dr4hcr0st3lup4c'><status><basic>open</basic>"   \
-    "<show xmlns='jabber:client'>away</show></status></tuple></presence>"
-#define CLOSED                                                                                     \
-    "<?xml version='1.0' encoding='UTF-8'?><presence xmlns='urn:ietf:params:xml:ns:pidf' "         \
-    "entity='pres:romeo@example.net'><tuple id='ID-dr4hcr0st3lup4c'><status>"                      \
-    "<basic>closed</basic></status></tuple></presence>"
-
-static const char subscribe[] =
-    "<presence from='juliet@example.com' to='romeo@example.net' type='subscribe'/>";
-
-// juliet          gateway              romeo's presence server
-//   |  subscribe    |                         |
-//   |-------------->|  SUBSCRIBE              |
-//   |               |------------------------>|
-//   |               |  200, NOTIFY (active)   |
-//   |               |<------------------------|
-//   |  subscribed   |  200                    |
-//   |<--------------|------------------------>|
-//   |  presence     |                         |
-//   |<--------------|                         |
-static void watch_established(struct stage *s, struct stage_dialog *d)
-{
-    xmpp_says(s, subscribe);
-    sip_sees(s, "SUBSCRIBE sip:romeo@example.net SIP/2.0",
-             "From: <sip:juliet@example.com>;tag=", "To: <sip:romeo@example.net>",
-             "Event: presence", "Expires: 3600", "Accept: application/pidf+xml",
-             "Contact: <sip:juliet@127.0.0.1:5080>", NULL);
-    sip_dialog_of_subscribe(s, d, "ffd2");
-    sip_answers(s, 200, "Expires: 3600\n");
-    sip_notifies(s, d, "active;expires=3600", OPEN_AWAY);
-    sip_sees(s, "SIP/2.0 200", NULL);
-    xmpp_sees(s, "<presence from='romeo@example.net' to='juliet@example.com' type='subscribed'/>");
-    xmpp_sees(s,
-              "<presence from='romeo@example.net/dr4hcr0st3lup4c' to='juliet@example.com'>"
-              "<show>away</show></presence>");
-    quiet(s);
-}
+#include "flows.h"
 
 static void subscribe_is_approved(void **state)
 {
@@ -56,12 +16,13 @@ static void pending_is_silent(void **state)
     (void)state;
     struct stage *s = stage_open();
     struct stage_dialog d;
-    xmpp_says(s, subscribe);
+    xmpp_says(s, JULIET_SUBSCRIBES);
     sip_sees(s, "SUBSCRIBE", NULL);
     sip_dialog_of_subscribe(s, &d, "ffd2");
+    const struct sip_message *request = sip_keeps(s);
     sip_notifies(s, &d, "pending;expires=3600", NULL); // before the 200, as some do
     sip_sees(s, "SIP/2.0 200", NULL);
-    sip_answers(s, 200, "Expires: 3600\n");
+    sip_answers_to(s, request, 200, "Expires: 3600\n");
     quiet(s);
     sip_notifies(s, &d, "active;expires=3000", NULL);
     sip_sees(s, "SIP/2.0 200", NULL);
@@ -89,7 +50,7 @@ static void refresh_after_probe(void **state)
     sip_sees(s, "SUBSCRIBE sip:presence@127.0.0.1:5070", "CSeq: 2 SUBSCRIBE", ";tag=ffd2",
              "Expires: 3600", NULL);
     sip_answers(s, 200, "Expires: 3600\n");
-    sip_notifies(s, &d, "active;expires=3600", CLOSED);
+    sip_notifies(s, &d, "active;expires=3600", PIDF_CLOSED);
     sip_sees(s, "SIP/2.0 200", NULL);
     xmpp_sees(s,
               "<presence from='romeo@example.net/dr4hcr0st3lup4c' to='juliet@example.com' "
@@ -143,7 +104,7 @@ static void crash_goes_on_in_the_same_dialog(void **state)
     sip_sees(s, "SUBSCRIBE", ";tag=ffd2", d.call_id, NULL);
     assert_true(s->sip->cseq > 1);
     sip_answers(s, 200, "Expires: 3600\n");
-    sip_notifies(s, &d, "active;expires=3600", OPEN_AWAY);
+    sip_notifies(s, &d, "active;expires=3600", PIDF_AWAY);
     sip_sees(s, "SIP/2.0 200", NULL);
     xmpp_sees(s, "<presence from='romeo@example.net' to='juliet@example.com' type='subscribed'/>");
     xmpp_sees(s,
