@@ -127,9 +127,7 @@ static int shard_open_listen_ports(struct shard *s, const struct config *cfg,
                                    .message_max = cfg->limits.sip_message_bytes,
                                    .count = &s->port_count};
         int error = shard_open_port(s, &setup, &s->port[s->n_ports++]);
-        if (error == EPROTONOSUPPORT && s->index == 0)
-            log_warn("listen_not_supported", "listen", cfg->sip.listen.v[i], NULL);
-        else if (error && error != EPROTONOSUPPORT)
+        if (error && error != EPROTONOSUPPORT) // main has told that of the latter
             return fail_port(why, &setup.local, error);
     }
     return 0;

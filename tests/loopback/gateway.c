@@ -14,15 +14,15 @@ static void write_config(struct gateway *g, const struct gateway_wish *wish)
     assert_non_null(f);
     fprintf(f,
             "[gateway]\nshards = %u\nstore = \"%s/store\"\n"
-            "[xmpp]\nserver = \"127.0.0.1:%u\"\nsecret = \"" COMPONENT_SECRET
+            "[xmpp]\nserver = \"127.0.0.1:%u\"\nconnections = %u\nsecret = \"" COMPONENT_SECRET
             "\"\n"
             "[sip]\nlisten = [\"udp:127.0.0.1:%u\"]\nshard_port = %u\nadvertise = \"127.0.0.1\"\n"
             "proxy = \"sip:127.0.0.1:%u;transport=udp\"\n"
             "[trust]\nsip_domains = %s\nxmpp_domains = [\"example.com\"]\n"
             "sip_sources = [\"127.0.0.0/8\"]\n%s",
-            wish->shards, g->dir, component_server_port(g->server), g->listen_port, g->shard_port,
-            g->sip->port, wish->domains ? wish->domains : "[\"example.net\"]",
-            wish->more ? wish->more : "");
+            wish->shards, g->dir, component_server_port(g->server),
+            wish->connections ? wish->connections : 1, g->listen_port, g->shard_port, g->sip->port,
+            wish->domains ? wish->domains : "[\"example.net\"]", wish->more ? wish->more : "");
     fclose(f);
 }
 

@@ -32,8 +32,9 @@ struct gateway {
 
 struct gateway_wish {
     unsigned shards;
-    const char *domains; // TOML list; NULL: ["example.net"]
-    const char *more;    // further lines of gateway.toml
+    const char *domains;  // TOML list; NULL: ["example.net"]
+    const char *more;     // further lines of gateway.toml
+    unsigned connections; // 0: 1
     bool not_started;
 };
 

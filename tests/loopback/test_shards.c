@@ -368,6 +368,101 @@ static void test_store_failure_holds_back(void **state)
     gateway_close(g);
 }
 
+// Of two shards: a user that shard 1 owns, and with her a dialog. Streams live at shard 0.
+static void user_of_shard_1(struct gateway *g, char name[32])
+{
+    for (unsigned i = 0;; i++) {
+        snprintf(name, 32, "juliet%u", i);
+        stanza(g, "example.net", name, "subscribe");
+        expect_sip(g, "SUBSCRIBE");
+        sip_peer_say_ok(g->sip, g->sip->from_port);
+        if (g->sip->from_port == g->shard_port + 1)
+            return;
+    }
+}
+
+static uint64_t stanzas_in(struct gateway *g, unsigned shard)
+{
+    struct shard_counters count;
+    struct core_stats core;
+    shards_counters(g->shards, shard, &count, &core);
+    return core.stanzas_in;
+}
+
+static void options(struct gateway *g, uint16_t to_port)
+{
+    static unsigned n;
+    char message[1024];
+    n++;
+    snprintf(
+        message, sizeof message,
+        "OPTIONS sip:gateway SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:%u;branch=z9hG4bKo%u;rport\r\n"
+        "Max-Forwards: 70\r\nFrom: <sip:romeo@example.net>;tag=o%u\r\nTo: <sip:gateway>\r\n"
+        "Call-ID: options%u@127.0.0.1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
+        g->sip->port, n, n, n);
+    sip_peer_send(g->sip, to_port, message);
+}
+
+// One shard can't commit and takes nothing in; the one that forwards to it keeps what the ring does
+// not take, stops reading its wires, and goes on when there is room. Nothing is lost on the way.
+static void test_back_pressure(void **state)
+{
+    (void)state;
+    enum { STANZAS = 6000 };
+    signal(SIGXFSZ, SIG_IGN);
+    struct gateway *g = open_with(2);
+    char user[32], why[128], bytes[128];
+    user_of_shard_1(g, user);
+    options(g, g->shard_port);
+    expect_sip(g, "SIP/2.0 ");
+    limit_files(0);
+    snprintf(bytes, sizeof bytes,
+             "<presence from='%s@example.com' to='mercutio@example.net' "
+             "type='subscribe'/>",
+             user);
+    component_server_send(g->server, "example.net", bytes);
+    while (!shards_part_failing(g->shards, 1, why, sizeof why))
+        usleep(10000);
+    uint64_t before = stanzas_in(g, 1);
+    snprintf(bytes, sizeof bytes,
+             "<presence from='%s@example.com/balcony' to='nobody@example.net'/>", user);
+    for (int i = 0; i < STANZAS; i++)
+        component_server_send(g->server, "example.net", bytes);
+    while (!gateway_sum(g).ring_full_total)
+        usleep(10000);
+    assert_false(shards_part_failing(g->shards, 0, why, sizeof why));
+    usleep(100000);
+    options(g, g->shard_port); // shard 0 itself is well, but its wires wait
+    assert_false(sip_peer_expect(g->sip, "SIP/2.0 ", 400));
+    assert_int_equal(stanzas_in(g, 1), before);
+    limit_files(RLIM_INFINITY);
+    expect_sip(g, "SIP/2.0 ");
+    for (int i = 0; i < 1000 && stanzas_in(g, 1) < before + STANZAS; i++)
+        usleep(10000);
+    assert_int_equal(stanzas_in(g, 1), before + STANZAS);
+    assert_int_equal(gateway_sum(g).ring_dropped_total, 0);
+    gateway_close(g);
+}
+
+// Two streams for one domain: each shard speaks by its own, and each hears from both.
+static void test_two_connections(void **state)
+{
+    (void)state;
+    struct gateway *g = gateway_open(&(struct gateway_wish){.shards = 2, .connections = 2});
+    while (component_server_connects(g->server, "example.net") < 2)
+        usleep(10000);
+    usleep(50000);
+    for (unsigned user = 0; user < 8; user++)
+        watch_by_detours(g, user, 2);
+    usleep(20000);
+    // Stanzas come by one of the two streams, SIP by detours; what is said needs no ring.
+    assert_int_equal(gateway_sum(g).stanzas_dropped_total, 0);
+    shards_stop(g->shards);
+    expect_stanza(g, "example.net", "</stream:stream>");
+    expect_stanza(g, "example.net", "</stream:stream>");
+    gateway_close(g);
+}
+
 static void test_stop_while_store_fails(void **state)
 {
     (void)state;
@@ -499,6 +594,8 @@ int main(void)
         cmocka_unit_test(test_many_descriptors),
         cmocka_unit_test(test_many_streams),
         cmocka_unit_test(test_store_failure_holds_back),
+        cmocka_unit_test(test_back_pressure),
+        cmocka_unit_test(test_two_connections),
         cmocka_unit_test(test_stop_while_store_fails),
         cmocka_unit_test(test_questions),
         cmocka_unit_test(test_reload),
