@@ -62,7 +62,8 @@ void sip_sees(struct stage *s, const char *start, ...)
             fail_msg("expected \"%s\" in\n%s", want, m->bytes);
     va_end(more);
     assert_int_equal(sip_parse(s->sip_out, m->bytes, m->n, &s->sip), 0);
-    assert_int_equal(s->sip->defect, 0);
+    assert_true(s->sip->defect == 0 ||
+                s->sip->status >= 400); // what a request lacks its answer lacks
 }
 
 void sip_lacks(struct stage *s, const char *what)
@@ -82,7 +83,8 @@ const struct sip_message *sip_next(struct stage *s)
         return NULL;
     const struct stage_message *m = &s->sips[s->sip_head++];
     assert_int_equal(sip_parse(s->sip_out, m->bytes, m->n, &s->sip), 0);
-    assert_int_equal(s->sip->defect, 0);
+    assert_true(s->sip->defect == 0 ||
+                s->sip->status >= 400); // what a request lacks its answer lacks
     return s->sip;
 }
 
