@@ -153,6 +153,24 @@ static int read_any(void *arg, uint64_t id, struct text record)
     return 0;
 }
 
+// New records, changed ones and deleted ones, in one turn each.
+static int write_any(struct store_shard *shard, uint64_t next)
+{
+    enum { MANY = 40 };
+    static char bytes[MANY][RECORD_BYTES_MAX];
+    struct store_change v[MANY];
+    for (uint64_t i = 0; i < MANY; i++)
+        v[i] = (struct store_change){next + i, record_of(next + i, 0, bytes[i]), true};
+    int rc = store_shard_commit(shard, v, MANY, NULL);
+    for (uint64_t i = 0; rc == 0 && i < MANY; i++)
+        v[i] = (struct store_change){next - 40 * i - 1, record_of(i, 1, bytes[i]), false};
+    if (rc == 0)
+        rc = store_shard_commit(shard, v, MANY, NULL);
+    for (uint64_t i = 0; rc == 0 && i < MANY; i++)
+        v[i] = (struct store_change){.id = next - 41 * i - 2};
+    return rc == 0 ? store_shard_commit(shard, v, MANY, NULL) : rc;
+}
+
 static int use(void)
 {
     struct store *s;
@@ -164,10 +182,8 @@ static int use(void)
     unsigned sum = 0;
     if (store_shard_scan(shard, read_any, &sum) != 0)
         return -2;
-    for (uint64_t id = store_next_id(s), end = id + 20; id < end; id++)
-        if (commit_one(shard, id, 0, true) != 0 || commit_one(shard, id - 900, 1, false) != 0 ||
-            commit_delete(shard, id - 1800) != 0)
-            return -3;
+    if (write_any(shard, store_next_id(s)) != 0)
+        return -3;
     store_shard_close(shard);
     store_close(s);
     return 0;
