@@ -44,12 +44,19 @@ static char *copy_host(struct text host)
     return p;
 }
 
+// Ids are unique over all shards, which begin at the same one: each takes those of its own residue.
+static uint64_t core_id_from(const struct core *c, uint64_t least)
+{
+    uint64_t ahead = (c->cfg.shard + CORE_SHARDS_MAX - least % CORE_SHARDS_MAX) % CORE_SHARDS_MAX;
+    return least + ahead;
+}
+
 static void core_init(struct core *c, const struct core_config *cfg)
 {
     c->cfg = *cfg;
     c->cfg.trust = (struct core_trust){0};
     c->gateway = DOMAIN_NONE;
-    c->next_id = cfg->first_id ? cfg->first_id : 1;
+    c->next_id = core_id_from(c, cfg->first_id ? cfg->first_id : 1);
     hash_random_init(&c->random, cfg->seed, cfg->shard);
     pool_init(&c->users, sizeof(struct user));
     pool_init(&c->subs, sizeof(struct sub));
@@ -129,7 +136,7 @@ int core_restore(struct core *c, uint64_t id, struct text record, uint64_t now_m
 {
     core_at(c, now_ms);
     if (id >= c->next_id)
-        c->next_id = id + 1;
+        c->next_id = core_id_from(c, id + 1);
     return record_restore(c, id, record);
 }
 

@@ -60,7 +60,7 @@ struct core_config {
     uint16_t shard_port;        // this shard's own
     struct hop proxy;           // next hop of requests without a route set
     uint32_t t1_ms;
-    uint64_t first_id; // of the next new subscription; above all stored
+    uint64_t first_id; // above all stored, the same for all shards; see core_id_from() in core.c
     struct core_settings settings;
     struct core_trust trust;
 };

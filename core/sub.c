@@ -87,7 +87,8 @@ uint32_t sub_create(struct core *c, uint32_t user, const struct jid *peer, struc
     if (!handle)
         return 0;
     struct sub *s = core_sub(c, handle);
-    s->id = c->next_id++;
+    s->id = c->next_id;
+    c->next_id += CORE_SHARDS_MAX; // see core_id_from()
     s->created_ms = c->now_ms;
     sub_touch(c, handle);
     return handle;
