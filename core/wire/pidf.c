@@ -504,7 +504,8 @@ static void parse_other(struct reading *r, struct text body, int options)
 
 static int parse(struct reading *r, struct text body)
 {
-    enum { OPTIONS = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING };
+    // NOENT: else an ampersand in an attribute reads "&#38;"; there are no entities but XML's own.
+    enum { OPTIONS = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOENT };
     if (body.n == 0 || body.n > INT_MAX)
         return EBADMSG;
     if (!is_utf8(body))

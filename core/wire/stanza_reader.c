@@ -417,7 +417,10 @@ static int parser_begin(struct stanza_reader *r)
     r->parser = xmlCreatePushParserCtxt(&HANDLER, r, NULL, 0, NULL);
     if (!r->parser)
         return ENOMEM;
-    xmlCtxtUseOptions(r->parser, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    // NOENT: without it an ampersand in an attribute is handed out as "&#38;". Nothing else is
+    // replaced by it, for a document type, which could define entities, is refused.
+    xmlCtxtUseOptions(r->parser,
+                      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOENT);
     r->depth = 0;
     r->renew_at = 0;
     r->fed = r->begin = sizeof STREAM_HEADER - 1;

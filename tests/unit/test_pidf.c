@@ -305,6 +305,7 @@ static void takes_the_resource_from_gruu_or_id(void **state)
     expect_resource("ID-x", "%", "x");
     expect_resource("SID-x", "sip:a@b", "SID-x");
     expect_resource("id-x", "sip:a@b", "id-x");
+    expect_resource("a&amp;b&#38;&lt;", "", "a&b&<"); // no xs:ID, but plain enough
     expect_resource("ID-a_x0020_b", "", "a b");
     expect_resource("a_x0020_b", "", "a_x0020_b"); // not one of ours
     expect_resource("ID-a_x20_b_", "", "a_x20_b_");

@@ -234,6 +234,8 @@ static void keeps_what_has_a_meaning(void **state)
     expect("presence error\n");
     assert_int_equal(feed(r, "<presence><unbound:x/></presence>"), 0);
     expect("presence\n");
+    assert_int_equal(feed(r, "<presence from='a@b/&amp;#38;&#38;&lt;'/>"), 0);
+    expect("presence from=a@b/&#38;&<\n");
     stanza_reader_destroy(r);
 }
 
