@@ -65,6 +65,9 @@ class XmppServer(Server):
     async def ready(self) -> bool:
         return await accepts(self.c2s_port) and await accepts(self.component_port)
 
+    async def on_disk(self) -> None:
+        """Returns when what users have agreed on so far outlives kill()."""
+
 
 class Prosody(XmppServer):
     name = "prosody"
@@ -106,6 +109,7 @@ VirtualHost "{XMPP_DOMAIN}"
 
 class Ejabberd(XmppServer):
     name = "ejabberd"
+    SYNC_MS = 20  # Mnesia left alone may lose the rosters of the last seconds to kill -9
 
     def __init__(self, root: Path):
         super().__init__(root)
@@ -139,8 +143,12 @@ listen:
         accounts = " ".join(f'ejabberd_auth:try_register(<<"{user}">>, <<"{XMPP_DOMAIN}">>, '
                             f'<<"{PASSWORD}">>),' for user in USERS)
         mark = f'ok = file:write_file("{self._accounts_made}", "")'
+        sync = f"spawn(fun L() -> mnesia:sync_log(), timer:sleep({self.SYNC_MS}), L() end)"
         return ["erl", "-noinput", "-mnesia", "dir", f'"{self.dir}/mnesia"', "-s", "ejabberd",
-                "-eval", f"ejabberd:start_app(ejabberd), {accounts} {mark}."]
+                "-eval", f"ejabberd:start_app(ejabberd), {accounts} {sync}, {mark}."]
+
+    async def on_disk(self) -> None:
+        await asyncio.sleep(5 * self.SYNC_MS / 1000)
 
     @property
     def _accounts_made(self) -> Path:

@@ -76,6 +76,7 @@ class Faults(Journey):
 
     async def test_xmpp_server_killed(self) -> None:
         await self.settle()
+        await self.world.xmpp.on_disk()
         self.world.xmpp.kill()
         await self.juliet.disconnect()
         await self.world.xmpp.start()
