@@ -156,7 +156,7 @@ static int start(struct daemon *d)
         return start_failed("store", &why, EXIT_STORE);
     if ((err = shards_create(&d->shards, cfg, d->store, &why)))
         return start_failed("shards", &why, shards_status(err));
-    if (privileges_confine(&wish, &why))
+    if (privileges_give(&wish, cfg->gateway.store, &why) || privileges_confine(&wish, &why))
         return start_failed("privileges", &why, EXIT_START);
     if (api_start(&d->api, cfg, d->shards, &why))
         return start_failed("api", &why, EXIT_START);

@@ -2,6 +2,7 @@
 #include "shards/privileges.h"
 
 #include <errno.h>
+#include <ftw.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
@@ -101,6 +102,30 @@ static int user_find(const char *name, uid_t *uid, gid_t *gid, struct store_erro
     *uid = found->pw_uid;
     *gid = found->pw_gid;
     return 0;
+}
+
+// nftw hands nothing on to its callback; main's thread calls this before there is any other.
+static struct {
+    uid_t uid;
+    gid_t gid;
+} heir;
+
+static int give_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st, (void)type, (void)at;
+    return lchown(path, heir.uid, heir.gid) ? errno : 0;
+}
+
+int privileges_give(const struct privileges_wish *wish, const char *dir, struct store_error *why)
+{
+    enum { DESCRIPTORS = 8 };
+    if (!changes_user(wish))
+        return 0;
+    int err = user_find(wish->user, &heir.uid, &heir.gid, why);
+    if (err)
+        return err;
+    err = nftw(dir, give_one, DESCRIPTORS, FTW_PHYS | FTW_MOUNT);
+    return err ? fail(why, dir, err > 0 ? err : errno) : 0;
 }
 
 static const int forbidden[] = {

@@ -1,4 +1,4 @@
-// Gives up what the process needs only while it starts, in two steps around the API's start.
+// Gives up what the process needs only while it starts, in steps around the API's start.
 //
 // Capabilities belong to threads, so the first step comes before there is any thread but main's,
 // and later threads have no more than it left. Each step may be taken by any user; what a user
@@ -13,6 +13,10 @@ struct privileges_wish {
     const char *user;      // to become when root; "": stay
     uint16_t port_to_bind; // TCP port that is still to be bound before privileges_drop; 0: none
 };
+
+// Step zero, while all may still be done: gives the store's directory, with all in it, to the user
+// that will go on with it. Nothing to do unless root becomes somebody else.
+int privileges_give(const struct privileges_wish *wish, const char *dir, struct store_error *why);
 
 // Step one, main's thread, before all others: empties the bounding set, and keeps no capability but
 // what changing the user and binding `port_to_bind` take. No new privileges by execve from here on,

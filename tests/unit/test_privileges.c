@@ -17,6 +17,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -138,6 +139,32 @@ static void run_unknown_user(void)
     CHECK(privileges_confine(&wish, &why) == EINVAL);
     CHECK(strcmp(why.text, "gateway.user: there is no user \"no-such-user-here\"") == 0);
     CHECK(geteuid() == 0 && capability_set("CapEff") != 0); // nothing was given up
+}
+
+// The store is made by root and goes on under the user, who has to be able to open it again.
+static void give_store(void)
+{
+    const struct privileges_wish nobody = {.user = "nobody"};
+    char dir[] = "/tmp/isthmus-give-XXXXXX", file[64];
+    struct store_error why;
+    struct stat st;
+    const struct passwd *user = getpwnam("nobody");
+    CHECK(user && mkdtemp(dir));
+    snprintf(file, sizeof file, "%s/data.mdb", dir);
+    FILE *f = fopen(file, "w");
+    CHECK(f && fclose(f) == 0);
+    CHECK(privileges_give(&nobody, dir, &why) == 0);
+    CHECK(stat(dir, &st) == 0 && st.st_uid == user->pw_uid && st.st_gid == user->pw_gid);
+    CHECK(stat(file, &st) == 0 && st.st_uid == user->pw_uid && st.st_gid == user->pw_gid);
+    CHECK(unlink(file) == 0 && rmdir(dir) == 0);
+}
+
+static void test_give(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    in_child(give_store);
 }
 
 static void test_unknown_user(void **state)
@@ -294,7 +321,7 @@ int main(void)
         cmocka_unit_test(test_unknown_user), cmocka_unit_test(test_not_root),
         cmocka_unit_test(test_between),      cmocka_unit_test(test_threads),
         cmocka_unit_test(test_filter),       cmocka_unit_test(test_drop_filters),
-        cmocka_unit_test(test_still_works),
+        cmocka_unit_test(test_still_works),  cmocka_unit_test(test_give),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
