@@ -155,10 +155,24 @@ static uint32_t serve_dialog(struct core *c, const struct event *ev, uint32_t su
     return dialog;
 }
 
+// A fetch is new work, too: each costs a dialog, a NOTIFY, and maybe a probe.
+static bool serve_admit_fetch(struct core *c, const struct serve_pair *pair, uint32_t sub)
+{
+    if (c->cfg.settings.draining || (sub && core_sub(c, sub)->n_dialogs >= CORE_DIALOGS_PER_SUB))
+        return false;
+    uint32_t user = user_get(c, &pair->xmpp);
+    return user && user_admit(c, core_user(c, user));
+}
+
 // RFC 8048 §7.2: what is known, at once, and over; a probe if that is nothing.
 static void serve_fetch(struct core *c, const struct event *ev, const struct serve_pair *pair,
                         uint32_t sub)
 {
+    if (!serve_admit_fetch(c, pair, sub)) {
+        c->stats.refused_limit++;
+        serve_refuse(c, ev, 503);
+        return;
+    }
     const struct sub *s = sub ? core_sub(c, sub) : NULL;
     uint32_t dialog = serve_dialog(c, ev, sub, user_hash(c->cfg.key, &pair->xmpp), 0);
     if (!dialog)

@@ -64,6 +64,12 @@ static void stanza_to_user(struct core *c, const struct addressed *a, const stru
     }
 }
 
+// Somebody at the gateway's own name, which is there to probe from and no SIP domain.
+static bool stanza_to_nobody(const struct core *c, const struct addressed *a)
+{
+    return a->to.local.n && !domain_is(c, a->to_domain, DOMAIN_SIP);
+}
+
 // To the domain itself: what the gateway's own probes bring back, else nothing that it offers.
 static void stanza_to_domain(struct core *c, const struct addressed *a, const struct stanza *s)
 {
@@ -77,6 +83,8 @@ static void stanza_trusted(struct core *c, const struct addressed *a, const stru
 {
     if (!a->to.local.n) {
         stanza_to_domain(c, a, s);
+    } else if (stanza_to_nobody(c, a)) {
+        stanza_refuse(c, a, s, CONDITION_ITEM_NOT_FOUND);
     } else if (s->kind == STANZA_PRESENCE) {
         if (a->from.local.n)
             stanza_to_user(c, a, s);
