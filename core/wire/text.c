@@ -106,25 +106,6 @@ char *buffer_reserve(struct buffer *b, size_t n)
     return b->p + b->n;
 }
 
-void buffer_add(struct buffer *b, const void *p, size_t n)
-{
-    char *to = n ? buffer_reserve(b, n) : NULL;
-    if (!to)
-        return;
-    memcpy(to, p, n);
-    b->n += n;
-}
-
-void buffer_text(struct buffer *b, struct text t)
-{
-    buffer_add(b, t.p, t.n);
-}
-
-void buffer_char(struct buffer *b, char c)
-{
-    buffer_add(b, &c, 1);
-}
-
 void buffer_u64(struct buffer *b, uint64_t v)
 {
     char digits[20]; // of UINT64_MAX
