@@ -55,6 +55,17 @@ class Refresh(Journey):
         await self.romeo.publish("open", "away")
         await self.juliet.sees("available", ROMEO, timeout_s=40, show="away")
 
+    async def test_proxy_killed(self) -> None:
+        """It forgets dialogs that it had not written; the next refresh opens them anew."""
+        await self.both()
+        await self.juliet_watches()
+        self.world.kamailio.kill()
+        await self.world.kamailio.start()
+        await self.romeo.publish("open", "away")
+        await self.juliet.sees("available", ROMEO, timeout_s=40, show="away")
+        await self.romeo.publish("open", "dnd")
+        await self.juliet.sees("available", ROMEO, show="dnd")
+
     async def test_sip_dialog_expires_and_she_is_told(self) -> None:
         await self.both()
         brief = await self.romeo.subscribe(JULIET, expires_s=4)
