@@ -29,7 +29,7 @@ struct connect_stream {
     enum connect_phase phase;
     uint32_t delay_ms; // before the attempt after the next failure
     uint64_t retry_ms, handed_ms;
-    unsigned attempts;
+    unsigned attempts; // counts through the server's addresses
     struct xmpp_open *open;
 };
 
@@ -146,12 +146,18 @@ static void connect_later(struct xmpp_connect *c, struct connect_stream *s, uint
     s->delay_ms = s->delay_ms * 2 < XMPP_CONNECT_MOST_MS ? s->delay_ms * 2 : XMPP_CONNECT_MOST_MS;
 }
 
+// All of the server's addresses are tried, one after the other, before there is a delay.
 static void connect_failed(struct xmpp_connect *c, uint32_t i, const char *why, uint64_t now_ms)
 {
     struct connect_stream *s = &c->stream[i];
     char domain[STREAM_DOMAIN_BYTES];
     stream_table_wanted(c->table, i, domain);
     stream_table_set(c->table, i, false, why, now_ms);
+    if (c->n_addresses && s->attempts % c->n_addresses) {
+        s->phase = CONNECT_WAITING;
+        s->retry_ms = now_ms;
+        return;
+    }
     connect_later(c, s, now_ms);
     log_warn("stream_failed", "domain", domain, "why", why, "retry_ms",
              LOG_U64(s->retry_ms - now_ms), NULL);
@@ -303,6 +309,7 @@ static void connect_lost(struct xmpp_connect *c, uint32_t i, uint64_t now_ms)
         s->phase = CONNECT_UNWANTED;
         return;
     }
+    s->attempts = 0;
     if (now_ms - s->handed_ms >= XMPP_CONNECT_GOOD_MS)
         s->delay_ms = XMPP_CONNECT_FIRST_MS;
     connect_later(c, s, now_ms);

@@ -260,6 +260,39 @@ static void test_nobody_listens(void **state)
     gateway_close(g);
 }
 
+// A name may have addresses where nobody listens: "localhost" is ::1 as well, and the server is
+// not.
+static void test_server_by_name(void **state)
+{
+    (void)state;
+    struct gateway *g = gateway_open(&(struct gateway_wish){.shards = 1, .not_started = true});
+    shards_destroy(g->shards);
+    free(g->cfg->xmpp.server_host);
+    g->cfg->xmpp.server_host = strdup("localhost");
+    struct store_error why;
+    assert_int_equal(shards_create(&g->shards, g->cfg, g->store, &why), 0);
+    assert_int_equal(shards_start(g->shards), 0);
+    assert_true(gateway_wait_stream(g, "example.net", "", 700)); // no delay between addresses
+    component_server_drop(g->server, "example.net");
+    assert_true(gateway_wait_stream(g, "example.net", "closed the connection", 700));
+    assert_true(gateway_wait_stream(g, "example.net", "", GATEWAY_PATIENCE_MS));
+    gateway_close(g);
+}
+
+static void test_server_has_no_address(void **state)
+{
+    (void)state;
+    struct gateway *g = gateway_open(&(struct gateway_wish){.shards = 1, .not_started = true});
+    shards_destroy(g->shards);
+    free(g->cfg->xmpp.server_host);
+    g->cfg->xmpp.server_host = strdup("no such host");
+    struct store_error why;
+    assert_int_equal(shards_create(&g->shards, g->cfg, g->store, &why), 0);
+    assert_int_equal(shards_start(g->shards), 0);
+    assert_true(gateway_wait_stream(g, "example.net", "no such host: ", 5000));
+    gateway_close(g);
+}
+
 enum { MANY = 1500 };
 static int many[MANY];
 
@@ -591,6 +624,8 @@ int main(void)
         cmocka_unit_test(test_wrong_secret),
         cmocka_unit_test(test_nobody_listens),
         cmocka_unit_test(test_mute_server),
+        cmocka_unit_test(test_server_by_name),
+        cmocka_unit_test(test_server_has_no_address),
         cmocka_unit_test(test_many_descriptors),
         cmocka_unit_test(test_many_streams),
         cmocka_unit_test(test_store_failure_holds_back),

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "shards/ring.h"
 
@@ -297,13 +298,88 @@ static void test_ping_pong(void **state)
     }
 }
 
+// Both sides meet, and go through the critical moment at once: a push and the bell here, falling
+// asleep and the last look there. Whoever finds the ring empty must find that the bell was rung.
+struct moment {
+    struct ring *ring;
+    struct wake wake;
+    _Atomic uint64_t begun, done;
+};
+
+enum { MOMENTS = 100000 };
+
+static void wait_for_round(_Atomic uint64_t *count, uint64_t round)
+{
+    for (unsigned spin = 1; atomic_load(count) < round; spin++)
+        if (spin % 4096 == 0)
+            sched_yield(); // one processor for both
+}
+
+// So that the two do meet; one processor for both would make the test pass, and prove little.
+static void stay_on_processor(int wanted)
+{
+    cpu_set_t all, one;
+    CPU_ZERO(&one);
+    if (pthread_getaffinity_np(pthread_self(), sizeof all, &all))
+        return;
+    wanted %= CPU_COUNT(&all);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &all) && wanted-- == 0)
+            CPU_SET(cpu, &one);
+    pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+}
+
+static void *moment_produce(void *arg)
+{
+    struct moment *m = arg;
+    stay_on_processor(1);
+    for (uint64_t round = 1; round <= MOMENTS; round++) {
+        wait_for_round(&m->begun, round);
+        push_one(m->ring, &round, sizeof round);
+        wake_ring(&m->wake);
+        atomic_store(&m->done, round);
+    }
+    return NULL;
+}
+
+static void test_no_wake_up_is_lost(void **state)
+{
+    (void)state;
+    struct moment m = {.ring = new_ring()};
+    unsigned empty = 0, lost = 0, skew = 0;
+    assert_int_equal(wake_open(&m.wake), 0);
+    pthread_t producer;
+    assert_int_equal(pthread_create(&producer, NULL, moment_produce, &m), 0);
+    stay_on_processor(0);
+    for (uint64_t round = 1; round <= MOMENTS; round++) {
+        atomic_store(&m.begun, round);
+        for (volatile unsigned i = 0; i < skew; i++)
+            ;
+        wake_fall_asleep(&m.wake);
+        bool sleeps = ring_is_empty(m.ring);
+        wait_for_round(&m.done, round);
+        uint64_t count = 0;
+        bool rung = read(m.wake.fd, &count, sizeof count) == sizeof count;
+        empty += sleeps;
+        skew = sleeps ? skew + 1 : skew - skew / 8; // seeks the moment where it can go either way
+        lost += sleeps && !rung;
+        wake_get_up(&m.wake);
+        ring_pop(m.ring);
+    }
+    pthread_join(producer, NULL);
+    assert_int_equal(lost, 0);
+    assert_true(empty > 0);
+    wake_close(&m.wake);
+    ring_destroy(m.ring);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty),        cmocka_unit_test(test_parts_become_one_message),
         cmocka_unit_test(test_size_limit),   cmocka_unit_test(test_full_and_again),
         cmocka_unit_test(test_random_sizes), cmocka_unit_test(test_two_threads),
-        cmocka_unit_test(test_ping_pong),
+        cmocka_unit_test(test_ping_pong),    cmocka_unit_test(test_no_wake_up_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
