@@ -171,6 +171,7 @@ static void core_stream(struct core *c, struct text name, bool up)
         return;
     if (up) {
         c->domains[domain].flags |= DOMAIN_UP;
+        c->streams_up++;
         resync_start(c, domain);
     } else {
         c->domains[domain].flags &= (uint8_t)~DOMAIN_UP;

@@ -77,6 +77,7 @@ struct user {
     uint32_t first_sub, n_subs;
     uint32_t probe_timer; // 0: not being asked
     uint32_t probe_nonce;
+    uint32_t probe_epoch; // core->streams_up when she was asked
     uint32_t forget_timer;
     uint32_t new_window; // minute in which new_count counts
     uint32_t new_count;
@@ -203,6 +204,7 @@ struct core {
     uint32_t *unsaved;
     size_t n_unsaved, unsaved_cap;
     uint64_t next_id;
+    uint32_t streams_up; // how often a stream has come up
     uint32_t resync_at, resync_timer; // next subscription to look at
     struct buffer body, line, addr;   // scratch: PIDF, header lines, addresses
     struct core_stats stats;

@@ -90,6 +90,24 @@ static bool watch_may_try(struct core *c, const struct sub *s)
     return c->now_ms / 1000 >= (uint64_t)s->tried_s + CORE_ATTEMPT_GAP_S;
 }
 
+// `invariant`: there is no dialog any more, and what is known stays true (RFC 6665 §4.1.3).
+static bool watch_is_final(const struct core *c, const struct sub *s)
+{
+    return s->state == STATE_ACTIVE && !watch_dialog(c, s) &&
+           (known_count(s->known) || (s->flags & SUB_TOLD));
+}
+
+// She had no session when she was asked last, and is back before the dialog has lapsed.
+static void watch_back(struct core *c, uint32_t sub, uint32_t dialog)
+{
+    struct sub *s = core_sub(c, sub);
+    core_user(c, s->user)->probe_seen &= (uint8_t)~SEEN_UNAVAILABLE;
+    if (!(s->flags & SUB_OFFLINE) || core_dialog(c, dialog)->state != DIALOG_LIVE)
+        return;
+    s->flags &= (uint16_t)~SUB_OFFLINE;
+    watch_want(c, sub);
+}
+
 // A probe costs the SIP side nothing while there is a live dialog (DESIGN §1); without one it opens
 // it.
 void watch_probe(struct core *c, const struct stanza *s, const struct jid *from,
@@ -104,10 +122,14 @@ void watch_probe(struct core *c, const struct stanza *s, const struct jid *from,
     }
     struct sub *o = core_sub(c, sub);
     uint32_t dialog = watch_dialog(c, o);
-    if (dialog && core_dialog(c, dialog)->state == DIALOG_LIVE && o->state == STATE_ACTIVE)
+    bool live = dialog && core_dialog(c, dialog)->state == DIALOG_LIVE;
+    bool knows = known_count(o->known) || (o->flags & SUB_TOLD); // not yet, after a restart
+    if ((live && knows && o->state == STATE_ACTIVE) || watch_is_final(c, o))
         watch_show_known(c, sub, stanza_text(s, s->from));
     else if (!dialog && watch_may_try(c, o))
         watch_open(c, sub, c->cfg.settings.expires_s);
+    if (dialog)
+        watch_back(c, sub, dialog);
 }
 
 void watch_user_seen(struct core *c, const struct jid *from, const struct jid *to)
@@ -116,7 +138,10 @@ void watch_user_seen(struct core *c, const struct jid *from, const struct jid *t
     if (!sub)
         return;
     struct sub *s = core_sub(c, sub);
-    if (!watch_dialog(c, s) && watch_may_try(c, s))
+    uint32_t dialog = watch_dialog(c, s);
+    if (dialog)
+        watch_back(c, sub, dialog);
+    else if (!watch_is_final(c, s) && watch_may_try(c, s))
         watch_open(c, sub, c->cfg.settings.expires_s);
 }
 

@@ -99,9 +99,13 @@ void watch_fetch(struct core *c, const struct jid *from, const struct jid *to, s
 static void watch_refresh(struct core *c, uint32_t dialog)
 {
     struct dialog *d = core_dialog(c, dialog);
+    const struct core_settings *set = &c->cfg.settings;
+    uint32_t expires_s = set->expires_s;
     if (d->client)
         return; // one is under way
-    if (watch_send(c, dialog, c->cfg.settings.expires_s) != 0) {
+    if (d->granted_s > expires_s && d->granted_s <= set->max_expires_s)
+        expires_s = d->granted_s; // a 423 has taught us that less is too brief
+    if (watch_send(c, dialog, expires_s) != 0) {
         dialog_wait(c, dialog, WAIT_REFRESH, c->now_ms + CORE_PEER_BUSY_MS);
         return;
     }

@@ -189,7 +189,7 @@ static void watch_terminated(struct core *c, uint32_t dialog, const struct sip_m
         else
             watch_failed(c, sub, SIP_ABSENT);
         break;
-    case REASON_INVARIANT: break; // what was shown stays true, and nothing is asked again
+    case REASON_INVARIANT: break; // what is shown stays true, and nothing is asked again
     default: watch_failed(c, sub, m->substate_retry_after); break;
     }
 }
@@ -240,11 +240,13 @@ static void watch_apply(struct core *c, uint32_t dialog, const struct sip_messag
         watch_show_fetch(c, d, m, doc);
         return;
     }
-    if (d->state == DIALOG_ENDING || m->substate == SUBSTATE_TERMINATED)
+    bool terminated = m->substate == SUBSTATE_TERMINATED;
+    if (d->state == DIALOG_ENDING || (terminated && m->reason != REASON_INVARIANT))
         return;
-    watch_went_on(c, dialog, m);
-    if (m->substate != SUBSTATE_ACTIVE)
-        return; // pending: answered, and nothing said to her (RFC 8048 §5.2.1)
+    if (!terminated)
+        watch_went_on(c, dialog, m);
+    if (m->substate == SUBSTATE_PENDING)
+        return; // answered, and nothing said to her (RFC 8048 §5.2.1)
     watch_approved(c, d->sub);
     if (m->body.n)
         watch_show(c, d->sub, doc);
