@@ -140,6 +140,14 @@ int core_restore(struct core *c, uint64_t id, struct text record, uint64_t now_m
     return record_restore(c, id, record);
 }
 
+static void core_sub_due(struct core *c, uint32_t sub)
+{
+    if (core_sub(c, sub)->direction == XMPP_TO_SIP)
+        watch_retry_due(c, sub);
+    else
+        serve_check_due(c, sub);
+}
+
 static void core_timer(struct core *c, enum timer_kind kind, uint32_t owner)
 {
     switch (kind) {
@@ -147,7 +155,7 @@ static void core_timer(struct core *c, enum timer_kind kind, uint32_t owner)
     case TIMER_SERVER: server_due(c, owner); break;
     case TIMER_DIALOG: dialog_due(c, owner); break;
     case TIMER_NOTIFY: serve_notify_due(c, owner); break;
-    case TIMER_SUB: watch_retry_due(c, owner); break;
+    case TIMER_SUB: core_sub_due(c, owner); break;
     case TIMER_PROBE: probe_due(c, owner); break;
     case TIMER_USER: user_forget_due(c, owner); break;
     case TIMER_RESYNC: resync_due(c); break;

@@ -48,11 +48,41 @@ void known_remove(struct known **k, size_t i)
         known_free(k);
 }
 
+void known_doubt(struct known *k)
+{
+    for (size_t i = 0; i < known_count(k); i++)
+        k->v[i].doubted = true;
+}
+
+bool known_remove_doubted(struct known **k)
+{
+    bool any = false;
+    for (size_t i = known_count(*k); i-- > 0;)
+        if ((*k)->v[i].doubted) {
+            known_remove(k, i);
+            any = true;
+        }
+    return any;
+}
+
+// Who has left makes room first.
+static void known_make_room(struct known **k)
+{
+    size_t i = 0;
+    struct presence p;
+    for (; i < KNOWN_MAX; i++) {
+        known_at(*k, i, &p);
+        if (!p.available)
+            break;
+    }
+    known_remove(k, i < KNOWN_MAX ? i : 0);
+}
+
 static struct known_item *known_grow(struct known **k)
 {
     size_t n = known_count(*k);
     if (n == KNOWN_MAX) {
-        known_remove(k, 0);
+        known_make_room(k);
         n--;
     }
     struct known *o = realloc(*k, sizeof *o + (n + 1) * sizeof o->v[0]);
@@ -87,6 +117,7 @@ enum known_change known_put(struct known **k, const struct presence *p, struct b
     struct known_item *item = i < known_count(*k) ? &(*k)->v[i] : known_grow(k);
     if (!item)
         return KNOWN_NO_MEMORY;
+    item->doubted = false;
     if (item->n == scratch->n && memcmp(item->packed, scratch->p, scratch->n) == 0)
         return KNOWN_SAME;
     if (!known_store(item, scratch)) {

@@ -4,11 +4,14 @@
 
 #include "core/wire/presence.h"
 
-enum { KNOWN_MAX = 32 }; // resources per subscription; a further one replaces the oldest
+enum {
+    KNOWN_MAX = 32
+}; // resources per subscription; a further one replaces the oldest, if possible one that has left
 
 struct known_item {
     char *packed;
     uint32_t n;
+    bool doubted;
     uint64_t since_ms;
 };
 
@@ -25,6 +28,9 @@ void known_free(struct known **k);
 enum known_change known_put(struct known **k, const struct presence *p, struct buffer *scratch,
                             uint64_t now_ms);
 void known_remove(struct known **k, size_t i);
+// Doubts all; what is not put again before known_remove_doubted() is removed by that. True: any.
+void known_doubt(struct known *k);
+bool known_remove_doubted(struct known **k);
 static inline size_t known_count(const struct known *k)
 {
     return k ? k->n : 0;

@@ -22,6 +22,7 @@ struct serve_pair {
 // probe, answers the probe: it is not her word.
 #define SERVE_PROBE_ID TEXT("serve-probe")
 #define SERVE_FENCE_ID TEXT("serve-fence")
+#define SERVE_CHECK_ID TEXT("serve-check")
 
 // 0, or the status that says what is wrong with the address.
 static unsigned serve_address(struct jid *out, struct text uri, char scratch[JID_MAX + 1])
@@ -229,12 +230,58 @@ static void serve_ask_first(struct core *c, uint32_t sub)
     stanza_out_pair(c, s, STANZA_SUBSCRIBE, (struct text){0});
 }
 
+// What is known may have been overtaken while the stream was down. Her server answers a probe with
+// what is there and says nothing of what is gone (and ejabberd nothing at all when nothing is
+// there), so a fence tells when the answer is complete: what it did not confirm goes.
+static void serve_check(struct core *c, struct sub *s)
+{
+    uint64_t asked_s = s->tried_s, now_s = c->now_ms / 1000;
+    if ((s->flags & SUB_CHECKING) && now_s <= asked_s + c->cfg.settings.probe_timeout_s)
+        return;
+    s->flags |= SUB_CHECKING;
+    s->tried_s = (uint32_t)now_s;
+    wheel_cancel(&c->wheel, &s->retry_timer);
+    known_doubt(s->known);
+    stanza_out_pair(c, s, STANZA_PROBE, SERVE_PROBE_ID);
+    stanza_out_pair_fence(c, s, SERVE_CHECK_ID);
+}
+
+// The fence's answer is here; that of the probe may be a little later.
+static void serve_checked(struct core *c, uint32_t sub, enum stanza_condition condition)
+{
+    struct sub *s = core_sub(c, sub);
+    bool unreachable = condition == CONDITION_REMOTE_SERVER_NOT_FOUND ||
+                       condition == CONDITION_REMOTE_SERVER_TIMEOUT;
+    if (!(s->flags & SUB_CHECKING) || s->retry_timer || unreachable)
+        return;
+    s->retry_timer = wheel_add(&c->wheel, c->now_ms + CORE_CHECK_MS, TIMER_SUB, sub);
+    if (!s->retry_timer)
+        c->fx->failed = true;
+}
+
+void serve_check_due(struct core *c, uint32_t sub)
+{
+    struct sub *s = core_sub(c, sub);
+    struct presence nobody = {0};
+    s->retry_timer = 0;
+    if (!sub_stream_up(c, s) || !(s->flags & SUB_CHECKING))
+        return;
+    s->flags &= (uint16_t) ~(SUB_STALE | SUB_CHECKING);
+    bool changed = known_remove_doubted(&s->known);
+    if (!known_count(s->known))
+        changed = known_put(&s->known, &nobody, &c->line, c->now_ms) == KNOWN_CHANGED;
+    if (changed)
+        serve_notify_all(c, sub);
+}
+
 // Later: an undecided request is repeated, never probed; presence that is not known is asked for.
 static void serve_ask(struct core *c, uint32_t sub)
 {
     struct sub *s = core_sub(c, sub);
     if (s->state == STATE_PENDING)
         stanza_out_pair(c, s, STANZA_SUBSCRIBE, (struct text){0});
+    else if (s->flags & SUB_STALE)
+        serve_check(c, s);
     else if (!known_count(s->known))
         stanza_out_pair(c, s, STANZA_PROBE, SERVE_PROBE_ID);
 }
@@ -397,7 +444,9 @@ void serve_fence(struct core *c, const struct jid *from, const struct jid *to,
 {
     uint32_t sub = sub_find(c, from, to, SIP_TO_XMPP);
     if (sub && text_eq(stanza_text(s, s->id), SERVE_FENCE_ID))
-        core_sub(c, sub)->flags &= (uint8_t)~SUB_FENCED;
+        core_sub(c, sub)->flags &= (uint16_t)~SUB_FENCED;
+    else if (sub && text_eq(stanza_text(s, s->id), SERVE_CHECK_ID))
+        serve_checked(c, sub, s->type == STANZA_ERROR ? s->condition : CONDITION_NONE);
 }
 
 void serve_cancel(struct core *c, uint32_t sub, enum sip_reason reason)
@@ -446,8 +495,8 @@ void serve_error(struct core *c, const struct jid *from, const struct jid *to,
 void serve_resync(struct core *c, uint32_t sub)
 {
     struct sub *s = core_sub(c, sub);
-    if (!serve_live_dialogs(c, s))
-        return;
-    stanza_out_pair(c, s, s->state == STATE_PENDING ? STANZA_SUBSCRIBE : STANZA_PROBE,
-                    s->state == STATE_PENDING ? (struct text){0} : SERVE_PROBE_ID);
+    s->flags = (uint16_t)((s->flags | SUB_STALE) & ~SUB_CHECKING);
+    wheel_cancel(&c->wheel, &s->retry_timer);
+    if (serve_live_dialogs(c, s))
+        serve_ask(c, sub);
 }

@@ -25,7 +25,7 @@ void serve_presence(struct core *c, const struct jid *from, const struct jid *to
 void serve_approved(struct core *c, const struct jid *from, const struct jid *to);
 void serve_rejected(struct core *c, const struct jid *from, const struct jid *to,
                     const struct stanza *s);
-// An iq answer to the SIP user: the fence of serve_ask_first().
+// An iq answer to the SIP user: the fence of serve_ask_first(), or of serve_check().
 void serve_fence(struct core *c, const struct jid *from, const struct jid *to,
                  const struct stanza *s);
 void serve_error(struct core *c, const struct jid *from, const struct jid *to,
@@ -38,6 +38,8 @@ void serve_dialog_due(struct core *c, uint32_t dialog);
 void serve_notify_due(struct core *c, uint32_t dialog);
 
 void serve_resync(struct core *c, uint32_t sub);
+// TIMER_SUB.
+void serve_check_due(struct core *c, uint32_t sub);
 void serve_restored(struct core *c, uint32_t dialog);
 // End the authorization for good, as the admin or lost trust asks.
 void serve_cancel(struct core *c, uint32_t sub, enum sip_reason reason);

@@ -11,6 +11,7 @@
 #include "core/stanza_out.h"
 #include "core/sub.h"
 #include "core/transaction.h"
+#include "core/user.h"
 #include "core/wire/pidf.h"
 
 // "pres:juliet@example.com", as RFC 8048's examples have it, into c->line.
@@ -118,6 +119,18 @@ size_t serve_live_dialogs(const struct core *c, const struct sub *s)
     return n;
 }
 
+// He does not look at her any more. That says nothing of his own presence if she sees that by a
+// subscription of hers: clients take `unavailable` of a bare JID for all of his devices.
+static void serve_say_left(struct core *c, const struct sub *s)
+{
+    struct jid user, peer;
+    user_jid(c, core_user(c, s->user), &user);
+    sub_peer_jid(c, s, &peer);
+    uint32_t watch = sub_find(c, &user, &peer, XMPP_TO_SIP);
+    if (!watch || !known_any_available(core_sub(c, watch)->known))
+        stanza_out_pair(c, s, STANZA_UNAVAILABLE, (struct text){0});
+}
+
 void serve_settle(struct core *c, uint32_t sub)
 {
     struct sub *s = core_sub(c, sub);
@@ -129,7 +142,7 @@ void serve_settle(struct core *c, uint32_t sub)
         stanza_out_pair(c, s, STANZA_UNSUBSCRIBE, (struct text){0});
         sub_end(c, sub);
     } else if (s->state == STATE_ACTIVE) {
-        stanza_out_pair(c, s, STANZA_UNAVAILABLE, (struct text){0});
+        serve_say_left(c, s);
         sub_set_state(c, s, STATE_DORMANT);
         sub_touch(c, sub);
     }

@@ -40,6 +40,7 @@ static void stanza_refuse(struct core *c, const struct addressed *a, const struc
 static void stanza_presence_error(struct core *c, const struct addressed *a, const struct stanza *s)
 {
     serve_error(c, &a->from, &a->to, s->condition);
+    watch_bounced(c, &a->from, &a->to, s->condition);
 }
 
 static void stanza_available(struct core *c, const struct addressed *a, const struct stanza *s)

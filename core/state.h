@@ -31,7 +31,9 @@ enum {
     CORE_ATTEMPT_GAP_S = 10,        // between two dialogs opened for one pair at the user's wish
     CORE_NOTIFY_RETRY_MS = 5000,
     CORE_REFRESH_FLOOR_MS = 5000, // no refresh sooner, however little a notifier grants
-    CORE_PEER_BUSY_MS = 500,      // wait when requests_in_flight_per_peer is reached
+    CORE_GONE_MS = 600000,        // a device that left is remembered so long, to be told of again
+    CORE_CHECK_MS = 2000,    // ejabberd: presence may come so much later than the fence's answer
+    CORE_PEER_BUSY_MS = 500, // wait when requests_in_flight_per_peer is reached
 };
 
 enum timer_kind {
@@ -39,7 +41,7 @@ enum timer_kind {
     TIMER_SERVER, // server transaction: forget
     TIMER_DIALOG, // dialog: see enum dialog_wait
     TIMER_NOTIFY, // serve dialog: a NOTIFY that had to wait
-    TIMER_SUB,    // watch: try again
+    TIMER_SUB,    // watch: try again; serve: what was doubted goes
     TIMER_PROBE,  // user: the answers are due
     TIMER_USER,   // user: forget
     TIMER_RESYNC  // go on with telling a new stream what it missed
@@ -96,6 +98,10 @@ enum sub_flag {
     SUB_ANSWER_LATE = 32, // watch: `unsubscribed` is due once the SIP side has answered
     SUB_FENCED = 128,     // serve: the fence behind the first probe is not answered yet
     SUB_OFFLINE = 64,     // watch: a probe said that she has no session
+    SUB_STALE = 256,      // serve: what is known may be of before the stream was lost
+    SUB_CHECKING = 512,   // serve: and she is being asked
+    SUB_UNSURE = 1024,    // watch: she may see what an earlier life of the process has shown
+    SUB_BOUNCED = 2048,   // watch: her server could not be reached with what we said
 };
 
 struct known; // core/known.h
@@ -108,7 +114,8 @@ struct sub {
     uint32_t tried_s; // when a dialog was last opened, wall clock
     uint64_t id, created_ms;
     uint16_t peer_domain, peer_n, sip_n, n_dialogs;
-    uint8_t direction, state, flags;
+    uint16_t flags; // enum sub_flag
+    uint8_t direction, state;
     char *text; // the SIP user's localpart as a JID (peer_n), then his URI in his own spelling
                 // (sip_n)
     struct known *known;

@@ -128,7 +128,7 @@ void sub_end(struct core *c, uint32_t handle)
     table_remove(&c->sub_index, s->hash, handle);
     wheel_cancel(&c->wheel, &s->retry_timer);
     s->flags |= SUB_ENDED;
-    s->flags &= (uint8_t)~SUB_WANTS;
+    s->flags &= (uint16_t)~SUB_WANTS;
     c->stats.subscriptions--;
     c->stats.by_state[s->direction][s->state]--;
     sub_touch(c, handle);
@@ -158,7 +158,7 @@ static void sub_delete(struct core *c, uint32_t handle)
         return;
     e->id = s->id;
     effects_end(c->fx, e);
-    s->flags &= (uint8_t)~SUB_STORED;
+    s->flags &= (uint16_t)~SUB_STORED;
     c->stats.records_deleted++;
 }
 
@@ -182,7 +182,7 @@ void sub_flush(struct core *c)
     for (size_t i = 0; i < c->n_unsaved; i++) {
         uint32_t handle = c->unsaved[i];
         struct sub *s = core_sub(c, handle);
-        s->flags &= (uint8_t)~SUB_UNSAVED;
+        s->flags &= (uint16_t)~SUB_UNSAVED;
         if (!(s->flags & SUB_ENDED))
             sub_put(c, handle);
         else

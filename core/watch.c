@@ -150,7 +150,7 @@ void watch_say_unsubscribed(struct core *c, uint32_t sub)
     struct sub *s = core_sub(c, sub);
     if (!(s->flags & SUB_ANSWER_LATE))
         return;
-    s->flags &= (uint8_t)~SUB_ANSWER_LATE;
+    s->flags &= (uint16_t)~SUB_ANSWER_LATE;
     struct jid user, peer;
     user_jid(c, core_user(c, s->user), &user);
     sub_peer_jid(c, s, &peer);
@@ -163,6 +163,10 @@ void watch_refused(struct core *c, uint32_t sub)
     struct sub *s = core_sub(c, sub);
     if (s->flags & SUB_ENDED)
         return;
+    if (!sub_stream_up(c, s)) { // she can't be told: be refused again when she can
+        watch_failed(c, sub, SIP_ABSENT);
+        return;
+    }
     watch_hide_known(c, sub);
     sub_end(c, sub);
     s->flags |= SUB_ANSWER_LATE;
@@ -220,7 +224,7 @@ void watch_want(struct core *c, uint32_t sub)
 static void watch_sub_probed(struct core *c, uint32_t sub, enum probe_verdict verdict)
 {
     struct sub *s = core_sub(c, sub);
-    s->flags &= (uint8_t) ~(SUB_WANTS | SUB_OFFLINE);
+    s->flags &= (uint16_t) ~(SUB_WANTS | SUB_OFFLINE);
     if (verdict == PROBE_OFFLINE)
         s->flags |= SUB_OFFLINE;
     if (verdict == PROBE_ALIVE) {
@@ -247,6 +251,17 @@ void watch_probed(struct core *c, uint32_t user, enum probe_verdict verdict)
     }
 }
 
+// Her server could not be reached. When it can be, a refresh comes through, and with its NOTIFY all
+// is said again.
+void watch_bounced(struct core *c, const struct jid *from, const struct jid *to,
+                   enum stanza_condition condition)
+{
+    uint32_t sub = sub_find(c, from, to, XMPP_TO_SIP);
+    if (sub && (condition == CONDITION_REMOTE_SERVER_NOT_FOUND ||
+                condition == CONDITION_REMOTE_SERVER_TIMEOUT))
+        core_sub(c, sub)->flags |= SUB_BOUNCED;
+}
+
 // After a lost stream: `subscribed` may not have reached her, nor what changed meanwhile. After a
 // restart nothing is known of him, so the dialog is asked again (a refresh brings the full state).
 void watch_resync(struct core *c, uint32_t sub)
@@ -254,6 +269,8 @@ void watch_resync(struct core *c, uint32_t sub)
     struct sub *s = core_sub(c, sub);
     uint32_t dialog = watch_dialog(c, s);
     if (!dialog) {
+        if (known_count(s->known))
+            watch_show_known(c, sub, (struct text){0});
         if (!s->retry_timer)
             watch_want(c, sub);
         return;

@@ -36,6 +36,10 @@ void watch_retry_due(struct core *c, uint32_t sub);
 // From core/probe.c.
 void watch_probed(struct core *c, uint32_t user, enum probe_verdict verdict);
 
+// An error came back to what we said to her.
+void watch_bounced(struct core *c, const struct jid *from, const struct jid *to,
+                   enum stanza_condition condition);
+
 // The stream has come (back) up: say again what may have been lost, fetch what is not known.
 void watch_resync(struct core *c, uint32_t sub);
 // A restored dialog: arm its timer.

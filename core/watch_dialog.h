@@ -32,8 +32,8 @@ void watch_linger(struct core *c, uint32_t dialog);
 // Arms the refresh timer of a live dialog.
 void watch_schedule(struct core *c, uint32_t dialog);
 
-// Shows her what a document changes; its text may be in c->body.
-void watch_show(struct core *c, uint32_t sub, const struct pidf *doc);
+// Shows her what a document changes, or `all` that is known by then; its text may be in c->body.
+void watch_show(struct core *c, uint32_t sub, const struct pidf *doc, bool all);
 // Everything known, to `to` or her bare JID; one unavailable if nothing is.
 void watch_show_known(struct core *c, uint32_t sub, struct text to);
 void watch_hide_known(struct core *c, uint32_t sub);

@@ -203,7 +203,8 @@ static void watch_adjust_expiry(struct core *c, struct dialog *d, const struct s
 }
 
 // The presentity has approved: RFC 8048 §5.2.1. Told again after a restart, which costs nothing.
-static void watch_approved(struct core *c, uint32_t sub)
+// True: all that is known has to follow, for what came while the stream was down was not shown.
+static bool watch_approved(struct core *c, uint32_t sub)
 {
     struct sub *s = core_sub(c, sub);
     s->backoff_s = 0;
@@ -211,10 +212,12 @@ static void watch_approved(struct core *c, uint32_t sub)
         sub_set_state(c, s, STATE_ACTIVE);
         sub_touch(c, sub);
     }
-    if (!(s->flags & SUB_TOLD) && sub_stream_up(c, s)) {
-        stanza_out_pair(c, s, STANZA_SUBSCRIBED, (struct text){0});
-        s->flags |= SUB_TOLD;
-    }
+    bool again = (s->flags & SUB_BOUNCED) != 0;
+    if (!sub_stream_up(c, s) || ((s->flags & SUB_TOLD) && !again))
+        return false;
+    stanza_out_pair(c, s, STANZA_SUBSCRIBED, (struct text){0});
+    s->flags = (uint16_t)((s->flags | SUB_TOLD) & ~SUB_BOUNCED);
+    return true;
 }
 
 static void watch_went_on(struct core *c, uint32_t dialog, const struct sip_message *m)
@@ -247,9 +250,11 @@ static void watch_apply(struct core *c, uint32_t dialog, const struct sip_messag
         watch_went_on(c, dialog, m);
     if (m->substate == SUBSTATE_PENDING)
         return; // answered, and nothing said to her (RFC 8048 §5.2.1)
-    watch_approved(c, d->sub);
+    bool all = watch_approved(c, d->sub);
     if (m->body.n)
-        watch_show(c, d->sub, doc);
+        watch_show(c, d->sub, doc, all);
+    else if (all && known_count(core_sub(c, d->sub)->known))
+        watch_show_known(c, d->sub, (struct text){0});
 }
 
 // What forbids to take it, as a status; 0: nothing.

@@ -2,8 +2,11 @@
 //
 // PIDF is full state: what changed since the last document is said, and a tuple that is not there
 // any more becomes `unavailable`.
+#include <assert.h>
+
 #include "core/known.h"
 #include "core/stanza_out.h"
+#include "core/sub.h"
 #include "core/watch_dialog.h"
 
 static bool pidf_names(const struct pidf *doc, size_t n, struct text resource)
@@ -14,32 +17,65 @@ static bool pidf_names(const struct pidf *doc, size_t n, struct text resource)
     return false;
 }
 
-static void show_gone(struct core *c, struct sub *s, size_t i)
+// What has gone stays known as gone for a while, so that it can be said again after a lost stream.
+// False: not even that is remembered any longer.
+static bool show_gone(struct core *c, struct sub *s, size_t i)
 {
+    char resource[JID_PART_MAX];
     struct presence p;
     known_at(s->known, i, &p);
-    if (p.available) {
-        struct presence gone = {.resource = p.resource};
-        stanza_out_notification(c, s, &gone, (struct text){0});
+    if (!p.available && sub_stream_up(c, s) && c->now_ms - s->known->v[i].since_ms > CORE_GONE_MS) {
+        known_remove(&s->known, i);
+        return false;
     }
-    known_remove(&s->known, i);
+    if (!p.available)
+        return true;
+    assert(p.resource.n <= sizeof resource);
+    memcpy(resource, p.resource.p, p.resource.n);
+    struct presence gone = {.resource = {resource, p.resource.n}};
+    stanza_out_notification(c, s, &gone, (struct text){0});
+    known_put(&s->known, &gone, &c->line, c->now_ms);
+    return true;
 }
 
-void watch_show(struct core *c, uint32_t sub, const struct pidf *doc)
+// `doc` NULL: everybody.
+static void show_all_gone(struct core *c, struct sub *s, const struct pidf *doc)
+{
+    for (size_t i = 0; i < known_count(s->known);) {
+        struct presence p;
+        known_at(s->known, i, &p);
+        bool stays = doc && pidf_names(doc, doc->n, p.resource);
+        i += stays || show_gone(c, s, i);
+    }
+}
+
+// After a restart nobody knows which of his devices she sees: all of them are gone, and then what
+// is known is shown.
+static void show_nobody_first(struct core *c, struct sub *s)
+{
+    if (!(s->flags & SUB_UNSURE) || !sub_stream_up(c, s))
+        return;
+    struct presence nobody = {0};
+    s->flags &= (uint16_t)~SUB_UNSURE;
+    stanza_out_notification(c, s, &nobody, (struct text){0});
+}
+
+void watch_show(struct core *c, uint32_t sub, const struct pidf *doc, bool all)
 {
     struct sub *s = core_sub(c, sub);
+    show_nobody_first(c, s);
+    if (known_count(s->known) + doc->n > KNOWN_MAX) // else nobody is away while he changes devices
+        show_all_gone(c, s, doc);
     for (size_t i = 0; i < doc->n; i++) {
         if (pidf_names(doc, i, doc->tuple[i].resource))
             continue; // a second tuple for the same device: the first one counts
-        if (known_put(&s->known, &doc->tuple[i], &c->line, c->now_ms) == KNOWN_CHANGED)
+        bool changed = known_put(&s->known, &doc->tuple[i], &c->line, c->now_ms) == KNOWN_CHANGED;
+        if (changed && !all)
             stanza_out_notification(c, s, &doc->tuple[i], (struct text){0});
     }
-    for (size_t i = known_count(s->known); i-- > 0;) {
-        struct presence p;
-        known_at(s->known, i, &p);
-        if (!pidf_names(doc, doc->n, p.resource))
-            show_gone(c, s, i);
-    }
+    show_all_gone(c, s, doc);
+    if (all)
+        watch_show_known(c, sub, (struct text){0});
 }
 
 void watch_show_known(struct core *c, uint32_t sub, struct text to)
@@ -59,6 +95,6 @@ void watch_show_known(struct core *c, uint32_t sub, struct text to)
 void watch_hide_known(struct core *c, uint32_t sub)
 {
     struct sub *s = core_sub(c, sub);
-    while (known_count(s->known))
-        show_gone(c, s, known_count(s->known) - 1);
+    show_nobody_first(c, s);
+    show_all_gone(c, s, NULL);
 }

@@ -107,6 +107,8 @@ static void crash_goes_on_in_the_same_dialog(void **state)
     sip_notifies(s, &d, "active;expires=3600", PIDF_AWAY);
     sip_sees(s, "SIP/2.0 200", NULL);
     xmpp_sees(s, "<presence from='romeo@example.net' to='juliet@example.com' type='subscribed'/>");
+    // Which of his devices she was shown before, nobody knows any more: all of them go.
+    xmpp_sees(s, ROMEO_UNAVAILABLE);
     xmpp_sees(s,
               "<presence from='romeo@example.net/dr4hcr0st3lup4c' to='juliet@example.com'>"
               "<show>away</show></presence>");
