@@ -1,0 +1,138 @@
+// Acts and faults, drawn one after the other.
+#include "acts.h"
+
+#include "net.h"
+#include "sip_model.h"
+#include "xmpp_model.h"
+
+static const char *const sip_tuple[] = {"ID-1", "desk phone", "mob;ile"};
+
+static void act_xmpp(struct world *w, unsigned x, unsigned s)
+{
+    unsigned session = world_below(w, WORLD_RESOURCES_MAX);
+    switch (world_below(w, 12)) {
+    case 0:
+    case 1: xmpp_log_in(w, x, session); break;
+    case 2: xmpp_log_out(w, x, session); break;
+    case 3:
+    case 4: xmpp_change(w, x, session); break;
+    case 5:
+    case 6:
+    case 7: xmpp_subscribe(w, x, s); break;
+    case 8: xmpp_unsubscribe(w, x, s); break;
+    case 9:
+    case 10: xmpp_approve(w, x, s); break;
+    default: xmpp_reject(w, x, s); break;
+    }
+}
+
+static void act_approvals(struct world *w)
+{
+    for (unsigned x = 0; x < w->opt.xmpp_users; x++)
+        for (unsigned s = 0; s < w->opt.sip_users; s++)
+            if (world_chance(w, 600))
+                xmpp_approve(w, x, s);
+}
+
+static void act_sip(struct world *w, unsigned s, unsigned x)
+{
+    unsigned d = world_below(w, SIP_DEVICES_MAX);
+    switch (world_below(w, 13)) {
+    case 0:
+    case 1:
+    case 2: sip_publish(w, s, sip_tuple[world_below(w, 3)]); break;
+    case 3: sip_unpublish(w, s, sip_tuple[world_below(w, 3)]); break;
+    case 4:
+    case 5: sip_authorize(w, s, x, AUTH_ACTIVE); break;
+    case 6: sip_authorize(w, s, x, AUTH_REJECTED); break;
+    case 7:
+    case 8:
+    case 9: sip_device_subscribe(w, s, d, x); break;
+    case 10: sip_device_end(w, s, d, x); break;
+    case 11: sip_device_vanish(w, s, d, x); break;
+    default: sip_device_fetch(w, s, x); break;
+    }
+}
+
+static void act_fault(struct world *w)
+{
+    const struct options *o = &w->opt;
+    if (world_fault(w, o->crash))
+        gateway_plan_death(w);
+    if (world_fault(w, o->stream_break))
+        net_stream_break(w, world_below(w, GATEWAY_STREAMS));
+    if (world_fault(w, o->partition))
+        net_partition(w, world_between(w, 1000, world_chance(w, 200) ? 300000 : 40000));
+    if (world_fault(w, o->unreachable))
+        xmpp_link_down(w, world_between(w, 1000, world_chance(w, 200) ? 300000 : 40000));
+    if (world_fault(w, o->server_restart))
+        sip_server_restart(w);
+    if (world_fault(w, o->server_restart))
+        sip_server_ends_one(w);
+}
+
+// 3. None of these may cost the other side a packet.
+static void act_stranger(struct world *w, unsigned x, unsigned s)
+{
+    static const char *const type[] = {"subscribe", "probe", "unsubscribe", "subscribed",
+                                       "unavailable"};
+    if (world_chance(w, 500))
+        sip_stranger(w, x, world_chance(w, 500));
+    else
+        xmpp_say(w, 0, "<presence from='tybalt@foreign.example/x' to='%s' type='%s'/>",
+                 sip_jid(w, s), type[world_below(w, 5)]);
+}
+
+static void act(struct world *w, const struct happening *h)
+{
+    unsigned x = world_below(w, w->opt.xmpp_users), s = world_below(w, w->opt.sip_users);
+    (void)h;
+    if (w->calm)
+        return;
+    act_fault(w);
+    if (world_chance(w, 20))
+        act_stranger(w, x, s);
+    if (world_chance(w, 100))
+        act_approvals(w);
+    if (world_chance(w, 500))
+        act_xmpp(w, x, s);
+    else
+        act_sip(w, s, x);
+}
+
+uint64_t acts_arrange(struct world *w)
+{
+    uint32_t span_ms = w->opt.minutes * 60000;
+    for (unsigned x = 0; x < w->opt.xmpp_users; x++)
+        xmpp_log_in(w, x, 0);
+    for (unsigned s = 0; s < w->opt.sip_users; s++)
+        sip_publish(w, s, sip_tuple[0]);
+    for (uint64_t i = 0; i < w->opt.acts; i++)
+        world_in(w, world_chance(w, 300) ? world_below(w, span_ms / 10) : world_below(w, span_ms),
+                 act, NULL, 0);
+    return w->now_ms + span_ms;
+}
+
+void acts_calm(struct world *w)
+{
+    world_note(w, "==== calm");
+    w->calm = true;
+    w->net->partition_ms = 0;
+    w->gateway->death_in = 0;
+}
+
+void acts_end_all(struct world *w)
+{
+    world_note(w, "==== the end of all");
+    for (unsigned x = 0; x < w->opt.xmpp_users; x++) {
+        xmpp_log_in(w, x, 0);
+        for (unsigned s = 0; s < w->opt.sip_users; s++)
+            xmpp_unsubscribe(w, x, s);
+    }
+    struct device *d = &w->sip->device[0][0][0];
+    for (size_t i = 0; i < sizeof w->sip->device / sizeof *d; i++, d++) {
+        sip_device_end(w, d->s, d->d, d->x);
+        if (d->wanted)
+            sip_device_vanish(w, d->s, d->d, d->x);
+    }
+}

@@ -1,0 +1,14 @@
+// What happens to a world: people's acts and faults while it is wild, and then the end of all.
+#ifndef TESTS_ACTS_H
+#define TESTS_ACTS_H
+
+#include "world.h"
+
+// Arranges all acts of the wild phase; returns when it ends.
+uint64_t acts_arrange(struct world *w);
+// The faults stop.
+void acts_calm(struct world *w);
+// Everybody ends what he has.
+void acts_end_all(struct world *w);
+
+#endif

@@ -1,0 +1,117 @@
+// The log of requests by dialog.
+#include "dialog_log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { LOG_BUCKETS = 1024, LOG_NAME = 128, LOG_BRANCH = 48, LOG_RECENT = 8 };
+
+struct sent {
+    char branch[LOG_BRANCH];
+    uint32_t cseq;
+};
+
+struct logged {
+    struct logged *next;
+    char name[LOG_NAME]; // Call-ID and our tag
+    uint32_t cseq;
+    struct sent recent[LOG_RECENT]; // a ring
+    unsigned n;
+    char in_flight[LOG_BRANCH]; // of the NOTIFY that is not answered; "": none
+    uint64_t since_ms;
+};
+
+struct dialog_log {
+    struct logged *bucket[LOG_BUCKETS];
+};
+
+struct dialog_log *dialog_log_create(void)
+{
+    struct dialog_log *l = calloc(1, sizeof *l);
+    if (!l)
+        abort();
+    return l;
+}
+
+void dialog_log_destroy(struct dialog_log *l)
+{
+    for (unsigned i = 0; i < LOG_BUCKETS; i++)
+        for (struct logged *d = l->bucket[i], *next; d; d = next) {
+            next = d->next;
+            free(d);
+        }
+    free(l);
+}
+
+static struct logged *log_dialog(struct dialog_log *l, const struct sip_message *m)
+{
+    char name[LOG_NAME];
+    snprintf(name, sizeof name, "%.*s;%.*s", TEXT_ARG(sip_text(m, m->call_id)),
+             TEXT_ARG(sip_text(m, m->from_tag)));
+    unsigned hash = 0;
+    for (const char *p = name; *p; p++)
+        hash = hash * 31 + (unsigned char)*p;
+    struct logged **at = &l->bucket[hash % LOG_BUCKETS];
+    while (*at && strcmp((*at)->name, name) != 0)
+        at = &(*at)->next;
+    if (!*at) {
+        *at = calloc(1, sizeof **at);
+        if (!*at)
+            abort();
+        snprintf((*at)->name, LOG_NAME, "%s", name);
+    }
+    return *at;
+}
+
+static bool log_again(const struct logged *d, const char *branch, const struct sip_message *m,
+                      const char **fault)
+{
+    for (unsigned i = 0; i < LOG_RECENT; i++)
+        if (strcmp(d->recent[i].branch, branch) == 0) {
+            if (d->recent[i].cseq != m->cseq)
+                *fault = "a retransmission with another CSeq";
+            if (m->method == SIP_NOTIFY && *d->in_flight && strcmp(d->in_flight, branch) != 0)
+                *fault = "a NOTIFY is sent again while a newer one is in flight";
+            return true;
+        }
+    return false;
+}
+
+bool dialog_log_request(struct dialog_log *l, const struct sip_message *m, uint64_t now_ms,
+                        uint32_t t1_ms, const char **fault)
+{
+    struct logged *d = log_dialog(l, m);
+    char branch[LOG_BRANCH];
+    snprintf(branch, sizeof branch, "%.*s", TEXT_ARG(sip_text(m, m->branch)));
+    if (log_again(d, branch, m, fault))
+        return false;
+    if (d->n && m->cseq <= d->cseq)
+        *fault = "CSeq went back";
+    d->cseq = m->cseq;
+    struct sent *s = &d->recent[d->n++ % LOG_RECENT];
+    snprintf(s->branch, sizeof s->branch, "%s", branch);
+    s->cseq = m->cseq;
+    if (m->method != SIP_NOTIFY)
+        return true;
+    if (*d->in_flight && now_ms < d->since_ms + 64 * (uint64_t)t1_ms)
+        *fault = "a NOTIFY while another one is in flight";
+    snprintf(d->in_flight, sizeof d->in_flight, "%s", branch);
+    d->since_ms = now_ms;
+    return true;
+}
+
+void dialog_log_answered(struct dialog_log *l, const struct sip_message *m)
+{
+    char branch[LOG_BRANCH];
+    struct logged *d = log_dialog(l, m);
+    snprintf(branch, sizeof branch, "%.*s", TEXT_ARG(sip_text(m, m->branch)));
+    if (strcmp(d->in_flight, branch) == 0)
+        *d->in_flight = 0;
+}
+
+void dialog_log_death(struct dialog_log *l)
+{
+    for (unsigned i = 0; i < LOG_BUCKETS; i++)
+        for (struct logged *d = l->bucket[i]; d; d = d->next)
+            *d->in_flight = 0;
+}

@@ -1,0 +1,385 @@
+// The gateway's process: turns as in shards/shard_turn.c, deaths between any two of their points.
+#include "gateway.h"
+
+#include <stdlib.h>
+
+#include "inspector.h"
+#include "net.h"
+
+enum death_at { DEATH_BEFORE_COMMIT, DEATH_AFTER_COMMIT, DEATH_WHILE_RELEASING, DEATH_POINTS };
+
+static const struct text sip_domains[] = {{"example.net", 11}};
+static const struct text xmpp_domains[] = {{"example.com", 11}, {"example.org", 11}};
+static const struct core_net loopback = {.base = {.ip = {127}, .family = 4}, .prefix = 8};
+
+static void gateway_settings(struct world *w)
+{
+    const struct options *o = &w->opt;
+    w->gateway->settings = (struct core_settings){
+        .expires_s = o->expires_s,
+        .min_expires_s = o->min_expires_s,
+        .max_expires_s = o->max_expires_s,
+        .unsubscribe_on_expiry = o->unsubscribe_on_expiry,
+        .notify_interval_ms = o->notify_interval_ms,
+        .probe_timeout_s = o->probe_timeout_s,
+        .probe_window_s = o->window_s,
+        .subscriptions_per_user = 1000,
+        .subscriptions_per_shard = 100000,
+        .new_subscriptions_per_user_per_min = 600,
+        .requests_in_flight_per_peer = 5000,
+        .notify_failures = 3,
+    };
+}
+
+static void gateway_core(struct world *w, unsigned shard, uint64_t first_id)
+{
+    struct gateway *g = w->gateway;
+    struct core_config cfg = {
+        .seed = world_draw(w),
+        .shard = shard,
+        .shards = g->shards,
+        .gateway_domain = w->opt.gateway_domain ? TEXT("gw.example.net") : (struct text){0},
+        .advertise = TEXT("127.0.0.1"),
+        .shard_port = (uint16_t)(GATEWAY_PORT + shard),
+        .t1_ms = w->opt.t1_ms,
+        .first_id = first_id,
+        .settings = g->settings,
+        .trust = {.sip_domains = sip_domains,
+                  .n_sip_domains = 1,
+                  .xmpp_domains = xmpp_domains,
+                  .n_xmpp_domains = 2,
+                  .probe_exempt_domains = xmpp_domains,
+                  .n_probe_exempt_domains = w->opt.exempt,
+                  .sip_sources = &loopback,
+                  .n_sip_sources = 1},
+    };
+    memcpy(cfg.key, "a key of the sim", 16);
+    if (hop_parse(&cfg.proxy, TEXT("127.0.0.1"), GATEWAY_PROXY, HOP_UDP) ||
+        core_create(&g->shard[shard].core, &cfg))
+        abort();
+}
+
+static void gateway_turn(struct world *w, const struct happening *h);
+
+// A turn of `shard` at `at_ms`, unless an earlier one is arranged for.
+static void gateway_wake(struct world *w, unsigned shard, uint64_t at_ms)
+{
+    struct gateway_shard *s = &w->gateway->shard[shard];
+    if (at_ms < w->now_ms)
+        at_ms = w->now_ms;
+    if (s->wake_ms <= at_ms)
+        return;
+    s->wake_ms = at_ms;
+    world_in(w, at_ms - w->now_ms, gateway_turn, s, w->gateway->life << 8 | shard);
+}
+
+static void gateway_post(struct world *w, unsigned shard, struct inbox_item item)
+{
+    struct gateway_shard *s = &w->gateway->shard[shard];
+    if (s->inbox_n == s->inbox_cap) {
+        s->inbox_cap = s->inbox_cap ? 2 * s->inbox_cap : 16;
+        s->inbox = realloc(s->inbox, s->inbox_cap * sizeof *s->inbox);
+        if (!s->inbox)
+            abort();
+    }
+    s->inbox[s->inbox_n++] = item;
+    gateway_wake(w, shard, w->now_ms + world_below(w, 3));
+}
+
+static void *block_copy(const void *p, size_t n)
+{
+    void *copy = malloc(n);
+    if (!copy)
+        abort();
+    return memcpy(copy, p, n);
+}
+
+void gateway_sip(struct world *w, struct text bytes, const struct hop *source, uint16_t port)
+{
+    struct gateway *g = w->gateway;
+    const struct sip_message *m;
+    if (!g->alive || sip_parse(g->parser, bytes.p, bytes.n, &m) != 0)
+        return;
+    unsigned index = port - GATEWAY_PORT;
+    struct inbox_item item = {.kind = EVENT_SIP, .source = *source, .port = SIP_PORT_LISTEN(0)};
+    if (port != GATEWAY_LISTEN) // a port of a former, larger shard count is kept
+        item.port = index < g->shards ? SIP_PORT_SHARD(index) : SIP_PORT_LISTEN(1);
+    // Any shard may have got it.
+    unsigned owner = core_owner_of_sip(g->shard[world_below(w, g->shards)].core, m);
+    item.block = block_copy(m, m->size);
+    gateway_post(w, owner, item);
+}
+
+void gateway_stanza(struct world *w, const struct stanza *s)
+{
+    struct gateway *g = w->gateway;
+    if (!g->alive)
+        return;
+    unsigned owner = core_owner_of_stanza(g->shard[world_below(w, g->shards)].core, s);
+    gateway_post(w, owner,
+                 (struct inbox_item){.kind = EVENT_STANZA, .block = block_copy(s, s->size)});
+}
+
+void gateway_stream(struct world *w, unsigned stream, bool up)
+{
+    struct gateway *g = w->gateway;
+    for (unsigned i = 0; g->alive && i < g->shards; i++)
+        gateway_post(w, i,
+                     (struct inbox_item){.kind = up ? EVENT_STREAM_UP : EVENT_STREAM_DOWN,
+                                         .stream = stream});
+}
+
+// ---- Deaths and births
+
+static void shard_end(struct gateway_shard *s)
+{
+    for (size_t i = 0; i < s->inbox_n; i++)
+        free(s->inbox[i].block);
+    free(s->inbox);
+    free(s->cause);
+    effects_free(&s->fx);
+    core_destroy(s->core);
+    *s = (struct gateway_shard){.wake_ms = UINT64_MAX};
+}
+
+static void gateway_start(struct world *w)
+{
+    struct gateway *g = w->gateway;
+    if (g->life && world_fault(w, 400))
+        g->shards = (const unsigned[]){1, 2, 3, 5}[world_below(w, 4)];
+    store_model_partition(w, &g->store, g->shards);
+    world_note(w, "---- the gateway starts with %u shards, %zu records", g->shards, g->store.n);
+    for (unsigned i = 0; i < g->shards; i++) {
+        g->shard[i] = (struct gateway_shard){.wake_ms = UINT64_MAX};
+        effects_init(&g->shard[i].fx);
+        gateway_core(w, i, store_model_next_id(&g->store));
+    }
+    for (size_t i = 0; i < g->store.n; i++) {
+        const struct store_model_record *r = &g->store.v[i];
+        int err =
+            core_restore(g->shard[r->shard].core, r->id, (struct text){r->bytes, r->n}, w->now_ms);
+        world_expect(w, err == 0, "record %llu can't be restored: %d", (unsigned long long)r->id,
+                     err);
+    }
+    g->alive = true;
+    g->life++;
+    inspector_birth(w);
+    for (unsigned i = 0; i < g->shards; i++)
+        gateway_wake(w, i, core_next_due(g->shard[i].core));
+    net_streams_connect(w);
+}
+
+static void gateway_start_act(struct world *w, const struct happening *h)
+{
+    (void)h;
+    gateway_start(w);
+}
+
+static void gateway_die(struct world *w)
+{
+    struct gateway *g = w->gateway;
+    uint32_t down_ms = world_between(w, 50, world_chance(w, 200) ? 300000 : 10000);
+    world_note(w, "---- the gateway dies, for %u ms", down_ms);
+    for (unsigned i = 0; i < g->shards; i++)
+        shard_end(&g->shard[i]);
+    g->alive = false;
+    g->death_in = 0;
+    net_streams_cut(w);
+    inspector_death(w);
+    world_in(w, down_ms, gateway_start_act, NULL, 0);
+}
+
+void gateway_plan_death(struct world *w)
+{
+    struct gateway *g = w->gateway;
+    if (!g->alive || g->death_in)
+        return;
+    g->death_in = world_between(w, 1, 30);
+    g->death_at = world_below(w, DEATH_POINTS);
+}
+
+static bool death_comes(struct world *w, enum death_at at)
+{
+    struct gateway *g = w->gateway;
+    if (g->death_in != 1 || g->death_at != at)
+        return false;
+    gateway_die(w);
+    return true;
+}
+
+// ---- A turn
+
+static struct cause step_cause(struct world *w, const struct event *ev)
+{
+    struct cause c = {
+        .kind = ev->kind, .trusted = true, .at_ms = w->now_ms, .step = inspector_step(w)};
+    if (ev->kind == EVENT_SIP)
+        c.trusted = inspector_sip_in(w, ev);
+    if (ev->kind == EVENT_STANZA)
+        c.trusted = inspector_stanza_in(w, ev->stanza);
+    return c;
+}
+
+static void shard_step(struct world *w, struct gateway_shard *s, const struct event *ev)
+{
+    size_t before = s->fx.n;
+    struct cause cause = step_cause(w, ev);
+    core_step(s->core, ev, w->now_ms, &s->fx);
+    world_expect(w, !s->fx.failed, "the core says that memory ran out");
+    if (s->fx.n > s->cause_cap) {
+        s->cause_cap = 2 * s->fx.n;
+        s->cause = realloc(s->cause, s->cause_cap * sizeof *s->cause);
+        if (!s->cause)
+            abort();
+    }
+    for (size_t i = before; i < s->fx.n; i++)
+        s->cause[i] = cause;
+}
+
+static void shard_take(struct world *w, struct gateway_shard *s, const struct inbox_item *item)
+{
+    struct event ev = {.kind = item->kind, .source = item->source, .port = item->port};
+    if (item->kind == EVENT_SIP)
+        ev.sip = item->block;
+    else if (item->kind == EVENT_STANZA)
+        ev.stanza = item->block;
+    else
+        ev.domain = item->stream ? TEXT("gw.example.net") : TEXT("example.net");
+    shard_step(w, s, &ev);
+}
+
+static void shard_take_in(struct world *w, struct gateway_shard *s)
+{
+    size_t n = 1 + world_below(w, w->opt.batch);
+    n = n < s->inbox_n ? n : s->inbox_n;
+    for (size_t i = 0; i < n; i++) {
+        shard_take(w, s, &s->inbox[i]);
+        free(s->inbox[i].block);
+    }
+    s->inbox_n -= n;
+    if (s->inbox_n)
+        memmove(s->inbox, s->inbox + n, s->inbox_n * sizeof *s->inbox);
+    if (core_next_due(s->core) <= w->now_ms)
+        shard_step(w, s, &(struct event){.kind = EVENT_TICK});
+}
+
+// False: it died on the way.
+static bool shard_release(struct world *w, struct gateway_shard *s)
+{
+    struct gateway *g = w->gateway;
+    size_t last = s->fx.n;
+    if (g->death_in == 1 && g->death_at == DEATH_WHILE_RELEASING)
+        last = world_below(w, (uint32_t)last + 1);
+    for (size_t i = 0; i < last && !w->failed; i++) {
+        const struct effect *e = &s->fx.v[i];
+        struct text bytes = effect_text(&s->fx, e);
+        if (e->kind == EFFECT_SIP) {
+            inspector_sip_out(w, &s->cause[i], bytes);
+            net_from_gateway(w, bytes, e->port, &e->to);
+        } else if (e->kind == EFFECT_STANZA) {
+            inspector_stanza_out(w, &s->cause[i], bytes);
+            net_stream_from_gateway(w, core_domain_name(s->core, e->domain), bytes);
+        }
+    }
+    effects_reset(&s->fx);
+    return !death_comes(w, DEATH_WHILE_RELEASING);
+}
+
+// False: it died on the way.
+static bool shard_commit(struct world *w, struct gateway_shard *s)
+{
+    struct gateway *g = w->gateway;
+    bool changes = false;
+    for (size_t i = 0; i < s->fx.n; i++)
+        changes |= s->fx.v[i].kind == EFFECT_PUT || s->fx.v[i].kind == EFFECT_DELETE;
+    if (death_comes(w, DEATH_BEFORE_COMMIT))
+        return false;
+    s->held = changes && world_fault(w, w->opt.commit_fails);
+    if (s->held)
+        return true;
+    unsigned index = (unsigned)(s - g->shard);
+    if (changes && store_model_commit(w, &g->store, index, &s->fx))
+        inspector_check_authorizations(w);
+    return !death_comes(w, DEATH_AFTER_COMMIT);
+}
+
+static void gateway_turn(struct world *w, const struct happening *h)
+{
+    struct gateway *g = w->gateway;
+    struct gateway_shard *s = h->who;
+    unsigned shard = h->what & 255;
+    if (h->what >> 8 != g->life || !g->alive || s->wake_ms != w->now_ms)
+        return;
+    s->wake_ms = UINT64_MAX;
+    if (!s->held)
+        shard_take_in(w, s);
+    if (w->failed || !shard_commit(w, s))
+        return;
+    if (!s->held && !shard_release(w, s))
+        return;
+    if (g->death_in)
+        g->death_in--;
+    gateway_wake(w, shard,
+                 s->held ? w->now_ms + world_between(w, 1, 2000) : core_next_due(s->core));
+    if (s->inbox_n && !s->held)
+        gateway_wake(w, shard, w->now_ms + 1);
+}
+
+// ---- What the inspector asks
+
+struct core_stats gateway_stats(const struct world *w)
+{
+    const struct gateway *g = w->gateway;
+    struct core_stats sum = {0};
+    for (unsigned i = 0; g->alive && i < g->shards; i++) {
+        const uint64_t *from = (const uint64_t *)core_stats(g->shard[i].core);
+        for (size_t k = 0; k < sizeof sum / sizeof *from; k++)
+            ((uint64_t *)&sum)[k] += from[k];
+    }
+    return sum;
+}
+
+struct search {
+    unsigned found;
+    enum core_state state;
+};
+
+static bool search_take(void *arg, const struct core_subscription_view *v)
+{
+    struct search *s = arg;
+    if (!s->found++)
+        s->state = v->state;
+    return true;
+}
+
+unsigned gateway_find(struct world *w, const char *xmpp, const char *sip_jid,
+                      enum core_direction direction, enum core_state *state)
+{
+    struct gateway *g = w->gateway;
+    struct search s = {0};
+    struct core_filter f = {text_of(xmpp), text_of(sip_jid), (int)direction, -1};
+    for (unsigned i = 0; i < g->shards; i++)
+        core_list(g->shard[i].core, &f, 0, SIZE_MAX, search_take, &s, w->now_ms);
+    *state = s.state;
+    return s.found;
+}
+
+void gateway_create(struct world *w)
+{
+    w->gateway = calloc(1, sizeof *w->gateway);
+    if (!w->gateway || sip_parser_create(&w->gateway->parser, 65536))
+        abort();
+    w->gateway->shards = w->opt.shards;
+    gateway_settings(w);
+    gateway_start(w);
+}
+
+void gateway_destroy(struct world *w)
+{
+    struct gateway *g = w->gateway;
+    for (unsigned i = 0; i < GATEWAY_SHARDS_MAX; i++)
+        shard_end(&g->shard[i]);
+    store_model_free(&g->store);
+    sip_parser_destroy(g->parser);
+    free(g);
+}

@@ -1,0 +1,71 @@
+// The gateway as one process: several cores, each with its turns, over one store; and its deaths.
+#ifndef TESTS_GATEWAY_H
+#define TESTS_GATEWAY_H
+
+#include "store_model.h"
+#include "world.h"
+
+enum {
+    GATEWAY_SHARDS_MAX = 5,
+    GATEWAY_STREAMS = 2, // example.net, gw.example.net
+    GATEWAY_LISTEN = 5060,
+    GATEWAY_PORT = 5080, // of shard 0
+    GATEWAY_PROXY = 5070,
+};
+
+// Why the core did what it did: the event of the step.
+struct cause {
+    enum event_kind kind;
+    bool trusted;
+    uint64_t at_ms, step;
+};
+
+// Something on its way to a shard.
+struct inbox_item {
+    enum event_kind kind;
+    void *block; // struct sip_message or struct stanza
+    struct hop source;
+    sip_port port;
+    unsigned stream;
+};
+
+struct gateway_shard {
+    struct core *core;
+    struct effects fx;
+    struct cause *cause; // of each effect
+    size_t cause_cap;
+    struct inbox_item *inbox;
+    size_t inbox_n, inbox_cap;
+    uint64_t wake_ms; // when the next turn is arranged for
+    bool held;        // a commit has failed, nothing is taken in until it succeeds
+};
+
+struct gateway {
+    bool alive;
+    unsigned shards;
+    uint64_t life; // number of the process's life; what was arranged in an earlier one is void
+    struct gateway_shard shard[GATEWAY_SHARDS_MAX];
+    struct store_model store;
+    struct sip_parser *parser;
+    unsigned death_in; // turns until it dies; 0: not planned
+    unsigned death_at; // enum of gateway.c
+    struct core_settings settings;
+};
+
+void gateway_create(struct world *w);
+void gateway_destroy(struct world *w);
+
+// From the wires.
+void gateway_sip(struct world *w, struct text bytes, const struct hop *source, uint16_t port);
+void gateway_stanza(struct world *w, const struct stanza *s);
+void gateway_stream(struct world *w, unsigned stream, bool up);
+// It will die within the next turns, at some point of one, and come back after a while.
+void gateway_plan_death(struct world *w);
+
+// Sums over all shards.
+struct core_stats gateway_stats(const struct world *w);
+// Is there an authorization for the pair? *state: the first found. The number found.
+unsigned gateway_find(struct world *w, const char *xmpp, const char *sip_jid,
+                      enum core_direction direction, enum core_state *state);
+
+#endif

@@ -1,0 +1,31 @@
+// The invariants of DESIGN §2, watched at the gateway's edge: what goes in and what comes out.
+#ifndef TESTS_INSPECTOR_H
+#define TESTS_INSPECTOR_H
+
+#include "gateway.h"
+#include "world.h"
+
+void inspector_create(struct world *w);
+void inspector_destroy(struct world *w);
+
+// The process begins, and ends: what was in flight is forgotten.
+void inspector_birth(struct world *w);
+void inspector_death(struct world *w);
+
+// Before a step: its number.
+uint64_t inspector_step(struct world *w);
+// Then, what it is about. False: of a domain or source that is not trusted, so nothing may cross.
+bool inspector_sip_in(struct world *w, const struct event *ev);
+bool inspector_stanza_in(struct world *w, const struct stanza *s);
+// As it is let out.
+void inspector_sip_out(struct world *w, const struct cause *cause, struct text bytes);
+void inspector_stanza_out(struct world *w, const struct cause *cause, struct text bytes);
+
+// A peer has been told that the pair's authorization stands: `subscribed`, NOTIFY active.
+void inspector_told(struct world *w, unsigned x, unsigned s, enum core_direction direction);
+// 1. No authorization that a peer was told of is lost.
+void inspector_check_authorizations(struct world *w);
+// 5. Requests caused per stanza, and the reverse.
+void inspector_check_factors(struct world *w);
+
+#endif

@@ -1,0 +1,10 @@
+// What a seed decides about its world before anything happens in it.
+#ifndef TESTS_OPTIONS_H
+#define TESTS_OPTIONS_H
+
+#include "world.h"
+
+void options_draw(struct world *w);
+void options_print(const struct options *o, FILE *to);
+
+#endif

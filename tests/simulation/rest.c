@@ -1,0 +1,93 @@
+// Convergence and emptiness.
+#include "rest.h"
+
+#include "gateway.h"
+#include "sip_model.h"
+#include "xmpp_model.h"
+
+static uint32_t most(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint32_t longest_expiry_s(const struct world *w)
+{
+    return most(most(w->opt.expires_s, w->opt.device_expires_s),
+                most(w->opt.server_min_expires_s, 120));
+}
+
+// The gateway's own retry may be an hour and a quarter away (DESIGN: 30 s doubling to 1 h, jitter).
+uint32_t rest_true_within_s(const struct world *w)
+{
+    return 2 * longest_expiry_s(w) + 4500 + 600;
+}
+
+// Dialogs that peers have forgotten run out; then their last NOTIFYs, and users are forgotten.
+uint32_t rest_empty_within_s(const struct world *w)
+{
+    return most(longest_expiry_s(w), w->opt.max_expires_s) + 600;
+}
+
+static bool watch_is_true(struct world *w, unsigned x, unsigned s, char why[512])
+{
+    const struct xmpp_user *u = &w->xmpp->user[x];
+    const struct sip_user *presentity = &w->sip->user[s];
+    static const struct view nothing;
+    const struct view *truth = presentity->auth[x] == AUTH_ACTIVE ? &presentity->own : &nothing;
+    if (!u->roster[s].to || u->roster[s].untold || presentity->auth[x] == AUTH_PENDING)
+        return true;
+    for (unsigned i = 0; i < WORLD_RESOURCES_MAX; i++)
+        if (u->session[i].open && !view_eq(&u->session[i].view[s], truth)) {
+            snprintf(why, 512, "%s/%s sees of %s %s, the truth is %s", u->jid, xmpp_resource[i],
+                     presentity->jid, view_print(&u->session[i].view[s]), view_print(truth));
+            return false;
+        }
+    return true;
+}
+
+static bool device_is_true(struct world *w, const struct device *d, char why[512])
+{
+    const struct xmpp_user *u = &w->xmpp->user[d->x];
+    static const struct view nothing;
+    const struct view *truth = u->roster[d->s].from ? &u->own : &nothing;
+    if (!d->wanted)
+        return true;
+    bool well = d->live && (!u->roster[d->s].from || d->active) && view_eq(&d->view, truth);
+    if (!well)
+        snprintf(why, 512, "device %u of %s (live %d, active %d) sees of %s %s, the truth is %s",
+                 d->d, w->sip->user[d->s].jid, d->live, d->active, u->jid, view_print(&d->view),
+                 view_print(truth));
+    return well;
+}
+
+bool rest_is_true(struct world *w, char why[512])
+{
+    for (unsigned x = 0; x < w->opt.xmpp_users; x++)
+        for (unsigned s = 0; s < w->opt.sip_users; s++) {
+            if (!watch_is_true(w, x, s, why))
+                return false;
+            for (unsigned d = 0; d < SIP_DEVICES_MAX; d++)
+                if (!device_is_true(w, &w->sip->device[s][d][x], why))
+                    return false;
+        }
+    return true;
+}
+
+bool rest_is_empty(struct world *w, char why[512])
+{
+    struct core_stats s = gateway_stats(w);
+    uint64_t pending = s.by_state[SIP_TO_XMPP][STATE_PENDING];
+    uint64_t watches = 0;
+    for (unsigned i = 0; i < 3; i++)
+        watches += s.by_state[XMPP_TO_SIP][i];
+    snprintf(why, 512,
+             "left: dialogs %llu, transactions %llu and %llu, timers %llu, watches %llu, undecided "
+             "%llu, users %llu for %llu subscriptions, records %zu",
+             (unsigned long long)s.dialogs, (unsigned long long)s.client_transactions,
+             (unsigned long long)s.server_transactions, (unsigned long long)s.timers,
+             (unsigned long long)watches, (unsigned long long)pending, (unsigned long long)s.users,
+             (unsigned long long)s.subscriptions, w->gateway->store.n);
+    return w->gateway->alive && !s.dialogs && !s.client_transactions && !s.server_transactions &&
+           !s.timers && !watches && !pending && s.users <= s.subscriptions &&
+           w->gateway->store.n == s.subscriptions;
+}

@@ -1,0 +1,101 @@
+// The simulated world: one clock, one queue of what is to happen, one source of chance.
+//
+// Everything follows from the seed. No real time, no real socket, no address of memory ever decides
+// anything, so a seed that fails fails again.
+#ifndef TESTS_WORLD_H
+#define TESTS_WORLD_H
+
+#include <stdio.h>
+
+#include "core/core.h"
+
+enum {
+    WORLD_XMPP_MAX = 10, // XMPP users
+    WORLD_SIP_MAX = 10,  // SIP users
+    WORLD_RESOURCES_MAX = 3,
+    WORLD_LADDER = 60,
+    WORLD_LINE = 400,
+};
+
+// What the seed has drawn. Rates are in one of a thousand.
+struct options {
+    unsigned shards, xmpp_users, sip_users, acts, minutes;
+    uint32_t expires_s, min_expires_s, max_expires_s, device_expires_s, server_expires_s;
+    uint32_t server_min_expires_s, probe_timeout_s, window_s, t1_ms, notify_interval_ms;
+    unsigned loss, dup, slow, slow_ms, crash, stream_break, partition, unreachable;
+    unsigned server_restart, sip_errors, commit_fails, batch;
+    bool exempt, unsubscribe_on_expiry, ejabberd, tcp, record_route, notify_first, rejects_with_200;
+    bool gateway_domain, stranger_answers;
+};
+
+struct world;
+// What happens when an event's time has come. `bytes` is the event's own, freed after it.
+struct happening {
+    uint64_t at_ms, number;
+    void (*act)(struct world *w, const struct happening *h);
+    void *who;
+    uint64_t what, more;
+    struct text bytes;
+};
+
+struct gateway;
+struct net;
+struct xmpp;
+struct sip;
+struct inspector;
+
+struct world {
+    uint64_t seed, now_ms, begin_ms, hash, messages;
+    uint64_t chance[2];
+    struct options opt;
+    bool calm; // the faults have stopped, and people have come to rest
+    bool verbose, failed;
+    struct happening *queue;
+    size_t n, cap;
+    uint64_t number;
+    struct gateway *gateway;
+    struct net *net;
+    struct xmpp *xmpp;
+    struct sip *sip;
+    struct inspector *inspector;
+    char ladder[WORLD_LADDER][WORLD_LINE];
+    uint64_t ladder_n;
+    char why[1024];
+};
+
+struct world *world_create(uint64_t seed, bool verbose);
+void world_destroy(struct world *w);
+
+// Chance.
+uint64_t world_draw(struct world *w);
+uint32_t world_below(struct world *w, uint32_t n); // 0 … n-1
+uint32_t world_between(struct world *w, uint32_t least, uint32_t most);
+bool world_chance(struct world *w, unsigned of_thousand);
+// The same, but never once the faults have stopped.
+bool world_fault(struct world *w, unsigned of_thousand);
+
+// Time.
+typedef void (*world_act)(struct world *w, const struct happening *h);
+void world_in(struct world *w, uint64_t delay_ms, world_act act, void *who, uint64_t what);
+// With bytes (copied).
+void world_bring(struct world *w, uint64_t delay_ms, const struct happening *h);
+// Lets happen all that is due until `end_ms`, or until something is wrong.
+void world_run(struct world *w, uint64_t end_ms);
+
+// Says that an invariant does not hold. Only the first time counts.
+void world_broken(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define world_expect(w, condition, ...)                                                            \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            world_broken((w), __VA_ARGS__);                                                        \
+    } while (0)
+// A line of the ladder.
+void world_note(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void world_note_message(struct world *w, const char *way, struct text bytes);
+// Bytes that the gateway let out, for the comparison of two runs.
+void world_digest(struct world *w, struct text bytes);
+void world_report(const struct world *w, FILE *to);
+
+char *world_copy(struct text t); // NUL-terminated
+
+#endif
