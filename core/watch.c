@@ -268,20 +268,13 @@ void watch_resync(struct core *c, uint32_t sub)
 {
     struct sub *s = core_sub(c, sub);
     uint32_t dialog = watch_dialog(c, s);
-    if (!dialog) {
-        if (known_count(s->known))
-            watch_show_known(c, sub, (struct text){0});
-        if (!s->retry_timer)
-            watch_want(c, sub);
-        return;
-    }
-    if (core_dialog(c, dialog)->state != DIALOG_LIVE || s->state != STATE_ACTIVE)
-        return;
-    if (!(s->flags & SUB_TOLD)) {
-        watch_want(c, sub);
-        return;
-    }
-    stanza_out_pair(c, s, STANZA_SUBSCRIBED, (struct text){0});
-    if (known_count(s->known))
+    bool knows = s->state == STATE_ACTIVE && (s->flags & SUB_TOLD);
+    if (knows)
+        stanza_out_pair(c, s, STANZA_SUBSCRIBED, (struct text){0});
+    if (known_count(s->known) && (knows || !dialog))
         watch_show_known(c, sub, (struct text){0});
+    bool asks = dialog ? core_dialog(c, dialog)->state == DIALOG_LIVE && s->state == STATE_ACTIVE
+                       : !s->retry_timer;
+    if (!knows && asks)
+        watch_want(c, sub);
 }

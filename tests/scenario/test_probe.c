@@ -467,6 +467,7 @@ static void a_probe_of_somebody_who_is_not_there(void **state)
     sip_notifies(s, &d, "active;expires=3600", PIDF(""));
     sip_sees(s, "SIP/2.0 200", NULL);
     xmpp_sees(s, SUBSCRIBED);
+    xmpp_sees(s, ROMEO_UNAVAILABLE);
     xmpp_says(s, "<presence from='juliet@example.com/b' to='romeo@example.net' type='probe'/>");
     xmpp_sees(s,
               "<presence from='romeo@example.net' to='juliet@example.com/b' "

@@ -463,6 +463,11 @@ static void invariant_stays_as_it_is(void **state)
                   "<presence from='romeo@example.net/dr4hcr0st3lup4c' "
                   "to='juliet@example.com/b'><show>away</show></presence>");
         quiet(s);
+        stage_streams_down(s);
+        stage_streams_up(s);
+        xmpp_sees(s, SUBSCRIBED);
+        xmpp_sees(s, ROMEO_AWAY);
+        quiet(s);
         stage_crash(s);
         stage_streams_up(s);
         probe_is_answered(s);
@@ -686,6 +691,39 @@ static void the_same_again_is_not_said(void **state)
     sip_notifies(s, &d, "active;expires=3600", NULL); // no document: no news
     sip_sees(s, "SIP/2.0 200", NULL);
     quiet(s);
+    stage_close(s);
+}
+
+// Thirty-two devices, then thirty-two others: none of the first stays behind as a ghost.
+static void all_devices_change_at_once(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    said_subscribe(s, &d);
+    sip_answers(s, 200, "Expires: 3600\n");
+    bool there[2][32] = {0};
+    for (int round = 0; round < 2; round++) {
+        char pidf[8192] =
+            "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:romeo@example.net'>";
+        size_t n = strlen(pidf);
+        for (int i = 0; i < 32; i++)
+            n += (size_t)sprintf(pidf + n,
+                                 "<tuple id='ID-%c%d'><status><basic>open</basic></status></tuple>",
+                                 'a' + round, i);
+        strcpy(pidf + n, "</presence>");
+        document(s, &d, pidf);
+        for (const char *stanza; (stanza = xmpp_next(s));) {
+            char set;
+            int i;
+            if (sscanf(stanza, "<presence from='romeo@example.net/%c%d'", &set, &i) == 2)
+                there[set - 'a'][i] = !strstr(stanza, "unavailable");
+        }
+    }
+    for (int i = 0; i < 32; i++) {
+        assert_false(there[0][i]);
+        assert_true(there[1][i]);
+    }
     stage_close(s);
 }
 
@@ -1021,6 +1059,7 @@ int main(void)
         cmocka_unit_test(several_tuples_then_one_is_gone),
         cmocka_unit_test(duplicate_tuples_count_once),
         cmocka_unit_test(the_same_again_is_not_said),
+        cmocka_unit_test(all_devices_change_at_once),
         cmocka_unit_test(the_target_is_refreshed),
         cmocka_unit_test(the_route_set_is_followed),
         cmocka_unit_test(unsubscribe_before_the_first_notify),

@@ -106,6 +106,10 @@ static void one_past_the_limit_replaces_the_oldest(void **state)
     assert_int_equal(put(&k, "r5", true, SHOW_DND, 1), KNOWN_CHANGED); // replaces nobody else
     assert_int_equal(known_count(k), KNOWN_MAX);
     assert_true(shows(k, "r1", SHOW_NONE));
+    put(&k, "r7", false, SHOW_NONE, 2); // who is away gives way first
+    assert_int_equal(put(&k, "another", true, SHOW_NONE, 3), KNOWN_CHANGED);
+    assert_int_equal(known_find(k, TEXT("r7")), KNOWN_MAX);
+    assert_true(shows(k, "r1", SHOW_NONE));
     known_free(&k);
 }
 
@@ -123,6 +127,28 @@ static int end(void **state)
     return 0;
 }
 
+// What is put again is believed; the rest goes.
+static void doubts(void **state)
+{
+    (void)state;
+    struct known *k = NULL;
+    put(&k, "a", true, SHOW_AWAY, 1);
+    put(&k, "b", true, SHOW_NONE, 1);
+    put(&k, "c", true, SHOW_NONE, 1);
+    assert_false(known_remove_doubted(&k));
+    known_doubt(k);
+    assert_int_equal(put(&k, "a", true, SHOW_AWAY, 2), KNOWN_SAME);
+    assert_int_equal(put(&k, "c", true, SHOW_DND, 2), KNOWN_CHANGED);
+    assert_true(known_remove_doubted(&k));
+    assert_int_equal(known_count(k), 2);
+    assert_true(shows(k, "a", SHOW_AWAY) && shows(k, "c", SHOW_DND));
+    known_doubt(k);
+    assert_true(known_remove_doubted(&k));
+    assert_null(k);
+    known_doubt(k);
+    assert_false(known_remove_doubted(&k));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +157,7 @@ int main(void)
         cmocka_unit_test(a_status_is_a_change),
         cmocka_unit_test(resources_are_apart),
         cmocka_unit_test(one_past_the_limit_replaces_the_oldest),
+        cmocka_unit_test(doubts),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
