@@ -257,9 +257,10 @@ void watch_bounced(struct core *c, const struct jid *from, const struct jid *to,
                    enum stanza_condition condition)
 {
     uint32_t sub = sub_find(c, from, to, XMPP_TO_SIP);
-    if (sub && (condition == CONDITION_REMOTE_SERVER_NOT_FOUND ||
-                condition == CONDITION_REMOTE_SERVER_TIMEOUT))
-        core_sub(c, sub)->flags |= SUB_BOUNCED;
+    bool unreachable = condition == CONDITION_REMOTE_SERVER_NOT_FOUND ||
+                       condition == CONDITION_REMOTE_SERVER_TIMEOUT;
+    if (sub && unreachable && core_sub(c, sub)->state != STATE_PENDING)
+        core_sub(c, sub)->flags |= SUB_BOUNCED | SUB_UNSURE;
 }
 
 // After a lost stream: `subscribed` may not have reached her, nor what changed meanwhile. After a

@@ -1,7 +1,8 @@
 // The watch machine's translation: PIDF documents to presence stanzas (RFC 8048 §6.3).
 //
 // PIDF is full state: what changed since the last document is said, and a tuple that is not there
-// any more becomes `unavailable`.
+// any more becomes `unavailable`. Clients take `unavailable` of the bare JID for all of his
+// devices: it is said before those that are there, or not at all.
 #include <assert.h>
 
 #include "core/known.h"
@@ -60,9 +61,26 @@ static void show_nobody_first(struct core *c, struct sub *s)
     stanza_out_notification(c, s, &nobody, (struct text){0});
 }
 
+// A tuple that names no device stands for the bare JID.
+static bool show_bare_is_there(const struct sub *s)
+{
+    struct presence p;
+    size_t i = known_find(s->known, (struct text){0});
+    if (i == known_count(s->known))
+        return false;
+    known_at(s->known, i, &p);
+    return p.available;
+}
+
+static bool show_hides_others(const struct sub *s, const struct presence *p)
+{
+    return !p->available && !p->resource.n && known_any_available(s->known);
+}
+
 void watch_show(struct core *c, uint32_t sub, const struct pidf *doc, bool all)
 {
     struct sub *s = core_sub(c, sub);
+    bool bare_was_there = show_bare_is_there(s);
     show_nobody_first(c, s);
     if (known_count(s->known) + doc->n > KNOWN_MAX) // else nobody is away while he changes devices
         show_all_gone(c, s, doc);
@@ -70,25 +88,28 @@ void watch_show(struct core *c, uint32_t sub, const struct pidf *doc, bool all)
         if (pidf_names(doc, i, doc->tuple[i].resource))
             continue; // a second tuple for the same device: the first one counts
         bool changed = known_put(&s->known, &doc->tuple[i], &c->line, c->now_ms) == KNOWN_CHANGED;
-        if (changed && !all)
+        if (changed && !all && !show_hides_others(s, &doc->tuple[i]))
             stanza_out_notification(c, s, &doc->tuple[i], (struct text){0});
     }
     show_all_gone(c, s, doc);
-    if (all)
+    bool hidden = bare_was_there && !show_bare_is_there(s) && known_any_available(s->known);
+    if (hidden || (all && known_count(s->known)))
         watch_show_known(c, sub, (struct text){0});
 }
 
 void watch_show_known(struct core *c, uint32_t sub, struct text to)
 {
     struct sub *s = core_sub(c, sub);
-    for (size_t i = 0; i < known_count(s->known); i++) {
-        struct presence p;
-        known_at(s->known, i, &p);
+    struct presence p = {0};
+    size_t bare = known_find(s->known, p.resource);
+    if (bare < known_count(s->known))
+        known_at(s->known, bare, &p);
+    if (!known_count(s->known) || (bare < known_count(s->known) && !p.available))
         stanza_out_notification(c, s, &p, to);
-    }
-    if (!known_count(s->known)) {
-        struct presence nobody = {0};
-        stanza_out_notification(c, s, &nobody, to);
+    for (size_t i = 0; i < known_count(s->known); i++) {
+        known_at(s->known, i, &p);
+        if (p.available || p.resource.n)
+            stanza_out_notification(c, s, &p, to);
     }
 }
 

@@ -98,6 +98,7 @@ static void what_bounced_is_said_again(void **state)
         if (once)
             continue;
         xmpp_sees(s, SUBSCRIBED);
+        xmpp_sees(s, ROMEO_UNAVAILABLE);
         xmpp_sees(s, ROMEO_AWAY);
     }
     quiet(s);
