@@ -179,7 +179,6 @@ void xmpp_subscribe(struct world *w, unsigned x, unsigned s)
     if (!xmpp_online(w, x))
         return;
     r->ask = !r->to;
-    r->untold = false;
     user_to_contact(w, x, s, "subscribe");
 }
 
@@ -296,7 +295,7 @@ static void take_subscribed(struct world *w, unsigned x, unsigned s)
     if (!r->ask && !r->to)
         return;
     r->to = true;
-    r->ask = false;
+    r->ask = r->untold = false;
     inspector_told(w, x, s, XMPP_TO_SIP);
 }
 
