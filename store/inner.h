@@ -14,12 +14,19 @@ enum {
     STORE_DIR_MAX = STORE_PATH_MAX - 128, // the rest is for names below the directory
 };
 
+// A shard count that was larger than those after it. `shards` is 0 if there was none.
+struct meta_former {
+    unsigned shards;
+    uint64_t lowered_ms; // when it last became less
+};
+
 struct store {
     char *dir; // absolute, without links
     int fd;    // of the directory; holds the lock
     uint8_t key[STORE_KEY_BYTES];
     uint64_t generation, next_id;
     unsigned shards;
+    struct meta_former former;
     _Atomic uint64_t open; // bit i: shard i is open, in this process; LMDB forbids a second time
 };
 
@@ -27,11 +34,14 @@ struct store_path {
     char z[STORE_PATH_MAX];
 };
 
-// How large the maps are, so that tests can do with small ones. Powers of two.
+// What tests set: how large the maps are, powers of two, and the time.
 struct store_tuning {
     size_t map_start_bytes, map_max_bytes;
+    uint64_t now_ms; // 0: as the clock says
 };
 extern struct store_tuning store_tuning;
+
+uint64_t store_now_ms(void);
 
 // Writes the sentence and returns `rc`. `why` may be NULL.
 int store_fail(struct store_error *why, int rc, const char *format, ...)
@@ -86,6 +96,7 @@ struct meta {
     uint8_t key[STORE_KEY_BYTES];
     uint64_t generation; // 0: none yet, and shards is 0
     unsigned shards;
+    struct meta_former former;
 };
 
 // A new one with a random key and no generation, made whole and then moved into place.
@@ -93,7 +104,13 @@ int meta_create(int dir_fd, const char *dir, struct store_error *why);
 // ENOTSUP: of a newer version. EBADMSG. Nothing is written.
 int meta_read(struct meta *out, const char *dir, struct store_error *why);
 // In one transaction, and on disk when it returns 0.
-int meta_switch(const char *dir, uint64_t generation, unsigned shards, struct store_error *why);
+// The key stays as it is.
+int meta_switch(const char *dir, const struct meta *m, struct store_error *why);
+// Whether dialogs may still name the ports of that count.
+bool meta_former_is_needed(const struct meta_former *f, uint64_t now_ms);
+// What `f` becomes when the count changes.
+struct meta_former meta_former_after(const struct meta_former *f, unsigned from, unsigned to,
+                                     uint64_t now_ms);
 
 // partition.c
 

@@ -1,4 +1,5 @@
-// The meta environment: version, hash key, and which generation of how many shards is in force.
+// The meta environment: version, hash key, which generation of how many shards is in force, and how
+// many there were before.
 //
 // Its version is what every version of the store can read: it stays at META_VERSION, a u32, little
 // endian, in the unnamed table of integer keys. The rest may change with it.
@@ -11,8 +12,13 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-enum meta_field { META_VERSION = 1, META_KEY = 2, META_PARTITION = 3 };
-enum { VERSION_BYTES = 4, PARTITION_BYTES = 12 }; // u64 generation, u32 shards
+// A store that was never re-partitioned since there is a META_FORMER does not have it.
+enum meta_field { META_VERSION = 1, META_KEY = 2, META_PARTITION = 3, META_FORMER = 4 };
+enum {
+    VERSION_BYTES = 4,
+    PARTITION_BYTES = 12, // u64 generation, u32 shards
+    FORMER_BYTES = 12,    // u64 time of the last lowering in ms, u32 shards
+};
 
 static void write_le(uint8_t *p, uint64_t v, size_t n)
 {
@@ -43,6 +49,14 @@ static int put_partition(MDB_txn *txn, MDB_dbi table, uint64_t generation, unsig
     return put(txn, table, META_PARTITION, bytes, sizeof bytes);
 }
 
+static int put_former(MDB_txn *txn, MDB_dbi table, const struct meta_former *f)
+{
+    uint8_t bytes[FORMER_BYTES];
+    write_le(bytes, f->lowered_ms, 8);
+    write_le(bytes + 8, f->shards, 4);
+    return put(txn, table, META_FORMER, bytes, sizeof bytes);
+}
+
 static int put_all(MDB_txn *txn, MDB_dbi table, const void *arg)
 {
     uint8_t version[VERSION_BYTES];
@@ -56,7 +70,8 @@ static int put_all(MDB_txn *txn, MDB_dbi table, const void *arg)
 static int put_switch(MDB_txn *txn, MDB_dbi table, const void *arg)
 {
     const struct meta *m = arg;
-    return put_partition(txn, table, m->generation, m->shards);
+    int rc = put_partition(txn, table, m->generation, m->shards);
+    return rc ? rc : put_former(txn, table, &m->former);
 }
 
 // One transaction, synced whole: no MDB_NOMETASYNC here.
@@ -113,12 +128,30 @@ int meta_create(int dir_fd, const char *dir, struct store_error *why)
     return rc;
 }
 
-int meta_switch(const char *dir, uint64_t generation, unsigned shards, struct store_error *why)
+int meta_switch(const char *dir, const struct meta *m, struct store_error *why)
 {
     struct store_path path;
     store_path(&path, "%s/meta", dir);
-    struct meta m = {.generation = generation, .shards = shards};
-    return write_env(path.z, put_switch, &m, why);
+    return write_env(path.z, put_switch, m, why);
+}
+
+// A clock that was set back makes it needed for longer; that costs no more than a few sockets.
+bool meta_former_is_needed(const struct meta_former *f, uint64_t now_ms)
+{
+    return f->shards && (now_ms < f->lowered_ms || now_ms - f->lowered_ms < STORE_FORMER_MS);
+}
+
+// A count that grows lets go of nothing: 5, 2, 3 still leaves two ports that were shards' own.
+struct meta_former meta_former_after(const struct meta_former *f, unsigned from, unsigned to,
+                                     uint64_t now_ms)
+{
+    struct meta_former after = meta_former_is_needed(f, now_ms) ? *f : (struct meta_former){0};
+    if (to >= from)
+        return after;
+    after.lowered_ms = now_ms;
+    if (after.shards < from)
+        after.shards = from;
+    return after;
 }
 
 // NULL: absent, or not of n bytes.
@@ -133,6 +166,22 @@ static const uint8_t *get(MDB_txn *txn, MDB_dbi table, enum meta_field field, si
 static bool is_partition(const struct meta *m)
 {
     return m->generation == 0 ? m->shards == 0 : m->shards >= 1 && m->shards <= STORE_SHARDS_MAX;
+}
+
+// Absent from a store that an earlier program made: then nothing is known, and nothing needed.
+static bool read_former(struct meta_former *out, MDB_txn *txn, MDB_dbi table)
+{
+    size_t id = META_FORMER;
+    MDB_val key = {sizeof id, &id}, value;
+    *out = (struct meta_former){0};
+    int rc = mdb_get(txn, table, &key, &value);
+    if (rc != 0)
+        return rc == MDB_NOTFOUND;
+    if (value.mv_size != FORMER_BYTES)
+        return false;
+    out->lowered_ms = read_le(value.mv_data, 8);
+    out->shards = (unsigned)read_le((const uint8_t *)value.mv_data + 8, 4);
+    return out->shards <= STORE_SHARDS_MAX;
 }
 
 static int read_fields(struct meta *out, MDB_txn *txn, MDB_dbi table, const char *dir,
@@ -153,6 +202,8 @@ static int read_fields(struct meta *out, MDB_txn *txn, MDB_dbi table, const char
     if (!is_partition(out))
         return store_fail(why, EBADMSG, "store %s: damaged: meta has %u shards in generation %llu",
                           dir, out->shards, (unsigned long long)out->generation);
+    if (!read_former(&out->former, txn, table))
+        return store_fail(why, EBADMSG, "store %s: damaged: meta's former shards", dir);
     return 0;
 }
 

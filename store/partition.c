@@ -183,11 +183,17 @@ static void close_all(struct partition *p)
 static int switch_to(struct partition *p)
 {
     struct store *s = p->store;
-    int rc = meta_switch(s->dir, p->generation, p->n_targets, p->why);
+    struct meta m = {
+        .generation = p->generation,
+        .shards = p->n_targets,
+        .former = meta_former_after(&s->former, s->shards, p->n_targets, store_now_ms()),
+    };
+    int rc = meta_switch(s->dir, &m, p->why);
     if (rc != 0)
         return rc;
-    s->generation = p->generation;
-    s->shards = p->n_targets;
+    s->generation = m.generation;
+    s->shards = m.shards;
+    s->former = m.former;
     return directory_sweep(s->fd, s->generation, p->why);
 }
 

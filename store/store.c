@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 struct store_tuning store_tuning = {
@@ -38,6 +39,14 @@ void store_path(struct store_path *out, const char *format, ...)
 void store_shard_path(struct store_path *out, const char *dir, uint64_t generation, unsigned shard)
 {
     store_path(out, "%s/gen-%llu/shard-%u", dir, (unsigned long long)generation, shard);
+}
+
+uint64_t store_now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    uint64_t now_ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    return store_tuning.now_ms ? store_tuning.now_ms : now_ms;
 }
 
 // A directory without `meta` is new, unless generations show that one is lost.
@@ -82,6 +91,7 @@ static int open_in(struct store *s, unsigned shards, struct store_error *why)
     memcpy(s->key, meta.key, sizeof s->key);
     s->generation = meta.generation;
     s->shards = meta.shards;
+    s->former = meta.former;
     rc = verify_shards(s, why);
     if (rc == 0)
         rc = directory_sweep(s->fd, s->generation, why);
@@ -136,4 +146,10 @@ const uint8_t *store_key(const struct store *s)
 uint64_t store_next_id(const struct store *s)
 {
     return s->next_id;
+}
+
+unsigned store_former_shards(const struct store *s, uint64_t now_ms)
+{
+    bool more = s->former.shards > s->shards;
+    return more && meta_former_is_needed(&s->former, now_ms) ? s->former.shards : 0;
 }

@@ -1,15 +1,21 @@
 // The store: LMDB, one environment per shard, and one for what concerns them all.
 //
-// Layout below the directory: `meta` (schema version, hash key, generation, shard count) and
-// `gen-G/shard-I`. A changed shard count is re-partitioned at open into generation G+1 and switched
-// to in one transaction of `meta`, so a crash in the middle leaves the old generation in force;
-// leftovers of other generations are removed at the next open.
+// Layout below the directory: `meta` (schema version, hash key, generation, shard count, and the
+// former one while it matters) and `gen-G/shard-I`. A changed shard count is re-partitioned at open
+// into generation G+1 and switched to in one transaction of `meta`, so a crash in the middle leaves
+// the old generation in force; leftovers of other generations are removed at the next open.
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
 #include "core/wire/text.h"
 
-enum { STORE_VERSION = 1, STORE_KEY_BYTES = 16 };
+enum {
+    STORE_VERSION = 1,
+    STORE_KEY_BYTES = 16,
+    // Since the shard count was lowered; by then every dialog has been refreshed, and with that has
+    // named a port that is still a shard's, or has lapsed.
+    STORE_FORMER_MS = 24 * 3600 * 1000,
+};
 
 struct store;
 struct store_shard;
@@ -29,6 +35,9 @@ void store_close(struct store *s); // after all store_shard_close()
 const uint8_t *store_key(const struct store *s);
 // Above every id stored in any shard when the store was opened, and at least 1.
 uint64_t store_next_id(const struct store *s);
+// The largest of the former shard counts, as long as dialogs may name the ports of shards that are
+// no more: STORE_FORMER_MS from the last lowering on. 0: no dialog does.
+unsigned store_former_shards(const struct store *s, uint64_t now_ms);
 
 // One shard's environment. Belongs to that shard's thread, and is opened once at a time.
 int store_shard_open(struct store_shard **out, struct store *s, unsigned shard,

@@ -74,6 +74,7 @@ HELPER int fixture_setup(void **state)
     snprintf(fixture_dir, sizeof fixture_dir, "/tmp/isthmus-store-XXXXXX");
     store_tuning.map_start_bytes = (size_t)1 << 20;
     store_tuning.map_max_bytes = (size_t)1 << 40;
+    store_tuning.now_ms = 0;
     return mkdtemp(fixture_dir) ? 0 : -1;
 }
 

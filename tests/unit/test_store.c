@@ -355,6 +355,87 @@ static void records_move_with_the_shards(void **state)
     }
 }
 
+enum { HOUR_MS = 3600 * 1000 };
+static const uint64_t noon_ms = 1700000000000;
+
+// Opens it with so many shards, so many hours after noon; returns the former count then.
+static unsigned former_count(unsigned shards, unsigned hours)
+{
+    store_tuning.now_ms = noon_ms + (uint64_t)hours * HOUR_MS;
+    struct store *s = open_store(shards);
+    unsigned former = store_former_shards(s, store_tuning.now_ms);
+    store_close(s);
+    return former;
+}
+
+static void former_count_is_the_largest(void **state)
+{
+    (void)state;
+    assert_int_equal(former_count(5, 0), 0);
+    assert_int_equal(former_count(5, 1), 0);
+    assert_int_equal(former_count(2, 2), 5);
+    assert_int_equal(former_count(2, 3), 5);
+    assert_int_equal(former_count(1, 4), 5);
+    assert_int_equal(former_count(3, 5), 5);
+    assert_int_equal(former_count(5, 6), 0); // all its ports are shards' own again
+    assert_int_equal(former_count(64, 7), 0);
+    assert_int_equal(former_count(5, 8), 64);
+    assert_int_equal(former_count(6, 9), 64);
+}
+
+static void former_count_ends_with_its_time(void **state)
+{
+    (void)state;
+    store_close(open_store(5));
+    assert_int_equal(former_count(2, 0), 5);
+    struct store *s = open_store(2);
+    assert_int_equal(store_former_shards(s, noon_ms + STORE_FORMER_MS - 1), 5);
+    assert_int_equal(store_former_shards(s, noon_ms + STORE_FORMER_MS), 0);
+    assert_int_equal(store_former_shards(s, noon_ms - 1), 5); // a clock that was set back
+    store_close(s);
+    assert_int_equal(former_count(3, 20), 5); // more shards are no reason to wait longer
+    assert_int_equal(former_count(3, 24), 0);
+    assert_int_equal(former_count(1, 24), 3); // of five no more is known
+    assert_int_equal(former_count(4, 47), 0);
+    assert_int_equal(former_count(2, 48), 4);
+    assert_int_equal(former_count(1, 60), 4); // and from here on for a day
+    assert_int_equal(former_count(1, 83), 4);
+    assert_int_equal(former_count(1, 84), 0);
+}
+
+// As it was made before there were former counts.
+static void forget_former_count(void)
+{
+    enum { META_FORMER = 4 };
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi table;
+    size_t id = META_FORMER;
+    MDB_val key = {sizeof id, &id};
+    assert_int_equal(env_open(&env, in_dir("store/meta"), MDB_NOLOCK, NULL), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    assert_int_equal(env_table(txn, &table), 0);
+    assert_int_equal(mdb_del(txn, table, &key, NULL), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+}
+
+static void store_without_former_count_opens(void **state)
+{
+    (void)state;
+    struct store *s = open_store(3);
+    fill(s, 3, 1, 100);
+    store_close(s);
+    forget_former_count();
+    assert_int_equal(former_count(3, 0), 0);
+    assert_int_equal(former_count(2, 1), 3);
+    forget_former_count();
+    s = open_store(2);
+    assert_int_equal(store_former_shards(s, store_tuning.now_ms), 0);
+    expect_all(s, 2, 100, 100 * 101 / 2);
+    store_close(s);
+}
+
 static void leftovers_go_and_strangers_stay(void **state)
 {
     (void)state;
@@ -404,6 +485,9 @@ int main(void)
         TEST(address_space_that_runs_out_is_no_space),
         TEST(broken_promise_of_fresh_aborts),
         TEST(records_move_with_the_shards),
+        TEST(former_count_is_the_largest),
+        TEST(former_count_ends_with_its_time),
+        TEST(store_without_former_count_opens),
         TEST(leftovers_go_and_strangers_stay),
         TEST(link_to_the_store_will_do),
     };

@@ -326,6 +326,8 @@ static void meta_must_make_sense(void **state)
         {3, 12, {0, 0, 0, 0, 0, 0, 0, 0, 2}},  // shards of no generation
         {3, 12, {9, 0, 0, 0, 0, 0, 0, 0, 2}},  // that is not there
         {3, 12, {1, 0, 0, 0, 0, 0, 0, 0, 3}},  // a shard more than there is
+        {4, 11, {1}},                          // former shards
+        {4, 12, {1, 0, 0, 0, 0, 0, 0, 0, 65}}, // of which there were more than can be
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         put_raw(in_dir("store/meta"), cases[i].field, cases[i].bytes, cases[i].n);
