@@ -437,6 +437,10 @@ void serve_presence(struct core *c, const struct jid *from, const struct jid *to
         serve_activate(c, sub);
     if (changed || approved)
         serve_notify_all(c, sub);
+    if (approved && !(o->flags & SUB_FENCED)) { // no answer to a probe: not all that there is
+        o->flags |= SUB_STALE;
+        serve_ask(c, sub);
+    }
 }
 
 void serve_fence(struct core *c, const struct jid *from, const struct jid *to,

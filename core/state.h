@@ -101,6 +101,7 @@ enum sub_flag {
     SUB_STALE = 256,      // serve: what is known may be of before the stream was lost
     SUB_CHECKING = 512,   // serve: and she is being asked
     SUB_UNSURE = 1024,    // watch: she may see what an earlier life of the process has shown
+    SUB_SAID_NOBODY = 4096, // watch: that was mended, and no refresh has gone through since
     SUB_BOUNCED = 2048,   // watch: her server could not be reached with what we said
 };
 

@@ -269,6 +269,9 @@ void watch_resync(struct core *c, uint32_t sub)
 {
     struct sub *s = core_sub(c, sub);
     uint32_t dialog = watch_dialog(c, s);
+    s->flags &= (uint16_t)~SUB_OFFLINE; // she may have come while nobody could tell us
+    if (s->flags & SUB_SAID_NOBODY)     // perhaps to a stream that was dead already
+        s->flags |= SUB_UNSURE;
     bool knows = s->state == STATE_ACTIVE && (s->flags & SUB_TOLD);
     if (knows)
         stanza_out_pair(c, s, STANZA_SUBSCRIBED, (struct text){0});

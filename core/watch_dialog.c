@@ -110,6 +110,8 @@ static void watch_refresh(struct core *c, uint32_t dialog)
         return;
     }
     c->stats.refreshes++;
+    if (d->sub)
+        core_sub(c, d->sub)->flags &= (uint16_t)~SUB_SAID_NOBODY; // she has answered since
     dialog_wait(c, dialog, WAIT_NOTIFY, timer_n_ms(c));
 }
 

@@ -57,7 +57,7 @@ static void show_nobody_first(struct core *c, struct sub *s)
     if (!(s->flags & SUB_UNSURE) || !sub_stream_up(c, s))
         return;
     struct presence nobody = {0};
-    s->flags &= (uint16_t)~SUB_UNSURE;
+    s->flags = (uint16_t)((s->flags & ~SUB_UNSURE) | SUB_SAID_NOBODY);
     stanza_out_notification(c, s, &nobody, (struct text){0});
 }
 
@@ -93,13 +93,15 @@ void watch_show(struct core *c, uint32_t sub, const struct pidf *doc, bool all)
     }
     show_all_gone(c, s, doc);
     bool hidden = bare_was_there && !show_bare_is_there(s) && known_any_available(s->known);
-    if (hidden || (all && known_count(s->known)))
+    if (hidden || all)
         watch_show_known(c, sub, (struct text){0});
 }
 
 void watch_show_known(struct core *c, uint32_t sub, struct text to)
 {
     struct sub *s = core_sub(c, sub);
+    if (!to.n)
+        show_nobody_first(c, s);
     struct presence p = {0};
     size_t bare = known_find(s->known, p.resource);
     if (bare < known_count(s->known))
