@@ -224,6 +224,8 @@ void xmpp_reject(struct world *w, unsigned x, unsigned s)
 
 void xmpp_link_down(struct world *w, uint32_t ms)
 {
+    if (w->now_ms < w->xmpp->link_down_ms)
+        return; // what waits for the link to come up keeps its order
     world_note(w, "---- example.org can't be reached for %u ms", ms);
     w->xmpp->link_down_ms = w->now_ms + ms;
     w->xmpp->link_mode = (enum link_mode)world_below(w, 3);
