@@ -145,7 +145,7 @@ static void core_sub_due(struct core *c, uint32_t sub)
     if (core_sub(c, sub)->direction == XMPP_TO_SIP)
         watch_retry_due(c, sub);
     else
-        serve_check_due(c, sub);
+        serve_retry_due(c, sub);
 }
 
 static void core_timer(struct core *c, enum timer_kind kind, uint32_t owner)

@@ -246,26 +246,40 @@ static void serve_check(struct core *c, struct sub *s)
     stanza_out_pair_fence(c, s, SERVE_CHECK_ID);
 }
 
+// Her server could not be reached: what was asked is asked again.
+static void serve_try_later(struct core *c, uint32_t sub)
+{
+    struct sub *s = core_sub(c, sub);
+    if (s->retry_timer)
+        return;
+    s->retry_timer = wheel_add(&c->wheel, c->now_ms + sub_backoff_ms(c, s), TIMER_SUB, sub);
+    if (!s->retry_timer)
+        c->fx->failed = true;
+}
+
 // The fence's answer is here; that of the probe may be a little later.
 static void serve_checked(struct core *c, uint32_t sub, enum stanza_condition condition)
 {
     struct sub *s = core_sub(c, sub);
     bool unreachable = condition == CONDITION_REMOTE_SERVER_NOT_FOUND ||
                        condition == CONDITION_REMOTE_SERVER_TIMEOUT;
-    if (!(s->flags & SUB_CHECKING) || s->retry_timer || unreachable)
+    if (!(s->flags & SUB_CHECKING) || s->retry_timer)
         return;
+    s->backoff_s = unreachable ? s->backoff_s : 0;
+    if (unreachable) {
+        s->flags &= (uint16_t)~SUB_CHECKING;
+        serve_try_later(c, sub);
+        return;
+    }
     s->retry_timer = wheel_add(&c->wheel, c->now_ms + CORE_CHECK_MS, TIMER_SUB, sub);
     if (!s->retry_timer)
         c->fx->failed = true;
 }
 
-void serve_check_due(struct core *c, uint32_t sub)
+static void serve_check_done(struct core *c, uint32_t sub)
 {
     struct sub *s = core_sub(c, sub);
     struct presence nobody = {0};
-    s->retry_timer = 0;
-    if (!sub_stream_up(c, s) || !(s->flags & SUB_CHECKING))
-        return;
     s->flags &= (uint16_t) ~(SUB_STALE | SUB_CHECKING);
     bool changed = known_remove_doubted(&s->known);
     if (!known_count(s->known))
@@ -284,6 +298,18 @@ static void serve_ask(struct core *c, uint32_t sub)
         serve_check(c, s);
     else if (!known_count(s->known))
         stanza_out_pair(c, s, STANZA_PROBE, SERVE_PROBE_ID);
+}
+
+void serve_retry_due(struct core *c, uint32_t sub)
+{
+    struct sub *s = core_sub(c, sub);
+    s->retry_timer = 0;
+    if (!sub_stream_up(c, s))
+        return; // serve_resync() will see to it
+    if (s->flags & SUB_CHECKING)
+        serve_check_done(c, sub);
+    else if (serve_live_dialogs(c, s))
+        serve_ask(c, sub);
 }
 
 void serve_subscribe(struct core *c, const struct event *ev)
@@ -378,6 +404,8 @@ static void serve_activate(struct core *c, uint32_t sub)
 {
     struct sub *s = core_sub(c, sub);
     sub_set_state(c, s, serve_live_dialogs(c, s) ? STATE_ACTIVE : STATE_DORMANT);
+    s->backoff_s = 0;
+    wheel_cancel(&c->wheel, &s->retry_timer);
     sub_touch(c, sub);
 }
 
@@ -492,7 +520,7 @@ void serve_error(struct core *c, const struct jid *from, const struct jid *to,
     case CONDITION_FORBIDDEN:
     case CONDITION_NOT_AUTHORIZED:
     case CONDITION_NOT_ALLOWED: serve_cancel(c, sub, REASON_REJECTED); break;
-    default: break; // still pending; asked again with the next refresh or stream
+    default: serve_try_later(c, sub); break; // still pending
     }
 }
 

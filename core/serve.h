@@ -39,7 +39,7 @@ void serve_notify_due(struct core *c, uint32_t dialog);
 
 void serve_resync(struct core *c, uint32_t sub);
 // TIMER_SUB.
-void serve_check_due(struct core *c, uint32_t sub);
+void serve_retry_due(struct core *c, uint32_t sub);
 void serve_restored(struct core *c, uint32_t dialog);
 // End the authorization for good, as the admin or lost trust asks.
 void serve_cancel(struct core *c, uint32_t sub, enum sip_reason reason);

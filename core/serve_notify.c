@@ -200,6 +200,10 @@ static void notify_failed(struct core *c, uint32_t dialog, unsigned status)
 {
     struct dialog *d = core_dialog(c, dialog);
     uint32_t sub = d->sub;
+    if (d->state == DIALOG_ENDING && (d->flags & DIALOG_DIRTY) && !notify_removes(status)) {
+        serve_notify(c, dialog); // it was the one before: the last one has not been tried
+        return;
+    }
     bool over = d->state == DIALOG_ENDING || notify_removes(status) ||
                 ++d->failures >= c->cfg.settings.notify_failures;
     if (!over) {

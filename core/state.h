@@ -41,7 +41,7 @@ enum timer_kind {
     TIMER_SERVER, // server transaction: forget
     TIMER_DIALOG, // dialog: see enum dialog_wait
     TIMER_NOTIFY, // serve dialog: a NOTIFY that had to wait
-    TIMER_SUB,    // watch: try again; serve: what was doubted goes
+    TIMER_SUB,    // watch: try again; serve: the same, or what was doubted goes
     TIMER_PROBE,  // user: the answers are due
     TIMER_USER,   // user: forget
     TIMER_RESYNC  // go on with telling a new stream what it missed
@@ -212,7 +212,7 @@ struct core {
     uint32_t *unsaved;
     size_t n_unsaved, unsaved_cap;
     uint64_t next_id;
-    uint32_t streams_up; // how often a stream has come up
+    uint32_t streams_up;              // how often a stream has come up
     uint32_t resync_at, resync_timer; // next subscription to look at
     struct buffer body, line, addr;   // scratch: PIDF, header lines, addresses
     struct core_stats stats;

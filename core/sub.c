@@ -121,6 +121,16 @@ void sub_set_state(struct core *c, struct sub *s, enum core_state state)
     s->state = (uint8_t)state;
 }
 
+uint64_t sub_backoff_ms(struct core *c, struct sub *s)
+{
+    if (!s->backoff_s)
+        s->backoff_s = CORE_RETRY_FIRST_S;
+    uint64_t wait_ms = (uint64_t)s->backoff_s * 1000;
+    wait_ms += hash_random_below(&c->random, (uint32_t)(wait_ms / 4));
+    s->backoff_s = s->backoff_s * 2 > CORE_RETRY_MAX_S ? CORE_RETRY_MAX_S : s->backoff_s * 2;
+    return wait_ms;
+}
+
 void sub_end(struct core *c, uint32_t handle)
 {
     struct sub *s = core_sub(c, handle);

@@ -20,6 +20,8 @@ uint32_t sub_link(struct core *c, uint32_t user, const struct jid *peer, struct 
                   enum core_direction direction);
 void sub_touch(struct core *c, uint32_t handle);
 void sub_set_state(struct core *c, struct sub *s, enum core_state state);
+// How long to wait before the next try: 30 s doubling to an hour, with a quarter of jitter.
+uint64_t sub_backoff_ms(struct core *c, struct sub *s);
 // The authorization goes: out of the index, its record deleted. The object goes with its last
 // dialog.
 void sub_end(struct core *c, uint32_t handle);

@@ -182,19 +182,15 @@ void watch_lapsed(struct core *c, uint32_t sub)
     sub_touch(c, sub);
 }
 
-// 30 s doubling to an hour with a quarter of jitter, or what the peer asked for if that is longer.
+// Our backoff, or what the peer asked for if that is longer.
 void watch_failed(struct core *c, uint32_t sub, uint32_t retry_after_s)
 {
     struct sub *s = core_sub(c, sub);
     if (s->flags & SUB_ENDED)
         return;
-    if (!s->backoff_s)
-        s->backoff_s = CORE_RETRY_FIRST_S;
-    uint64_t wait_ms = (uint64_t)s->backoff_s * 1000;
-    wait_ms += hash_random_below(&c->random, (uint32_t)(wait_ms / 4));
+    uint64_t wait_ms = sub_backoff_ms(c, s);
     if (retry_after_s != SIP_ABSENT && (uint64_t)retry_after_s * 1000 > wait_ms)
         wait_ms = (uint64_t)retry_after_s * 1000;
-    s->backoff_s = s->backoff_s * 2 > CORE_RETRY_MAX_S ? CORE_RETRY_MAX_S : s->backoff_s * 2;
     wheel_cancel(&c->wheel, &s->retry_timer);
     s->retry_timer = wheel_add(&c->wheel, c->now_ms + wait_ms, TIMER_SUB, sub);
     watch_lapsed(c, sub);
