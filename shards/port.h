@@ -13,14 +13,14 @@ struct port;
 struct port_counters {
     uint64_t in_bytes, out_bytes;
     uint64_t send_failures; // messages that did not leave: errors, and a full queue
-    uint64_t oversized;     // messages above sip_message_bytes, dropped
+    uint64_t oversized;     // messages above sip_message_bytes
 };
 
 struct port_setup {
     struct hop local;   // address and port to bind
     sip_port id;        // by which the core knows it
     bool shared;        // SO_REUSEPORT: each shard has a port of this address
-    size_t message_max; // bytes
+    size_t message_max; // bytes; of a longer message that many and one more are delivered
     struct port_counters *count;
 };
 

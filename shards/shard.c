@@ -58,81 +58,6 @@ static int shard_restore(struct shard *s, struct store_error *why)
     return error;
 }
 
-static int shard_open_port(struct shard *s, const struct port_setup *setup, struct shard_port *out)
-{
-    const struct port_ops *ops = port_ops_of(setup->local.transport);
-    if (!ops)
-        return EPROTONOSUPPORT;
-    int error = ops->open(&out->port, setup);
-    if (error)
-        return error;
-    uint32_t number = (uint32_t)(out - s->port);
-    out->wire =
-        (struct shard_wire){.fd = ops->fd(out->port), .tag = shard_tag(SHARD_TAG_PORT, number)};
-    return 0;
-}
-
-static void write_hop(char out[80], const struct hop *h)
-{
-    struct buffer b;
-    buffer_init(&b, 0);
-    hop_write_host(&b, h);
-    snprintf(out, 80, "%.*s port %u", (int)b.n, b.p, h->port);
-    buffer_free(&b);
-}
-
-static int fail_port(struct store_error *why, const struct hop *h, int error)
-{
-    char text[80];
-    write_hop(text, h);
-    return fail(why, text, error);
-}
-
-// "[2001:db8::1]" as it stands in a header field is "2001:db8::1" to a socket.
-static struct text without_brackets(struct text host)
-{
-    bool has = host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
-    return has ? (struct text){host.p + 1, host.n - 2} : host;
-}
-
-// The shard's own port: on the advertised address if that is numeric and one of this host's, else
-// on the first `listen` address (the advertised one may be a name, or that of a NAT before us).
-static int shard_open_own_port(struct shard *s, const struct config *cfg, struct store_error *why)
-{
-    uint16_t number = (uint16_t)(cfg->sip.shard_port + s->index);
-    struct port_setup setup = {.id = SIP_PORT_SHARD(s->index),
-                               .message_max = cfg->limits.sip_message_bytes,
-                               .count = &s->port_count};
-    struct text host = without_brackets(text_of(cfg->sip.advertise));
-    int error = hop_parse(&setup.local, host, number, HOP_UDP);
-    if (!error)
-        error = shard_open_port(s, &setup, &s->port[0]);
-    if ((error == EINVAL || error == EADDRNOTAVAIL) && cfg->sip.n_listen_hop) {
-        setup.local = cfg->sip.listen_hop[0];
-        setup.local.transport = HOP_UDP;
-        setup.local.port = number;
-        error = shard_open_port(s, &setup, &s->port[0]);
-    }
-    s->n_ports = 1;
-    return error ? fail_port(why, &setup.local, error) : 0;
-}
-
-static int shard_open_listen_ports(struct shard *s, const struct config *cfg,
-                                   struct store_error *why)
-{
-    for (size_t i = 0; i < cfg->sip.n_listen_hop; i++) {
-        struct port_setup setup = {.local = cfg->sip.listen_hop[i],
-                                   .id = SIP_PORT_LISTEN(i),
-                                   .shared = true,
-                                   .message_max = cfg->limits.sip_message_bytes,
-                                   .count = &s->port_count};
-        int error = shard_open_port(s, &setup, &s->port[s->n_ports++]);
-        if (error && error != EPROTONOSUPPORT) // main has told that of the latter
-            return fail_port(why, &setup.local, error);
-    }
-    return 0;
-}
-
 static int shard_open_epoll(struct shard *s)
 {
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -185,9 +110,7 @@ static int shard_open(struct shard *s, const struct shard_setup *setup, struct s
     if ((error = shard_make_core(s, setup, why)) || (error = shard_restore(s, why)))
         return error;
     shard_map_streams(s);
-    if ((error = shard_open_own_port(s, setup->cfg, why)))
-        return error;
-    return shard_open_listen_ports(s, setup->cfg, why);
+    return shard_open_ports(s, setup, why);
 }
 
 int shard_create(struct shard **out, const struct shard_setup *setup, struct store_error *why)

@@ -20,6 +20,7 @@ extern struct shard_tuning {
 
 struct shard_setup {
     unsigned index;
+    unsigned former_shards; // their ports are kept; not above the count: there are none
     const struct config *cfg;
     const struct settings *settings;
     struct store *store;

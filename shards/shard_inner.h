@@ -1,6 +1,7 @@
 // What the files of a shard share: its state, and the calls between them. All of its own thread.
 //
 //   shard.c          making, restoring, the thread
+//   shard_ports.c    SIP ports: bound, and found by their id
 //   shard_turn.c     the loop: sleep, read, commit, release, publish
 //   shard_route.c    in: wires and rings → the owner's core
 //   shard_release.c  commit and out: effects → wires and rings
@@ -17,7 +18,7 @@
 enum {
     SHARD_EVENTS_MAX = 64,  // descriptors handled in one turn
     SHARD_RING_BATCH = 256, // messages taken from one ring in one turn
-    SHARD_PORTS_MAX = 1 + CONFIG_LISTEN_MAX,
+    SHARD_PORTS_MAX = 1 + CONFIG_LISTEN_MAX + CORE_SHARDS_MAX,
     SHARD_HEARTBEAT_MS = 1000, // sleeps at most so long; looks after its streams so often
     SHARD_SILENT_MS = 5000,    // without a turn for so long, it is reported as failing
     SHARD_COMMIT_RETRY_MS = 1000,
@@ -75,9 +76,10 @@ struct shard {
     bool listening; // wires are polled for reading
     char *scratch;  // XMPP_STREAM_READ_BYTES
 
-    // Ports: [0] is the shard's own, [1 + i] is [sip] listen number i.
+    // Ports: [0] is the shard's own, [1 + i] is [sip] listen number i, [n_listen + i] is that of
+    // the former shard number index + i × shards.
     struct port_counters port_count;
-    size_t n_ports;
+    size_t n_ports, n_listen;
     struct shard_port port[SHARD_PORTS_MAX];
 
     // Streams.
@@ -118,13 +120,17 @@ void shard_read_rings(struct shard *s);
 void shard_read_main(struct shard *s);      // main's ring alone
 void shard_read_questions(struct shard *s); // the API's ring alone
 
+// shard_ports.c
+int shard_open_ports(struct shard *s, const struct shard_setup *setup, struct store_error *why);
+unsigned shard_owner_of_port(const struct shard *s, sip_port port);
+void shard_send_to_port(struct shard *s, sip_port port, const struct hop *to, struct text bytes);
+
 // shard_release.c
 bool shard_commit(struct shard *s); // false: failed, to be tried again
 void shard_release(struct shard *s);
 void shard_flush(struct shard *s);
 void shard_set_failing(struct shard *s, const char *why);
 void shard_send_to_stream(struct shard *s, uint32_t stream, struct text bytes);
-void shard_send_to_port(struct shard *s, sip_port port, const struct hop *to, struct text bytes);
 
 // shard_streams.c
 void shard_map_streams(struct shard *s); // from the core's domains

@@ -87,29 +87,16 @@ bool shard_commit(struct shard *s)
     return !error;
 }
 
-void shard_send_to_port(struct shard *s, sip_port id, const struct hop *to, struct text bytes)
-{
-    size_t i = SIP_PORT_IS_LISTEN(id) ? 1 + SIP_PORT_INDEX(id) : 0;
-    struct port *p = i < s->n_ports ? s->port[i].port : NULL;
-    if (p && to->transport == HOP_UDP)
-        p->ops->send(p, to, bytes);
-    else
-        s->port_count.send_failures++;
-}
-
-// Each shard has a port of each `listen` address of its own; a shard's port only that shard has.
 static void release_sip(struct shard *s, const struct effect *e)
 {
-    unsigned owner = SIP_PORT_IS_LISTEN(e->port) ? s->index : SIP_PORT_INDEX(e->port);
+    unsigned owner = shard_owner_of_port(s, e->port);
     struct text bytes = effect_text(&s->fx, e);
     if (owner == s->index) {
         shard_send_to_port(s, e->port, &e->to, bytes);
-    } else if (owner < s->shards) {
-        struct message_sip head = {.kind = MESSAGE_SIP_OUT, .port = e->port, .peer = e->to};
-        fabric_send(&s->end, owner, &head, sizeof head, bytes);
-    } else {
-        s->port_count.send_failures++;
+        return;
     }
+    struct message_sip head = {.kind = MESSAGE_SIP_OUT, .port = e->port, .peer = e->to};
+    fabric_send(&s->end, owner, &head, sizeof head, bytes);
 }
 
 void shard_send_to_stream(struct shard *s, uint32_t stream, struct text bytes)
@@ -150,9 +137,8 @@ void shard_release(struct shard *s)
     s->n_changes = 0;
 }
 
-// The `listen` ports first: a 200 to a SUBSCRIBE leaves by one of them, the NOTIFY that follows it
-// by the shard's own port. The other order is allowed (RFC 6665 §4.1.2.4), but peers stumble over
-// it.
+// The shard's own port last: a 200 to a SUBSCRIBE leaves by another one, the NOTIFY that follows it
+// by this one. The other order is allowed (RFC 6665 §4.1.2.4), but peers stumble over it.
 static void flush_ports(struct shard *s)
 {
     for (size_t i = s->n_ports; i-- > 0;) {

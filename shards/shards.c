@@ -106,8 +106,10 @@ static int shards_open(struct shards *s, const struct config *cfg, struct store 
         error = fail(why, "connector", error);
     else if ((error = want_streams(s, cfg, settings)))
         error = fail(why, "trust", error);
+    unsigned former_shards = store_former_shards(store, clock_now_ms(&s->clock));
     for (unsigned i = 0; !error && i < s->n; i++) {
         struct shard_setup setup = {.index = i,
+                                    .former_shards = former_shards,
                                     .cfg = cfg,
                                     .settings = settings,
                                     .store = store,

@@ -75,12 +75,27 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
     return remove(path);
 }
 
-void gateway_close(struct gateway *g)
+void gateway_shut(struct gateway *g)
 {
     shards_stop(g->shards);
     shards_destroy(g->shards);
     store_close(g->store);
     config_free(g->cfg);
+}
+
+void gateway_open_again(struct gateway *g, const struct gateway_wish *wish)
+{
+    struct store_error why;
+    load_config(g, wish);
+    if (store_open(&g->store, g->cfg->gateway.store, wish->shards, &why) ||
+        shards_create(&g->shards, g->cfg, g->store, &why))
+        fail_msg("%s", why.text);
+    assert_int_equal(shards_start(g->shards), 0);
+}
+
+void gateway_close(struct gateway *g)
+{
+    gateway_shut(g);
     component_server_stop(g->server);
     sip_peer_close(g->sip);
     nftw(g->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);

@@ -40,6 +40,10 @@ struct gateway_wish {
 
 struct gateway *gateway_open(const struct gateway_wish *wish);
 void gateway_close(struct gateway *g);
+// Ends the shards and closes the store; opens and starts them again on what is stored there, on the
+// same ports.
+void gateway_shut(struct gateway *g);
+void gateway_open_again(struct gateway *g, const struct gateway_wish *wish);
 // Writes the file anew, reads it and hands it to the shards.
 void gateway_reload(struct gateway *g, const struct gateway_wish *wish);
 // "" if the stream is up, else why not; NULL: there is none of that domain.

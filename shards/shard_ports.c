@@ -1,0 +1,152 @@
+// A shard's SIP ports: which there are, how they are bound, and by which of them a message leaves.
+//
+// In the order of shard.port: its own; one of each [sip] listen address; and those of former
+// shards. While the count was larger, dialogs were made that name shard_port + k of a shard that is
+// no more. Shard k % shards has that port now, until their peers were told of another.
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "shards/log.h"
+#include "shards/shard_inner.h"
+
+static int open_port(struct shard *s, const struct port_setup *setup, struct shard_port *out)
+{
+    const struct port_ops *ops = port_ops_of(setup->local.transport);
+    if (!ops)
+        return EPROTONOSUPPORT;
+    int error = ops->open(&out->port, setup);
+    if (error)
+        return error;
+    uint32_t number = (uint32_t)(out - s->port);
+    out->wire =
+        (struct shard_wire){.fd = ops->fd(out->port), .tag = shard_tag(SHARD_TAG_PORT, number)};
+    return 0;
+}
+
+static void write_hop(char out[80], const struct hop *h)
+{
+    struct buffer b;
+    buffer_init(&b, 0);
+    hop_write_host(&b, h);
+    snprintf(out, 80, "%.*s port %u", (int)b.n, b.p, h->port);
+    buffer_free(&b);
+}
+
+static int fail_port(struct store_error *why, const struct hop *h, int error)
+{
+    char text[80];
+    write_hop(text, h);
+    snprintf(why->text, sizeof why->text, "%s: %s", text, strerror(error));
+    return error;
+}
+
+// "[2001:db8::1]" as it stands in a header field is "2001:db8::1" to a socket.
+static struct text without_brackets(struct text host)
+{
+    bool has = host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
+    return has ? (struct text){host.p + 1, host.n - 2} : host;
+}
+
+// The shard's own port: on the advertised address if that is numeric and one of this host's, else
+// on the first `listen` address (the advertised one may be a name, or that of a NAT before us).
+// *at is where it is.
+static int open_own(struct shard *s, const struct config *cfg, struct hop *at,
+                    struct store_error *why)
+{
+    uint16_t number = (uint16_t)(cfg->sip.shard_port + s->index);
+    struct port_setup setup = {.id = SIP_PORT_SHARD(s->index),
+                               .message_max = cfg->limits.sip_message_bytes,
+                               .count = &s->port_count};
+    struct text host = without_brackets(text_of(cfg->sip.advertise));
+    int error = hop_parse(&setup.local, host, number, HOP_UDP);
+    if (!error)
+        error = open_port(s, &setup, &s->port[0]);
+    if ((error == EINVAL || error == EADDRNOTAVAIL) && cfg->sip.n_listen_hop) {
+        setup.local = cfg->sip.listen_hop[0];
+        setup.local.transport = HOP_UDP;
+        setup.local.port = number;
+        error = open_port(s, &setup, &s->port[0]);
+    }
+    s->n_ports = 1;
+    *at = setup.local;
+    return error ? fail_port(why, &setup.local, error) : 0;
+}
+
+static int open_listen(struct shard *s, const struct config *cfg, struct store_error *why)
+{
+    s->n_listen = cfg->sip.n_listen_hop;
+    for (size_t i = 0; i < s->n_listen; i++) {
+        struct port_setup setup = {.local = cfg->sip.listen_hop[i],
+                                   .id = SIP_PORT_LISTEN(i),
+                                   .shared = true,
+                                   .message_max = cfg->limits.sip_message_bytes,
+                                   .count = &s->port_count};
+        int error = open_port(s, &setup, &s->port[s->n_ports++]);
+        if (error && error != EPROTONOSUPPORT) // main has told that of the latter
+            return fail_port(why, &setup.local, error);
+    }
+    return 0;
+}
+
+// Somebody else may have it by now, which is no reason not to start: what is sent there is lost
+// until the dialog is refreshed.
+static void open_former(struct shard *s, const struct config *cfg, unsigned k,
+                        const struct hop *own)
+{
+    assert(s->n_ports < SHARD_PORTS_MAX);
+    struct shard_port *place = &s->port[s->n_ports++]; // kept even if nothing comes of it
+    unsigned number = cfg->sip.shard_port + k;
+    if (number > UINT16_MAX)
+        return; // shard_port has been changed as well: no dialog names this one
+    struct port_setup setup = {.local = *own,
+                               .id = SIP_PORT_SHARD(k),
+                               .message_max = cfg->limits.sip_message_bytes,
+                               .count = &s->port_count};
+    setup.local.port = (uint16_t)number;
+    int error = open_port(s, &setup, place);
+    char text[80];
+    write_hop(text, &setup.local);
+    if (error)
+        log_warn("former_port_not_bound", "port", text, "why", strerror(error), NULL);
+    else
+        log_info("former_port_kept", "port", text, "shard", LOG_U64(s->index), NULL);
+}
+
+int shard_open_ports(struct shard *s, const struct shard_setup *setup, struct store_error *why)
+{
+    struct hop own;
+    int error = open_own(s, setup->cfg, &own, why);
+    if (!error)
+        error = open_listen(s, setup->cfg, why);
+    for (unsigned k = s->index + s->shards; !error && k < setup->former_shards; k += s->shards)
+        open_former(s, setup->cfg, k, &own);
+    return error;
+}
+
+// A `listen` port each shard has, of its own; a shard's port, a former one too, only one shard has.
+unsigned shard_owner_of_port(const struct shard *s, sip_port id)
+{
+    return SIP_PORT_IS_LISTEN(id) ? s->index : SIP_PORT_INDEX(id) % s->shards;
+}
+
+// NULL: not bound.
+static struct port *port_of(const struct shard *s, sip_port id)
+{
+    size_t i = SIP_PORT_INDEX(id), place;
+    if (SIP_PORT_IS_LISTEN(id))
+        place = i < s->n_listen ? 1 + i : s->n_ports;
+    else // index, index + shards, index + 2 × shards …
+        place = i == s->index ? 0 : s->n_listen + i / s->shards;
+    return place < s->n_ports ? s->port[place].port : NULL;
+}
+
+void shard_send_to_port(struct shard *s, sip_port id, const struct hop *to, struct text bytes)
+{
+    assert(shard_owner_of_port(s, id) == s->index);
+    struct port *p = port_of(s, id);
+    if (p && to->transport == HOP_UDP)
+        p->ops->send(p, to, bytes);
+    else
+        s->port_count.send_failures++;
+}
