@@ -45,7 +45,7 @@ static const struct metric metrics[] = {
     COUNTER("sip_send_failures_total", counters.sip_send_failures_total,
             "SIP messages that could not be sent."),
     COUNTER("sip_oversized_total", counters.sip_oversized_total,
-            "SIP messages dropped as too long."),
+            "SIP messages not taken as too long; requests are answered with 513."),
     COUNTER("sip_unparsable_total", counters.sip_unparsable_total,
             "Datagrams dropped since they are not SIP."),
     COUNTER("stanzas_dropped_total", counters.stanzas_dropped_total,

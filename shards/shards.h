@@ -30,7 +30,7 @@ struct shard_counters {
     uint64_t turns_total, ring_full_total, ring_dropped_total, commits_total, commit_failures_total;
     uint64_t forwarded_total, store_bytes;
     uint64_t sip_in_bytes_total, sip_out_bytes_total, sip_send_failures_total;
-    uint64_t sip_oversized_total;  // above sip_message_bytes, dropped
+    uint64_t sip_oversized_total;  // above sip_message_bytes: requests are answered with 513
     uint64_t sip_unparsable_total; // not SIP at all, dropped
     uint64_t stanza_backlog_bytes, stanzas_dropped_total;
     // time from the first event of a turn to its release, log-linear buckets of microseconds

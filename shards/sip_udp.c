@@ -29,6 +29,7 @@ struct sip_udp {
     size_t n_queue, queue_cap, done; // entries [done, n_queue) wait
     struct sip_udp_queued *queue;
     struct buffer bytes;
+    size_t message_max;
     char *in;
     struct mmsghdr in_head[SIP_UDP_BATCH], out_head[SIP_UDP_BATCH];
     struct iovec in_piece[SIP_UDP_BATCH], out_piece[SIP_UDP_BATCH];
@@ -100,7 +101,9 @@ static int sip_udp_bind(struct sip_udp *u, const struct port_setup *setup)
 
 static int sip_udp_allocate(struct sip_udp *u, size_t message_max)
 {
-    size_t stride = ((message_max + 63) & ~(size_t)63) + SIP_UDP_SKEW;
+    size_t most = message_max + 1; // by the one too many the parser sees what is too large
+    size_t stride = ((most + 63) & ~(size_t)63) + SIP_UDP_SKEW;
+    u->message_max = message_max;
     u->in = malloc(stride * SIP_UDP_BATCH);
     u->queue_cap = SIP_UDP_BATCH;
     u->queue = malloc(u->queue_cap * sizeof *u->queue);
@@ -108,7 +111,7 @@ static int sip_udp_allocate(struct sip_udp *u, size_t message_max)
     if (!u->in || !u->queue)
         return ENOMEM;
     for (size_t i = 0; i < SIP_UDP_BATCH; i++) {
-        u->in_piece[i] = (struct iovec){u->in + i * stride, message_max};
+        u->in_piece[i] = (struct iovec){u->in + i * stride, most};
         u->in_head[i].msg_hdr = (struct msghdr){
             .msg_name = &u->in_from[i], .msg_iov = &u->in_piece[i], .msg_iovlen = 1};
         u->out_head[i].msg_hdr = (struct msghdr){
@@ -155,12 +158,9 @@ static void sip_udp_deliver(struct sip_udp *u, size_t i, port_receive_cb cb, voi
 {
     const struct mmsghdr *head = &u->in_head[i];
     u->port.count->in_bytes += head->msg_len;
-    if (head->msg_hdr.msg_flags & MSG_TRUNC) {
-        // What is cut can't be answered with 513: its Via may be there, its limits are not known to
-        // be honest. The peer's transaction times out, and the counter tells the operator why.
-        u->port.count->oversized++;
-        return;
-    }
+    // Cut or not, its head is there, and a request that can be answered gets a 513 by it (RFC 3261
+    // §21.5.7).
+    u->port.count->oversized += head->msg_len > u->message_max;
     struct hop from;
     sip_udp_from_address(&from, &u->in_from[i]);
     cb(arg, &u->port, &from, (struct text){u->in_piece[i].iov_base, head->msg_len});

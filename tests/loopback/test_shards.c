@@ -610,6 +610,41 @@ static void test_bad_datagrams(void **state)
     gateway_close(g);
 }
 
+// A request above the limit gets its answer by the head that it has (RFC 3261 §21.5.7); one of just
+// the limit is taken.
+static void test_large_requests(void **state)
+{
+    (void)state;
+    enum { MOST = 4096 };
+    static const char *const method[] = {"SUBSCRIBE", "NOTIFY"};
+    static const char *const answer[][2] = {{"SIP/2.0 200 ", "SIP/2.0 513 "},
+                                            {"SIP/2.0 481 ", "SIP/2.0 513 "}};
+    struct gateway *g = gateway_open(
+        &(struct gateway_wish){.shards = 2, .more = "[limits]\nsip_message_bytes = 4096\n"});
+    for (int i = 0; i < 4; i++) {
+        char message[MOST + 2];
+        int n = snprintf(
+            message, sizeof message,
+            "%s sip:juliet@example.com SIP/2.0\r\n"
+            "Via: SIP/2.0/UDP 127.0.0.1:%u;branch=z9hG4bKlarge%d;rport\r\nMax-Forwards: 70\r\n"
+            "From: <sip:romeo@example.net>;tag=r\r\nTo: <sip:juliet@example.com>\r\n"
+            "Call-ID: large%d@127.0.0.1\r\nCSeq: 1 %s\r\nEvent: presence\r\n"
+            "Subscription-State: active\r\nContact: <sip:peer@127.0.0.1:%u>\r\nX: ",
+            method[i / 2], g->sip->port, i, i, method[i / 2], g->sip->port);
+        size_t size = MOST + i % 2;
+        memset(message + n, 'x', size - (size_t)n);
+        memcpy(message + size - 4, "\r\n\r\n", 5);
+        sip_peer_send(g->sip, g->listen_port, message);
+        expect_sip(g, "SIP/2.0 ");
+        if (strncmp(g->sip->message, answer[i / 2][i % 2], 12) != 0)
+            fail_msg("%s of %zu bytes: %s", method[i / 2], size, g->sip->message);
+        assert_int_equal(g->sip->from_port, g->listen_port);
+    }
+    usleep(50000);
+    assert_int_equal(gateway_sum(g).sip_oversized_total, 2);
+    gateway_close(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -637,6 +672,7 @@ int main(void)
         cmocka_unit_test(test_stop_says_goodbye),
         cmocka_unit_test(test_deaf_server),
         cmocka_unit_test(test_bad_datagrams),
+        cmocka_unit_test(test_large_requests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

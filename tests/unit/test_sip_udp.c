@@ -113,19 +113,33 @@ static void test_ipv6(void **state)
     sip_udp_ops.close(p);
 }
 
+static void hear_size(void *arg, const struct port *p, const struct hop *from, struct text message)
+{
+    (void)p, (void)from;
+    size_t **next = arg;
+    *(*next)++ = message.n;
+    for (size_t i = 0; i < message.n; i++)
+        assert_int_equal(message.p[i], 'x');
+}
+
+// Of what is too large comes one byte more than is taken, however large it was.
 static void test_size_limit(void **state)
 {
     (void)state;
     struct port *a = opened("127.0.0.1"), *b = opened("127.0.0.1");
     struct hop to_b = address_of(b, "127.0.0.1");
-    static char large[1001];
-    struct heard heard = {0};
-    sip_udp_ops.send(a, &to_b, (struct text){large, 1001});
-    say(a, &to_b, 0);
+    static const size_t sent[] = {1000, 1001, 1002, 60000, 999};
+    static const size_t wanted[] = {1000, 1001, 1001, 1001, 999};
+    static char large[60000];
+    size_t heard[8] = {0}, *next = heard;
+    memset(large, 'x', sizeof large);
+    for (size_t i = 0; i < sizeof sent / sizeof *sent; i++)
+        sip_udp_ops.send(a, &to_b, (struct text){large, sent[i]});
     sip_udp_ops.flush(a);
-    sip_udp_ops.receive(b, hear, &heard);
-    assert_int_equal(count.oversized, 1);
-    assert_int_equal(heard.n, 1);
+    sip_udp_ops.receive(b, hear_size, &next);
+    assert_int_equal(next - heard, 5);
+    assert_memory_equal(heard, wanted, sizeof wanted);
+    assert_int_equal(count.oversized, 3);
     sip_udp_ops.close(a);
     sip_udp_ops.close(b);
 }
