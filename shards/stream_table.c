@@ -82,9 +82,11 @@ static void table_want_one(struct stream_table *t, struct text domain, uint64_t 
         memcpy(d->name, domain.p, domain.n);
         t->n_domains++;
     }
-    for (unsigned c = 0; !d->wanted && c < t->connections; c++)
-        t->stream[at * t->connections + c] =
-            (struct stream_state){.since_ms = now_ms, .why = "not connected yet"};
+    for (unsigned c = 0; !d->wanted && c < t->connections; c++) {
+        struct stream_state *s = &t->stream[at * t->connections + c];
+        if (!s->up) // one that was not wanted for a moment may still be
+            *s = (struct stream_state){.since_ms = now_ms, .why = "not connected yet"};
+    }
     d->wanted = true;
 }
 
