@@ -312,6 +312,29 @@ void serve_retry_due(struct core *c, uint32_t sub)
         serve_ask(c, sub);
 }
 
+// The dialog that this very request has made already: its 200 died with the process, or it has come
+// by another way as well (RFC 3261 §8.2.2.2). 0: none.
+static uint32_t serve_made_by(const struct core *c, const struct sub *s,
+                              const struct sip_message *m)
+{
+    for (uint32_t h = s->first_dialog; h; h = core_dialog(c, h)->next_of_sub) {
+        const struct dialog *d = core_dialog(c, h);
+        if (d->state == DIALOG_LIVE && dialog_order(d, m) == ORDER_SAME &&
+            text_eq(dialog_get(d, FIELD_CALL_ID), sip_text(m, m->call_id)) &&
+            text_eq(dialog_get(d, FIELD_REMOTE_TAG), sip_text(m, m->from_tag)))
+            return h;
+    }
+    return 0;
+}
+
+static void serve_again(struct core *c, const struct event *ev, uint32_t dialog)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    server_keep(c, ev, serve_accept(c, ev, d, true));
+    serve_notify(c, dialog);
+    serve_ask(c, d->sub);
+}
+
 void serve_subscribe(struct core *c, const struct event *ev)
 {
     struct serve_pair pair;
@@ -330,6 +353,11 @@ void serve_subscribe(struct core *c, const struct event *ev)
     uint32_t sub = sub_find(c, &pair.xmpp, &pair.peer, SIP_TO_XMPP);
     if (!expires_s) {
         serve_fetch(c, ev, &pair, sub);
+        return;
+    }
+    uint32_t made = sub ? serve_made_by(c, core_sub(c, sub), ev->sip) : 0;
+    if (made) {
+        serve_again(c, ev, made);
         return;
     }
     bool first = sub == 0;

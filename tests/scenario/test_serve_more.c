@@ -230,6 +230,24 @@ static void the_route_set_is_followed(void **state)
     stage_close(s);
 }
 
+// A request that comes by two ways has two branches but makes one dialog (RFC 3261 §8.2.2.2).
+static void one_request_by_two_ways(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d, again;
+    serve_begun(s, &d);
+    char message[1024] = ROMEO_SUBSCRIBES;
+    memcpy(strstr(message, "z9hG4bKna998sk"), "z9hG4bKotherwa", 14);
+    sip_says(s, message);
+    sip_sees(s, "SIP/2.0 200", NULL);
+    sip_dialog_of_answer(s, &again);
+    assert_string_equal(again.our_tag, d.our_tag);
+    sip_sees(s, "NOTIFY", "CSeq: 2 NOTIFY", NULL);
+    assert_int_equal(core_stats(s->core)->dialogs, 1);
+    stage_close(s);
+}
+
 // One past CORE_DIALOGS_PER_SUB devices of one user.
 static void too_many_devices(void **state)
 {
@@ -1030,6 +1048,7 @@ int main(void)
         cmocka_unit_test(refresh_in_the_dialog),
         cmocka_unit_test(refresh_from_a_new_address),
         cmocka_unit_test(the_route_set_is_followed),
+        cmocka_unit_test(one_request_by_two_ways),
         cmocka_unit_test(too_many_devices),
         cmocka_unit_test(a_fetch_of_somebody_unknown),
         cmocka_unit_test(a_fetch_of_what_is_known),
