@@ -118,7 +118,8 @@ enum known_change known_put(struct known **k, const struct presence *p, struct b
     if (!item)
         return KNOWN_NO_MEMORY;
     item->doubted = false;
-    if (item->n == scratch->n && memcmp(item->packed, scratch->p, scratch->n) == 0)
+    if (item->packed && presence_packed_same((struct text){item->packed, item->n},
+                                             (struct text){scratch->p, scratch->n}))
         return KNOWN_SAME;
     if (!known_store(item, scratch)) {
         if (!item->packed)

@@ -52,7 +52,7 @@ void stanza_out_presence(struct core *c, uint16_t domain, struct text from, stru
     struct effect *e = out_begin(c, domain);
     if (!e)
         return;
-    stanza_write_notification(&c->fx->bytes, from, to, p);
+    stanza_write_notification(&c->fx->bytes, from, to, p, c->now_ms);
     out_end(c, e);
 }
 

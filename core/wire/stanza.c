@@ -104,10 +104,15 @@ void stanza_presence(const struct stanza *s, struct text resource, struct presen
         .priority = s->priority,
         .show = (enum presence_show)s->show,
         .n_status = s->n_status,
+        .facts = s->facts,
     };
+    for (size_t i = 0; i < PRESENCE_XMPP_TEXTS; i++)
+        out->text[i] = stanza_text(s, s->rich[i]);
     for (size_t i = 0; i < out->n_status; i++) {
         struct text lang = stanza_text(s, s->status[i].lang);
         out->status[i].lang = lang.n ? lang : stanza_text(s, s->lang);
         out->status[i].text = stanza_text(s, s->status[i].text);
     }
+    if (!out->available)
+        presence_leave(out);
 }

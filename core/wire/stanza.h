@@ -65,6 +65,8 @@ struct stanza {
     struct {
         struct span lang, text;
     } status[PRESENCE_STATUS_MAX];
+    struct span rich[PRESENCE_XMPP_TEXTS]; // by enum presence_text; n == 0: absent
+    struct presence_facts facts;
     char text[];
 };
 
@@ -95,10 +97,18 @@ enum stanza_type stanza_type_parse(enum stanza_kind kind, struct text t);
 // <presence from to [type] [id]/>. Addresses are JIDs as text; `id` may be empty.
 void stanza_write_presence(struct buffer *b, struct text from, struct text to,
                            enum stanza_type type, struct text id);
-// A notification (available or unavailable by p->available): show, status with languages, priority.
-// `from` is a bare JID; p->resource is appended to it.
+// A notification (available or unavailable by p->available): show, status with languages, priority,
+// and of the rich payload what XMPP has in presence: nick, idle, delay. `from` is a bare JID;
+// p->resource is appended to it.
+//
+// Without any status, what is being done or felt stands in for it, if it was given as text: clients
+// expect activity and mood by PEP, never in presence. Idleness is said only with the moment since
+// when (XEP-0319 demands it, and RFC 4480 §3.14 lets a user keep it to himself). A delay
+// is said when the presence was stated PRESENCE_FRESH_MS or more before now_ms (of the clock that
+// counts from 1970): clients take a delayed presence for an old one, and one that has just been
+// published is not; a moment to come is somebody's wrong clock.
 void stanza_write_notification(struct buffer *b, struct text from_bare, struct text to,
-                               const struct presence *p);
+                               const struct presence *p, uint64_t now_ms);
 // The error answer to `s`, with from and to exchanged. Writes nothing when `s` is itself an error
 // or an iq result (RFC 6120 §8.3.1: never an error to an error).
 void stanza_write_error(struct buffer *b, const struct stanza *s, enum stanza_condition c);

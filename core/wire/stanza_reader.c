@@ -8,6 +8,8 @@
 #include <libxml/parser.h>
 #include <libxml/parserInternals.h>
 
+#include "core/wire/stanza_rich.h"
+
 enum {
     // Bytes given to the parser at once: what one huge chunk can make it buffer before the limits
     // are looked at.
@@ -33,24 +35,27 @@ static const char STREAM_HEADER[] =
 #define NS_STANZA_ERROR "urn:ietf:params:xml:ns:xmpp-stanzas"
 
 enum inside { INSIDE_OTHER, INSIDE_STANZA, INSIDE_STREAM_ERROR };
-enum field { FIELD_NONE, FIELD_SHOW, FIELD_STATUS, FIELD_PRIORITY, FIELD_ERROR };
+enum field { FIELD_NONE, FIELD_SHOW, FIELD_STATUS, FIELD_PRIORITY, FIELD_ERROR, FIELD_RICH };
 
 struct stanza_reader {
     struct stanza_reader_limits limits;
     stanza_reader_cb cb;
     void *arg;
     xmlParserCtxtPtr parser;
-    int error;           // 0, or why the reader is spent
-    uint64_t fed;        // bytes that the present parser was given, its made-up stream header too
-    uint64_t piece;      // of those, the first of the piece that it is reading
-    uint64_t begin;      // of those, the first that belongs to the present stanza
-    uint64_t renew_at;   // a stanza ended there and the parser was stopped to be renewed; or 0
-    unsigned depth;      // open elements; the stream is the first, a stanza the second
-    bool too_big;        // the present stanza has passed a limit
-    enum inside inside;  // what kind of element is open below the stream
-    enum field field;    // of which child text is being collected
-    uint32_t field_from; // where in the block its text begins
-    struct buffer block; // the stanza being built
+    int error;            // 0, or why the reader is spent
+    uint64_t fed;         // bytes that the present parser was given, its made-up stream header too
+    uint64_t piece;       // of those, the first of the piece that it is reading
+    uint64_t begin;       // of those, the first that belongs to the present stanza
+    uint64_t renew_at;    // a stanza ended there and the parser was stopped to be renewed; or 0
+    unsigned depth;       // open elements; the stream is the first, a stanza the second
+    bool too_big;         // the present stanza has passed a limit
+    enum inside inside;   // what kind of element is open below the stream
+    enum field field;     // of which child text is being collected
+    unsigned field_depth; // of the element that the text stands in
+    enum presence_text field_text; // FIELD_RICH
+    enum stanza_rich rich;         // the child of a presence that is open
+    uint32_t field_from;           // where in the block its text begins
+    struct buffer block;           // the stanza being built
     struct {
         char name[CONDITION_MAX];
         size_t n;
@@ -124,6 +129,8 @@ static void block_hand_out(struct stanza_reader *r)
     if (r->too_big) {
         draft(r)->too_big = true;
         draft(r)->n_status = 0;
+        memset(draft(r)->rich, 0, sizeof draft(r)->rich);
+        draft(r)->facts = (struct presence_facts){0};
     }
     r->cb(r->arg, draft(r));
 }
@@ -218,6 +225,35 @@ static void begin_status(struct stanza_reader *r, int n_attributes, const xmlCha
     r->field = FIELD_STATUS;
 }
 
+// An element of the rich payload, `level` below the child of the presence.
+static void begin_rich(struct stanza_reader *r, unsigned level, struct text name)
+{
+    if (!stanza_rich_element(&r->block, r->rich, level, name, &r->field_text))
+        return;
+    r->field = FIELD_RICH;
+    r->field_depth = r->depth;
+    r->field_from = text_end(r);
+}
+
+static void begin_rich_child(struct stanza_reader *r, struct text name, const xmlChar *uri,
+                             int n_attributes, const xmlChar **attributes)
+{
+    r->rich = stanza_rich_of(name, name_text(uri));
+    for (int i = 0; r->rich != RICH_NONE && i < n_attributes; i++) {
+        struct attribute a = attribute_at(attributes, i);
+        if (a.plain)
+            stanza_rich_attribute(&r->block, r->rich, a.name, a.value);
+    }
+    begin_rich(r, 0, name);
+}
+
+static void begin_rich_below(struct stanza_reader *r, struct text name, const xmlChar *uri)
+{
+    // The child's own namespace: the namespace and the name of a child go together.
+    if (r->field == FIELD_NONE && text_eq(name_text(uri), stanza_rich_ns(r->rich)))
+        begin_rich(r, r->depth - 3, name);
+}
+
 // A child of a stanza. At most one show and one priority are allowed (RFC 6121 §4.7.2); should
 // there be more, the last that has a meaning counts.
 static void begin_child(struct stanza_reader *r, struct text name, const xmlChar *uri,
@@ -225,6 +261,9 @@ static void begin_child(struct stanza_reader *r, struct text name, const xmlChar
 {
     bool content = ns_is_content(uri);
     r->field = FIELD_NONE;
+    r->field_depth = r->depth;
+    r->rich = RICH_NONE;
+    r->field_from = text_end(r);
     if (content && text_eq(name, TEXT("error"))) {
         r->field = FIELD_ERROR;
     } else if (draft(r)->kind != STANZA_PRESENCE) {
@@ -240,8 +279,10 @@ static void begin_child(struct stanza_reader *r, struct text name, const xmlChar
         r->field = FIELD_PRIORITY;
     } else if (content && text_eq(name, TEXT("status"))) {
         begin_status(r, n_attributes, attributes);
+        r->field_from = text_end(r);
+    } else if (!content) {
+        begin_rich_child(r, name, uri, n_attributes, attributes);
     }
-    r->field_from = text_end(r);
 }
 
 static void take_stanza_condition(struct stanza_reader *r, struct text name, const xmlChar *uri)
@@ -269,6 +310,8 @@ static void begin_below(struct stanza_reader *r, struct text name, const xmlChar
             begin_child(r, name, uri, n_attributes, attributes);
         else if (r->depth == 4 && r->field == FIELD_ERROR)
             take_stanza_condition(r, name, uri);
+        else if (r->rich != RICH_NONE)
+            begin_rich_below(r, name, uri);
     }
 }
 
@@ -302,9 +345,9 @@ static void take_priority(struct stanza *s, struct text t)
     s->has_priority = true;
 }
 
-static void end_child(struct stanza_reader *r)
+static void end_field(struct stanza_reader *r)
 {
-    if (r->too_big)
+    if (r->too_big || r->field == FIELD_NONE || r->block.failed)
         return; // its text is not whole
     struct stanza *s = draft(r);
     struct span at = {r->field_from, text_end(r) - r->field_from};
@@ -316,6 +359,8 @@ static void end_child(struct stanza_reader *r)
         s->show = (uint8_t)show;
     if (r->field == FIELD_PRIORITY)
         take_priority(s, text_trim(t));
+    if (r->field == FIELD_RICH)
+        stanza_rich_text(&r->block, r->field_text, r->field_from);
     if (r->field == FIELD_SHOW || r->field == FIELD_PRIORITY)
         r->block.n -= at.n; // its text was only needed until now
     r->field = FIELD_NONE;
@@ -349,8 +394,8 @@ static void on_end(void *arg, const xmlChar *local, const xmlChar *prefix, const
 {
     struct stanza_reader *r = arg;
     (void)local, (void)prefix, (void)uri;
-    if (r->depth == 3 && r->inside == INSIDE_STANZA)
-        end_child(r);
+    if (r->depth > 2 && r->depth == r->field_depth && r->inside == INSIDE_STANZA)
+        end_field(r);
     else if (r->depth == 2)
         end_top(r);
     else if (r->depth == 1)
@@ -372,8 +417,8 @@ static void on_text(void *arg, const xmlChar *p, int n)
     struct stanza_reader *r = arg;
     if (r->depth == 1)
         on_text_between(r, p, n);
-    else if (r->depth == 3 && r->inside == INSIDE_STANZA && r->field != FIELD_NONE &&
-             r->field != FIELD_ERROR && !r->too_big)
+    else if (r->depth > 2 && r->depth == r->field_depth && r->inside == INSIDE_STANZA &&
+             r->field != FIELD_NONE && r->field != FIELD_ERROR && !r->too_big)
         buffer_add(&r->block, p, (size_t)n);
 }
 

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "core/wire/moment.h"
+
 static const struct text KINDS[] = {
     [STANZA_PRESENCE] = {"presence", 8},
     [STANZA_MESSAGE] = {"message", 7},
@@ -59,22 +61,59 @@ static void write_priority(struct buffer *b, int8_t priority)
     buffer_lit(b, "</priority>");
 }
 
-// RFC 6121 §4.7.2: show and priority say something of an available resource only.
-static void write_children(struct buffer *b, const struct presence *p)
+// The texts of activity and mood that may stand in for a status: a note before a mere word.
+static const enum presence_text STAND_INS[] = {PRESENCE_ACTIVITY_NOTE, PRESENCE_ACTIVITY_OTHER,
+                                               PRESENCE_MOOD_NOTE, PRESENCE_MOOD_OTHER};
+
+static void write_statuses(struct buffer *b, const struct presence *p)
 {
+    struct presence_status instead = {0};
+    for (size_t i = 0; i < p->n_status; i++)
+        write_status(b, &p->status[i]);
+    for (size_t i = 0; i < sizeof STAND_INS / sizeof *STAND_INS && !instead.text.n; i++)
+        instead.text = p->text[STAND_INS[i]];
+    if (!p->n_status && p->available && instead.text.n)
+        write_status(b, &instead);
+}
+
+static void write_moment(struct buffer *b, struct text begin, int64_t ms)
+{
+    buffer_text(b, begin);
+    moment_write(b, ms);
+    buffer_lit(b, "'/>");
+}
+
+static void write_nick(struct buffer *b, struct text nick)
+{
+    if (!nick.n)
+        return;
+    buffer_lit(b, "<nick xmlns='http://jabber.org/protocol/nick'>");
+    buffer_xml(b, nick);
+    buffer_lit(b, "</nick>");
+}
+
+// RFC 6121 §4.7.2: show and priority say something of an available resource only.
+static void write_children(struct buffer *b, const struct presence *p, uint64_t now_ms)
+{
+    const struct presence_facts *f = &p->facts;
     if (p->available && p->show != SHOW_NONE) {
         buffer_lit(b, "<show>");
         buffer_text(b, presence_show_text(p->show));
         buffer_lit(b, "</show>");
     }
-    for (size_t i = 0; i < p->n_status; i++)
-        write_status(b, &p->status[i]);
+    write_statuses(b, p);
     if (p->available && p->has_priority)
         write_priority(b, p->priority);
+    if (p->available)
+        write_nick(b, p->text[PRESENCE_NICK]);
+    if (p->available && f->input == INPUT_IDLE && f->has_input)
+        write_moment(b, TEXT("<idle xmlns='urn:xmpp:idle:1' since='"), f->input_ms);
+    if (f->has_said && f->said_ms + PRESENCE_FRESH_MS <= (int64_t)now_ms)
+        write_moment(b, TEXT("<delay xmlns='urn:xmpp:delay' stamp='"), f->said_ms);
 }
 
 void stanza_write_notification(struct buffer *b, struct text from_bare, struct text to,
-                               const struct presence *p)
+                               const struct presence *p, uint64_t now_ms)
 {
     assert(p->n_status <= PRESENCE_STATUS_MAX);
     buffer_lit(b, "<presence");
@@ -82,11 +121,13 @@ void stanza_write_notification(struct buffer *b, struct text from_bare, struct t
     write_attribute(b, TEXT(" to='"), to);
     if (!p->available)
         buffer_lit(b, " type='unavailable'");
-    if (p->n_status || (p->available && (p->show != SHOW_NONE || p->has_priority))) {
-        buffer_char(b, '>');
-        write_children(b, p);
+    buffer_char(b, '>');
+    size_t empty = b->n;
+    write_children(b, p, now_ms);
+    if (b->n > empty) {
         buffer_lit(b, "</presence>");
-    } else {
+    } else if (!b->failed) {
+        b->n--;
         buffer_lit(b, "/>");
     }
 }
