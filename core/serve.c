@@ -474,6 +474,32 @@ static bool serve_remember(struct core *c, struct sub *s, const struct presence 
     return true;
 }
 
+static struct text serve_cut(struct text t, size_t most)
+{
+    if (t.n <= most)
+        return t;
+    while (most && ((unsigned char)t.p[most] & 0xc0) == 0x80) // whole characters only
+        most--;
+    return (struct text){t.p, most};
+}
+
+// Her server lets her say as much as fits into a stanza, and all of it would be kept for each
+// device and each SIP user that watches her.
+static void serve_shorten(struct presence *p)
+{
+    size_t left = SERVE_NOTES_MAX, n = p->n_status;
+    p->n_status = 0;
+    for (size_t i = 0; i < n && left; i++) {
+        struct presence_status note = p->status[i];
+        if (note.lang.n > SERVE_LANG_MAX)
+            note.lang = (struct text){0};
+        note.text = serve_cut(note.text, left);
+        left -= note.text.n;
+        if (note.text.n)
+            p->status[p->n_status++] = note;
+    }
+}
+
 void serve_presence(struct core *c, const struct jid *from, const struct jid *to,
                     const struct stanza *s)
 {
@@ -483,6 +509,7 @@ void serve_presence(struct core *c, const struct jid *from, const struct jid *to
     struct sub *o = core_sub(c, sub);
     struct presence p;
     stanza_presence(s, from->resource, &p);
+    serve_shorten(&p);
     // `unavailable` may be no more than Prosody's receipt for our `subscribe`; who shows that she
     // is there has approved.
     bool approved = o->state == STATE_PENDING && p.available;

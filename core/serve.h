@@ -14,6 +14,11 @@
 
 #include "core/state.h"
 
+enum {
+    SERVE_NOTES_MAX = 4096, // bytes of all <status/> elements of one device; the rest is cut off
+    SERVE_LANG_MAX = 64,    // of a language tag; a longer one is as good as none
+};
+
 // A SUBSCRIBE without To tag, from a trusted source and free of defects; answers it.
 void serve_subscribe(struct core *c, const struct event *ev);
 // One inside a dialog: refresh, or the end.

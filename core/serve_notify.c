@@ -30,6 +30,30 @@ static struct text notify_entity(struct core *c, const struct dialog *d)
     return (struct text){c->line.p, c->line.n};
 }
 
+static bool notify_fits(struct core *c, struct text entity, const struct presence *v, size_t n)
+{
+    buffer_reset(&c->body);
+    pidf_write(&c->body, entity, v, n);
+    return c->body.failed || c->body.n <= SERVE_BODY_MAX;
+}
+
+// What is too big for a datagram would never arrive, and after some attempts end the dialog: rather
+// the devices without their notes, or only those that were heard of last.
+static void notify_write(struct core *c, struct text entity, struct presence *v, size_t n)
+{
+    if (notify_fits(c, entity, v, n))
+        return;
+    for (size_t i = 0; i < n; i++) {
+        struct presence bare = {.resource = v[i].resource, .available = v[i].available};
+        bare.has_priority = v[i].has_priority;
+        bare.priority = v[i].priority;
+        bare.show = v[i].show;
+        v[i] = bare;
+    }
+    while (!notify_fits(c, entity, v, n) && n > 1)
+        v++, n--;
+}
+
 // The document into c->body; empty when there is nothing meaningful to say (RFC 8048 §5.3.2).
 static struct text notify_body(struct core *c, const struct dialog *d)
 {
@@ -42,9 +66,7 @@ static struct text notify_body(struct core *c, const struct dialog *d)
         return (struct text){0};
     for (size_t i = 0; i < n && !closed; i++)
         known_at(s->known, i, &v[i]);
-    struct text entity = notify_entity(c, d);
-    buffer_reset(&c->body);
-    pidf_write(&c->body, entity, v, closed ? 0 : n);
+    notify_write(c, notify_entity(c, d), v, closed ? 0 : n);
     return (struct text){c->body.p, c->body.n};
 }
 

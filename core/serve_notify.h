@@ -4,6 +4,10 @@
 
 #include "core/state.h"
 
+// Bytes of a NOTIFY's document. A UDP datagram has room for 65,507, and long addresses, routes and
+// Call-IDs in the header can take 24,000.
+enum { SERVE_BODY_MAX = 40000 };
+
 // Sends the present state, or notes that there is something to send (one in flight per dialog, RFC
 // 6665 §4.2.2; [subscription] notify_interval_ms).
 void serve_notify(struct core *c, uint32_t dialog);
