@@ -191,8 +191,10 @@ static void core_gauges(struct core *c)
     c->stats.timers = c->wheel.timers.live;
     c->stats.memory_bytes = pool_bytes(&c->users) + pool_bytes(&c->subs) + pool_bytes(&c->dialogs) +
                             pool_bytes(&c->clients) + pool_bytes(&c->servers) +
-                            pool_bytes(&c->wheel.timers) + table_bytes(&c->user_index) +
-                            table_bytes(&c->sub_index) + table_bytes(&c->dialog_index);
+                            pool_bytes(&c->peers) + pool_bytes(&c->wheel.timers) +
+                            table_bytes(&c->user_index) + table_bytes(&c->sub_index) +
+                            table_bytes(&c->dialog_index) + table_bytes(&c->server_index) +
+                            table_bytes(&c->peer_index) + table_bytes(&c->domain_index);
 }
 
 void core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct effects *fx)

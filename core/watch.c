@@ -22,17 +22,43 @@ static bool watch_admit(struct core *c, const struct stanza *s, uint32_t user, u
     return false;
 }
 
+static bool watch_may_try(struct core *c, const struct sub *s)
+{
+    return c->now_ms / 1000 >= (uint64_t)s->tried_s + CORE_ATTEMPT_GAP_S;
+}
+
+// `invariant`: there is no dialog any more, and what is known stays true (RFC 6665 §4.1.3).
+static bool watch_is_final(const struct core *c, const struct sub *s)
+{
+    return s->state == STATE_ACTIVE && !watch_dialog(c, s) &&
+           (known_count(s->known) || (s->flags & SUB_TOLD));
+}
+
+// She had no session when she was asked last, and is back before the dialog has lapsed.
+static void watch_back(struct core *c, uint32_t sub, uint32_t dialog)
+{
+    struct sub *s = core_sub(c, sub);
+    core_user(c, s->user)->probe_seen &= (uint8_t)~SEEN_UNAVAILABLE;
+    if (!(s->flags & SUB_OFFLINE) || core_dialog(c, dialog)->state != DIALOG_LIVE)
+        return;
+    s->flags &= (uint16_t)~SUB_OFFLINE;
+    watch_want(c, sub);
+}
+
 // RFC 6121 §3.1.3: who is subscribed already is told so again, and shown what is known.
 static void watch_subscribe_again(struct core *c, uint32_t sub)
 {
     struct sub *s = core_sub(c, sub);
     uint32_t dialog = watch_dialog(c, s);
+    bool final = watch_is_final(c, s);
     if (s->state != STATE_PENDING) {
         stanza_out_pair(c, s, STANZA_SUBSCRIBED, (struct text){0});
-        if (dialog)
+        if (dialog || final)
             watch_show_known(c, sub, (struct text){0});
     }
-    if (!dialog)
+    if (dialog)
+        watch_back(c, sub, dialog);
+    else if (!final && watch_may_try(c, s))
         watch_open(c, sub, c->cfg.settings.expires_s);
 }
 
@@ -83,29 +109,6 @@ void watch_cancel(struct core *c, uint32_t sub)
         watch_close(c, dialog);
     else
         watch_say_unsubscribed(c, sub);
-}
-
-static bool watch_may_try(struct core *c, const struct sub *s)
-{
-    return c->now_ms / 1000 >= (uint64_t)s->tried_s + CORE_ATTEMPT_GAP_S;
-}
-
-// `invariant`: there is no dialog any more, and what is known stays true (RFC 6665 §4.1.3).
-static bool watch_is_final(const struct core *c, const struct sub *s)
-{
-    return s->state == STATE_ACTIVE && !watch_dialog(c, s) &&
-           (known_count(s->known) || (s->flags & SUB_TOLD));
-}
-
-// She had no session when she was asked last, and is back before the dialog has lapsed.
-static void watch_back(struct core *c, uint32_t sub, uint32_t dialog)
-{
-    struct sub *s = core_sub(c, sub);
-    core_user(c, s->user)->probe_seen &= (uint8_t)~SEEN_UNAVAILABLE;
-    if (!(s->flags & SUB_OFFLINE) || core_dialog(c, dialog)->state != DIALOG_LIVE)
-        return;
-    s->flags &= (uint16_t)~SUB_OFFLINE;
-    watch_want(c, sub);
 }
 
 // A probe costs the SIP side nothing while there is a live dialog (DESIGN §1); without one it opens

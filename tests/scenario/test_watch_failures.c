@@ -458,6 +458,10 @@ static void invariant_stays_as_it_is(void **state)
         assert_int_equal(state_of(s), STATE_ACTIVE);
         xmpp_says(s, "<presence from='juliet@example.com/b' to='romeo@example.net'/>");
         quiet(s);
+        xmpp_says(s, JULIET_SUBSCRIBES);
+        xmpp_sees(s, SUBSCRIBED);
+        xmpp_sees(s, ROMEO_AWAY);
+        quiet(s);
         xmpp_says(s, "<presence from='juliet@example.com/b' to='romeo@example.net' type='probe'/>");
         xmpp_sees(s,
                   "<presence from='romeo@example.net/dr4hcr0st3lup4c' "
@@ -966,6 +970,24 @@ static void subscribe_again_when_pending(void **state)
     stage_close(s);
 }
 
+// A client that asks without end costs the SIP side one attempt in ten seconds.
+static void subscribe_again_and_again(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    said_subscribe(s, &d);
+    sip_answers(s, 503, "Retry-After: 3600\n");
+    for (int i = 0; i < 9; i++) {
+        stage_pass_s(s, 1);
+        xmpp_says(s, JULIET_SUBSCRIBES);
+        quiet(s);
+    }
+    stage_pass_s(s, 2);
+    said_subscribe(s, &d);
+    stage_close(s);
+}
+
 // She changes her mind before the old dialog has ended: a new one, and no `unsubscribed`.
 static void subscribe_while_unsubscribing(void **state)
 {
@@ -1071,6 +1093,7 @@ int main(void)
         cmocka_unit_test(unsubscribe_without_a_dialog),
         cmocka_unit_test(subscribe_again_when_active),
         cmocka_unit_test(subscribe_again_when_pending),
+        cmocka_unit_test(subscribe_again_and_again),
         cmocka_unit_test(subscribe_while_unsubscribing),
         cmocka_unit_test(no_room_for_more_requests),
     };
