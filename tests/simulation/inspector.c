@@ -42,9 +42,16 @@ void inspector_birth(struct world *w)
     inspector_check_authorizations(w);
 }
 
+// An end that was committed, and was to be said when the process died, is not said any more.
 void inspector_death(struct world *w)
 {
     dialog_log_death(w->inspector->log);
+    for (unsigned x = 0; x < w->opt.xmpp_users; x++)
+        for (unsigned s = 0; s < w->opt.sip_users; s++) {
+            const struct told *t = &w->inspector->told[XMPP_TO_SIP][x][s];
+            struct xmpp_roster *r = &w->xmpp->user[x].roster[s];
+            r->untold |= r->to && t->ended && !t->told;
+        }
 }
 
 // ---- 1. Authorizations
