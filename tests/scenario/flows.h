@@ -62,6 +62,31 @@ void watch_established(struct stage *s, struct stage_dialog *d);
 void serve_begun(struct stage *s, struct stage_dialog *d);
 // She has approved and is away.
 void serve_established(struct stage *s, struct stage_dialog *d);
+// She asks; d is the dialog that romeo's server may make of it.
+void said_subscribe(struct stage *s, struct stage_dialog *d);
+// He says active, and is away.
+void approves(struct stage *s, struct stage_dialog *d);
+// Of the only authorization there is.
+enum core_state watch_state(const struct stage *s);
+enum core_state serve_state(const struct stage *s);
+// The gateway asks whether she is there, and her server answers.
+void probe_is_answered(struct stage *s);
+// What she would see next, or nothing.
+bool is_next(const struct stage *s, const char *what);
+// Time passes until the gateway tries again, after a probe or within the window of an earlier one;
+// how many seconds that took.
+unsigned seconds_until_tried_again(struct stage *s, unsigned most_s);
+// A refresh is due, she is there, and it has left.
+void refresh_leaves(struct stage *s);
+
+// A SUBSCRIBE of one of his devices; n names it.
+void says_subscribe(struct stage *s, int n, const char *more);
+// One more device while she is known to be away: it sees that at once.
+void device_joins(struct stage *s, struct stage_dialog *d, int n, unsigned expires_s);
+// What may have been overtaken is asked for, with a fence that tells when the answer is complete.
+void is_checked(struct stage *s);
+void the_fence_of_the_check_is_answered(struct stage *s);
+
 // Nothing is left of it all: after `seconds` nothing is said, and no memory held.
 void all_is_over(struct stage *s, unsigned seconds);
 
