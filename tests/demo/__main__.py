@@ -65,7 +65,8 @@ def invite(screen: Screen, world: World) -> None:
                f"  your own:  XMPP client at 127.0.0.1:{world.xmpp.c2s_port} without TLS, "
                f"nurse@{XMPP_DOMAIN}, password {PASSWORD};\n"
                f"             SIP client at 127.0.0.1:{world.kamailio.port} over UDP, any name "
-               f"at example.net, no password")
+               f"at example.net, no password.\n"
+               "             juliet and romeo let in whoever asks, and change their mood now and then.")
 
 
 def conclude(screen: Screen, play: Play, fault: str) -> bool:

@@ -5,7 +5,9 @@ import time
 from dataclasses import dataclass
 from typing import Awaitable, Callable
 
+from peers.process import NotReady
 from peers.servers import SIP_DOMAIN, XMPP_DOMAIN
+from peers.sip_message import bare_uri
 from peers.sip_user import SipUser, Subscription
 from peers.world import World
 from peers.xmpp_user import XmppUser
@@ -14,6 +16,7 @@ from .screen import Screen
 
 JULIET, ROMEO = f"juliet@{XMPP_DOMAIN}", f"romeo@{SIP_DOMAIN}"
 STEP_S = 15.0
+FOREVER_S = 365 * 86400.0
 
 
 @dataclass
@@ -152,7 +155,11 @@ class Play:
             n.watchers.get(f"sip:{JULIET}", "terminated") == "terminated", STEP_S)
 
     async def live_on(self) -> None:
-        """They stay online and show a sign of life now and then, until cancelled."""
+        """They stay online, show a sign of life now and then and let in whoever asks."""
+        await asyncio.gather(self._change_moods(), self._let_in_xmpp(), self._let_in_sip(),
+                             self._watch_servers())
+
+    async def _change_moods(self) -> None:
         moods = [("away", "gone for a walk"), ("dnd", ""), ("", ""), ("xa", "asleep"), ("", "")]
         while True:
             for show, note in moods:
@@ -160,5 +167,29 @@ class Play:
                 self.juliet.presence(show, note)
                 await asyncio.sleep(20)
                 await self.romeo.publish("open", show, note)
-                self.juliet.inbox.clear()
-                self.romeo.inbox.clear()
+
+    async def _let_in_xmpp(self) -> None:
+        """juliet approves everybody."""
+        while True:
+            asked = await self.juliet.inbox.take("anything", lambda _: True, FOREVER_S)
+            if asked.type == "subscribe":
+                self.juliet.approve(asked.sender)
+
+    async def _let_in_sip(self) -> None:
+        """romeo allows everybody."""
+        allowed = {JULIET}
+        while True:
+            seen = await self.romeo.inbox.take("anything", lambda _: True, FOREVER_S)
+            pending = {bare_uri(uri) for uri, status in seen.watchers.items()
+                       if status == "pending"}
+            if pending - allowed:
+                allowed |= pending
+                await self.romeo.set_rules(sorted(allowed))
+
+    async def _watch_servers(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            for server in (self.world.xmpp, self.world.kamailio, self.world.gateway):
+                if not server.child.alive:
+                    raise NotReady(f"{server.name} has ended; {server.child.log}:\n"
+                                   f"{server.child.log_tail()}")

@@ -17,7 +17,7 @@ class Screen:
         self.began = time.monotonic()
 
     def paint(self, text: str, colour: str) -> str:
-        return f"\033[{COLOURS[colour]}m{text}\033[0m" if self.colours else text
+        return f"\033[{COLOURS[colour]}m{text}\033[0m" if self.colours and text else text
 
     def say(self, text: str = "", colour: str = "") -> None:
         print(self.paint(text, colour) if colour else text, flush=True)

@@ -78,6 +78,7 @@ class Subscription:
         self.user, self.target, self.event, self.expires_s = user, target, event, expires_s
         self.state, self.reason = "neutral", ""
         self.tuples: list[pidf.Tuple] = []
+        self.ended = False  # by us
         self._refresh: asyncio.Task | None = None
         self._new_dialog()
 
@@ -108,6 +109,7 @@ class Subscription:
     async def subscribe(self, expires_s: int | None = None) -> SipMessage:
         """First SUBSCRIBE or refresh. 423 is heeded; 481 begins a new dialog (RFC 6665 §4.1.2.2)."""
         wanted = self.expires_s if expires_s is None else expires_s
+        self.ended = wanted == 0
         answer = await self.user.transaction(self.request(wanted), self.route)
         if answer.status == 423 and wanted:
             self.expires_s = int(answer.get("Min-Expires"))
@@ -166,9 +168,17 @@ class Subscription:
         header = message.get("Subscription-State")
         self.state = header.split(";")[0].strip().lower()
         self.reason = param(header, "reason")
-        if self.state == "terminated" and self._refresh:
-            self._refresh.cancel()
+        if self.state == "terminated":
+            self._terminated()
         return 200
+
+    def _terminated(self) -> None:
+        """The notifier has ended it; some reasons ask for another try (RFC 6665 §4.1.3)."""
+        if self._refresh:
+            self._refresh.cancel()
+        if not self.ended and self.reason in ("deactivated", "timeout", "probation", "giveup"):
+            self._new_dialog()
+            self._refresh = asyncio.create_task(self._refresh_after(1))
 
     async def end(self) -> None:
         """SUBSCRIBE Expires 0 within the dialog."""
