@@ -284,6 +284,37 @@ static void draining_refuses_what_is_new(void **state)
     stage_close(s);
 }
 
+// Trust that is taken away while the stream is still there: forbidden, until it is given back.
+static void a_domain_is_no_longer_trusted(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct core_trust less = s->cfg.trust;
+    less.n_sip_domains = 0;
+    assert_int_equal(core_set_trust(s->core, &less), 0);
+    xmpp_says(s, JULIET_SUBSCRIBES);
+    xmpp_sees(s,
+              "<presence from='romeo@example.net' to='juliet@example.com' "
+              "type='error'>" ERROR("auth", "forbidden") "</presence>");
+    sip_says(s, ROMEO_SUBSCRIBES);
+    sip_sees(s, "SIP/2.0 403", NULL);
+    quiet(s);
+    less = s->cfg.trust;
+    less.n_xmpp_domains = 0;
+    assert_int_equal(core_set_trust(s->core, &less), 0);
+    xmpp_says(s, JULIET_SUBSCRIBES);
+    xmpp_sees(s,
+              "<presence from='romeo@example.net' to='juliet@example.com' "
+              "type='error'>" ERROR("auth", "forbidden") "</presence>");
+    sip_says(s, ROMEO_SUBSCRIBES);
+    sip_sees(s, "SIP/2.0 404", NULL);
+    quiet(s);
+    assert_int_equal(core_set_trust(s->core, &s->cfg.trust), 0);
+    struct stage_dialog d;
+    watch_established(s, &d);
+    stage_close(s);
+}
+
 // The bare JID counts: however a client writes it, it is one pair.
 static void spellings_are_one_pair(void **state)
 {
@@ -307,6 +338,7 @@ int main(void)
         cmocka_unit_test(too_many_of_the_shard),
         cmocka_unit_test(too_fast),
         cmocka_unit_test(draining_refuses_what_is_new),
+        cmocka_unit_test(a_domain_is_no_longer_trusted),
         cmocka_unit_test(spellings_are_one_pair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,6 +151,32 @@ static void refresh_423_asks_for_more(void **state)
     stage_close(s);
 }
 
+// A notifier may grant very little: half of it is left to pass, then it is refreshed.
+static void a_short_grant_is_used(void **state)
+{
+    (void)state;
+    static const unsigned granted_s[] = {600, 60, 40, 20, 4, 0};
+    static const struct {
+        unsigned least_s, most_s;
+    } due[] = {{490, 559}, {24, 31}, {16, 21}, {8, 11}, {5, 6}, {5, 6}};
+    for (size_t i = 0; i < sizeof due / sizeof *due; i++) {
+        struct stage *s = stage_open();
+        struct stage_dialog d;
+        char substate[64];
+        said_subscribe(s, &d);
+        sip_answers(s, 200, "Expires: 3600\n");
+        snprintf(substate, sizeof substate, "active;expires=%u", granted_s[i]);
+        sip_notifies(s, &d, substate, PIDF_AWAY);
+        sip_sees(s, "SIP/2.0 200", NULL);
+        xmpp_sees(s, SUBSCRIBED);
+        xmpp_sees(s, ROMEO_AWAY);
+        uint64_t before_ms = s->now_ms;
+        refresh_leaves(s);
+        assert_in_range((s->now_ms - before_ms) / 1000, due[i].least_s, due[i].most_s);
+        stage_close(s);
+    }
+}
+
 // ---- Documents
 
 static void document(struct stage *s, struct stage_dialog *d, const char *pidf)
@@ -330,6 +356,7 @@ int main(void)
         cmocka_unit_test(refresh_without_a_notify_ends_the_dialog),
         cmocka_unit_test(refresh_into_silence),
         cmocka_unit_test(refresh_423_asks_for_more),
+        cmocka_unit_test(a_short_grant_is_used),
         cmocka_unit_test(several_tuples_then_one_is_gone),
         cmocka_unit_test(duplicate_tuples_count_once),
         cmocka_unit_test(the_same_again_is_not_said),
