@@ -45,6 +45,8 @@ uint32_t dialog_create(struct core *c, uint32_t sub, uint32_t owner_hash,
         d->next_of_sub = s->first_dialog;
         s->first_dialog = handle;
         s->n_dialogs++;
+    } else {
+        c->n_fetches++;
     }
     c->stats.dialogs++;
     return handle;
@@ -70,6 +72,8 @@ void dialog_free(struct core *c, uint32_t handle)
     wheel_cancel(&c->wheel, &d->notify_timer);
     if (d->sub)
         dialog_unlink(c, handle);
+    else
+        c->n_fetches--;
     table_remove(&c->dialog_index, (uint32_t)d->tag, handle);
     free(d->text);
     pool_give(&c->dialogs, handle);

@@ -159,7 +159,9 @@ static uint32_t serve_dialog(struct core *c, const struct event *ev, uint32_t su
 // A fetch is new work, too: each costs a dialog, a NOTIFY, and maybe a probe.
 static bool serve_admit_fetch(struct core *c, const struct serve_pair *pair, uint32_t sub)
 {
-    if (c->cfg.settings.draining || (sub && core_sub(c, sub)->n_dialogs >= CORE_DIALOGS_PER_SUB))
+    bool full = sub ? core_sub(c, sub)->n_dialogs >= CORE_DIALOGS_PER_SUB
+                    : c->n_fetches >= CORE_FETCHES_MAX;
+    if (c->cfg.settings.draining || full)
         return false;
     uint32_t user = user_get(c, &pair->xmpp);
     return user && user_admit(c, core_user(c, user));

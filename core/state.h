@@ -22,6 +22,8 @@ enum {
     CORE_CSEQ_LEASE = 1000,    // numbers that a dialog may use before its record is written again
     CORE_DIALOGS_PER_SUB = 64, // SIP devices of one user watching one contact
     CORE_DIALOG_TEXT_MAX = 8192,
+    CORE_FETCHES_MAX = 20000,     // dialogs of a shard that have no subscription
+    CORE_IDLE_USERS_MAX = 100000, // users of a shard that have none, and are about to be forgotten
     CORE_RETRY_FIRST_S = 30,
     CORE_RETRY_MAX_S = 3600,
     CORE_RETRY_AFTER_S = 30, // what we ask of peers in a 503
@@ -90,19 +92,19 @@ struct user {
 };
 
 enum sub_flag {
-    SUB_STORED = 1,       // has a record
-    SUB_UNSAVED = 2,      // in core->unsaved
-    SUB_ENDED = 4,        // authorization is gone; lives until its dialogs are
-    SUB_WANTS = 8,        // watch: waits for a probe's answer to open or refresh
-    SUB_TOLD = 16,        // watch: `subscribed` was sent in this life of the process
-    SUB_ANSWER_LATE = 32, // watch: `unsubscribed` is due once the SIP side has answered
-    SUB_FENCED = 128,     // serve: the fence behind the first probe is not answered yet
-    SUB_OFFLINE = 64,     // watch: a probe said that she has no session
-    SUB_STALE = 256,      // serve: what is known may be of before the stream was lost
-    SUB_CHECKING = 512,   // serve: and she is being asked
-    SUB_UNSURE = 1024,    // watch: she may see what an earlier life of the process has shown
+    SUB_STORED = 1,         // has a record
+    SUB_UNSAVED = 2,        // in core->unsaved
+    SUB_ENDED = 4,          // authorization is gone; lives until its dialogs are
+    SUB_WANTS = 8,          // watch: waits for a probe's answer to open or refresh
+    SUB_TOLD = 16,          // watch: `subscribed` was sent in this life of the process
+    SUB_ANSWER_LATE = 32,   // watch: `unsubscribed` is due once the SIP side has answered
+    SUB_FENCED = 128,       // serve: the fence behind the first probe is not answered yet
+    SUB_OFFLINE = 64,       // watch: a probe said that she has no session
+    SUB_STALE = 256,        // serve: what is known may be of before the stream was lost
+    SUB_CHECKING = 512,     // serve: and she is being asked
+    SUB_UNSURE = 1024,      // watch: she may see what an earlier life of the process has shown
     SUB_SAID_NOBODY = 4096, // watch: that was mended, and no refresh has gone through since
-    SUB_BOUNCED = 2048,   // watch: her server could not be reached with what we said
+    SUB_BOUNCED = 2048,     // watch: her server could not be reached with what we said
 };
 
 struct known; // core/known.h
@@ -214,6 +216,7 @@ struct core {
     uint64_t next_id;
     uint32_t streams_up;              // how often a stream has come up
     uint32_t resync_at, resync_timer; // next subscription to look at
+    uint32_t n_fetches;               // dialogs without subscription
     struct buffer body, line, addr;   // scratch: PIDF, header lines, addresses
     struct core_stats stats;
 };

@@ -60,6 +60,8 @@ uint32_t user_get(struct core *c, const struct jid *bare)
     uint32_t handle = user_seek(c, bare, hash);
     if (handle)
         return handle;
+    if (c->stats.users >= c->stats.subscriptions + CORE_IDLE_USERS_MAX)
+        return 0;
     handle = pool_take(&c->users);
     if (!handle)
         return 0;

@@ -8,7 +8,8 @@
 uint32_t user_hash(const uint8_t key[CORE_KEY_BYTES], const struct jid *bare);
 // 0: not there.
 uint32_t user_find(const struct core *c, const struct jid *bare);
-// Finds or makes; a user without subscriptions is forgotten after a while. 0: no memory.
+// Finds or makes; a user without subscriptions is forgotten after a while. 0: no memory,
+// or too many of those.
 uint32_t user_get(struct core *c, const struct jid *bare);
 void user_jid(const struct core *c, const struct user *u, struct jid *out);
 // One more new subscription or fetch of this user; false: too many in this minute

@@ -118,7 +118,7 @@ void watch_probe(struct core *c, const struct stanza *s, const struct jid *from,
 {
     uint32_t sub = sub_find(c, from, to, XMPP_TO_SIP);
     if (!sub) {
-        uint32_t user = user_get(c, from);
+        uint32_t user = c->n_fetches < CORE_FETCHES_MAX ? user_get(c, from) : 0;
         if (watch_admit(c, s, user, domain_find(c, to->domain)))
             watch_fetch(c, from, to, stanza_text(s, s->from), core_user(c, user)->hash);
         return;
