@@ -121,6 +121,25 @@ void acts_calm(struct world *w)
     w->gateway->death_in = 0;
 }
 
+static void change(struct world *w, const struct happening *h)
+{
+    (void)h;
+    for (unsigned x = 0; x < w->opt.xmpp_users; x++)
+        xmpp_change(w, x, world_below(w, WORLD_RESOURCES_MAX));
+    for (unsigned s = 0; s < w->opt.sip_users; s++) {
+        const char *tuple = sip_tuple[world_below(w, 3)];
+        if (view_has(&w->sip->user[s].own, tuple))
+            sip_publish(w, s, tuple);
+    }
+}
+
+void acts_change_all(struct world *w)
+{
+    world_note(w, "==== change");
+    for (unsigned i = 0; i < 6; i++)
+        world_in(w, i * 1, change, NULL, 0); // faster than a NOTIFY is answered
+}
+
 void acts_end_all(struct world *w)
 {
     world_note(w, "==== the end of all");

@@ -8,6 +8,8 @@
 uint64_t acts_arrange(struct world *w);
 // The faults stop.
 void acts_calm(struct world *w);
+// Everybody who is there changes, several times in quick succession.
+void acts_change_all(struct world *w);
 // Everybody ends what he has.
 void acts_end_all(struct world *w);
 

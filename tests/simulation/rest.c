@@ -22,6 +22,16 @@ uint32_t rest_true_within_s(const struct world *w)
     return 2 * longest_expiry_s(w) + 4500 + 600;
 }
 
+uint32_t rest_stays_true_s(const struct world *w)
+{
+    return longest_expiry_s(w);
+}
+
+uint32_t rest_prompt_within_s(const struct world *w)
+{
+    return 20 + 2 * w->opt.notify_interval_ms / 1000;
+}
+
 // Dialogs that peers have forgotten run out; then their last NOTIFYs, and users are forgotten.
 uint32_t rest_empty_within_s(const struct world *w)
 {

@@ -10,6 +10,10 @@ bool rest_is_true(struct world *w, char why[512]);
 bool rest_is_empty(struct world *w, char why[512]);
 // The longest that each may take, in seconds.
 uint32_t rest_true_within_s(const struct world *w);
+// What has been true for so long will stay so: everybody has refreshed what he thinks he has.
+uint32_t rest_stays_true_s(const struct world *w);
+// A change is seen without anybody's refresh.
+uint32_t rest_prompt_within_s(const struct world *w);
 uint32_t rest_empty_within_s(const struct world *w);
 
 #endif

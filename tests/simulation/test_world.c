@@ -1,5 +1,5 @@
-// Runs worlds from seeds: a wild phase, a calm one that must come to the truth, and an end that
-// must leave nothing behind.
+// Runs worlds from seeds: a wild phase, a calm one that must come to the truth, changes that must be
+// seen without delay, and an end that must leave nothing behind.
 //
 //   simulation_world [--seed N] [--seeds N] [--verbose]
 #include <stdlib.h>
@@ -27,11 +27,13 @@ static void run_until(struct world *w, bool (*is_so)(struct world *, char[512]),
 {
     char why[512] = "";
     uint64_t end_ms = w->now_ms + (uint64_t)within_s * 1000, since_ms = UINT64_MAX;
-    while (!w->failed && w->now_ms < end_ms) {
+    while (!w->failed && w->now_ms <= end_ms) {
         bool so = is_so(w, why);
         since_ms = !so ? UINT64_MAX : w->now_ms < since_ms ? w->now_ms : since_ms;
         if (so && w->now_ms - since_ms >= (uint64_t)stays_s * 1000)
             return;
+        if (w->now_ms == end_ms)
+            break;
         world_run(w, w->now_ms + STEP_S * 1000);
     }
     world_broken(w, "not so after %u s of calm: %s", within_s, why);
@@ -43,7 +45,10 @@ static void run_phases(struct world *w)
     if (!w->failed)
         inspector_check_authorizations(w);
     acts_calm(w);
-    run_until(w, rest_is_true, rest_true_within_s(w), w->opt.expires_s);
+    run_until(w, rest_is_true, rest_true_within_s(w), rest_stays_true_s(w));
+    if (!w->failed)
+        acts_change_all(w);
+    run_until(w, rest_is_true, rest_prompt_within_s(w), 0);
     if (!w->failed)
         inspector_check_authorizations(w);
     if (!w->failed)
