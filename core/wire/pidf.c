@@ -1,6 +1,7 @@
 // Reads PIDF: a SAX2 handler that knows the few places of a document that say something to XMPP.
 #include "core/wire/pidf.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
@@ -11,65 +12,12 @@
 
 #include "core/wire/address.h"
 #include "core/wire/pidf_name.h"
+#include "core/wire/pidf_rich.h"
 
 enum {
     // Names stay in a parser for its life; one that has gathered so many bytes is replaced.
     PARSER_NAMES_MAX = 64 * 1024,
     PLACES_DEEP = 8, // no known place is deeper
-};
-
-enum ns { NS_OTHER, NS_PIDF, NS_CLIENT, NS_BLINK, NS_RPID, NS_PERSON };
-
-static const struct {
-    struct text uri;
-    enum ns ns;
-} NAMESPACES[] = {
-    {{"urn:ietf:params:xml:ns:pidf", 27}, NS_PIDF},
-    {{"urn:ietf:params:xml:ns:cpim-pidf", 32}, NS_PIDF}, // drafts before RFC 3863
-    {{"urn:ietf:params:xml:ns:pidf:", 28}, NS_PIDF},     // as RFC 3863 §4.1.1 misspells it
-    {{"jabber:client", 13}, NS_CLIENT},
-    {{"urn:ag-projects:xml:ns:pidf", 27}, NS_BLINK},
-    {{"urn:ietf:params:xml:ns:pidf:rpid", 32}, NS_RPID},
-    {{"urn:ietf:params:xml:ns:pidf:data-model", 38}, NS_PERSON},
-};
-
-enum place {
-    AT_NOWHERE,
-    AT_PRESENCE,
-    AT_TUPLE,
-    AT_STATUS,
-    AT_PERSON,
-    AT_ACTIVITIES,
-    AT_BASIC, // from here on: places whose text is collected
-    AT_SHOW,
-    AT_EXTENDED,
-    AT_CONTACT,
-    AT_NOTE,
-};
-
-// Which element below which place leads where.
-static const struct {
-    enum place below;
-    enum ns ns;
-    struct text name;
-    enum place place;
-} ELEMENTS[] = {
-    {AT_NOWHERE, NS_PIDF, {"presence", 8}, AT_PRESENCE},
-    {AT_PRESENCE, NS_PIDF, {"tuple", 5}, AT_TUPLE},
-    {AT_PRESENCE, NS_PIDF, {"note", 4}, AT_NOTE},
-    {AT_PRESENCE, NS_PERSON, {"person", 6}, AT_PERSON},
-    {AT_TUPLE, NS_PIDF, {"status", 6}, AT_STATUS},
-    {AT_TUPLE, NS_PIDF, {"contact", 7}, AT_CONTACT},
-    {AT_TUPLE, NS_PIDF, {"note", 4}, AT_NOTE},
-    {AT_TUPLE, NS_CLIENT, {"show", 4}, AT_SHOW},
-    {AT_TUPLE, NS_BLINK, {"extended", 8}, AT_EXTENDED},
-    {AT_TUPLE, NS_RPID, {"activities", 10}, AT_ACTIVITIES},
-    {AT_STATUS, NS_PIDF, {"basic", 5}, AT_BASIC},
-    {AT_STATUS, NS_CLIENT, {"show", 4}, AT_SHOW},
-    {AT_STATUS, NS_BLINK, {"extended", 8}, AT_EXTENDED},
-    {AT_STATUS, NS_RPID, {"activities", 10}, AT_ACTIVITIES},
-    {AT_PERSON, NS_RPID, {"activities", 10}, AT_ACTIVITIES},
-    {AT_PERSON, NS_PERSON, {"note", 4}, AT_NOTE},
 };
 
 // A word of some vocabulary and the show that it stands for.
@@ -82,13 +30,6 @@ static const struct word EXTENDED[] = {
     {{"busy", 4}, SHOW_DND},
     {{"away", 4}, SHOW_AWAY},
     {{"extended-away", 13}, SHOW_XA},
-};
-// RFC 4480 §3.2; what asks not to be disturbed is dnd.
-static const struct word ACTIVITIES[] = {
-    {{"away", 4}, SHOW_AWAY},         {{"busy", 4}, SHOW_DND},
-    {{"on-the-phone", 12}, SHOW_DND}, {{"meeting", 7}, SHOW_DND},
-    {{"appointment", 11}, SHOW_DND},  {{"presentation", 12}, SHOW_DND},
-    {{"performance", 11}, SHOW_DND},  {{"steering", 8}, SHOW_DND},
 };
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
@@ -112,6 +53,7 @@ struct tuple {
     bool has_basic, has_priority;
     unsigned priority_milli;
     struct notes notes;
+    struct pidf_rich rich;
 };
 
 struct reading {
@@ -121,12 +63,15 @@ struct reading {
     bool refused, is_pidf;
     unsigned skip; // depth inside an element that we pass over; 0: not inside one
     unsigned deep;
-    enum place at[PLACES_DEEP];
+    struct pidf_element at[PLACES_DEEP];
     struct span entity, lang, default_lang; // lang: of the root element, else the default
     struct span note_lang;
     uint32_t text_from;
     struct said person_activity;
     struct notes notes, person_notes;
+    struct pidf_rich person; // of several persons the first that says a thing
+    size_t n_devices;
+    struct pidf_rich device[PIDF_DEVICES_MAX];
     size_t n;
     unsigned dropped;
     struct tuple tuple[PIDF_TUPLES_MAX];
@@ -137,23 +82,6 @@ struct reading {
 static struct text name_text(const xmlChar *name)
 {
     return text_of((const char *)name);
-}
-
-static enum ns ns_of(const xmlChar *uri)
-{
-    struct text t = name_text(uri);
-    for (size_t i = 0; i < COUNT(NAMESPACES); i++)
-        if (text_eq(t, NAMESPACES[i].uri))
-            return NAMESPACES[i].ns;
-    return NS_OTHER;
-}
-
-static enum place place_of(enum place below, enum ns ns, struct text name)
-{
-    for (size_t i = 0; i < COUNT(ELEMENTS); i++)
-        if (ELEMENTS[i].below == below && ELEMENTS[i].ns == ns && text_eq(name, ELEMENTS[i].name))
-            return ELEMENTS[i].place;
-    return AT_NOWHERE;
 }
 
 static struct said look_up(const struct word *words, size_t n, struct text t)
@@ -181,14 +109,23 @@ static struct tuple *last_tuple(struct reading *r)
     return &r->tuple[r->n - 1];
 }
 
-static enum place place_now(const struct reading *r)
+static enum pidf_place place_now(const struct reading *r)
 {
-    return r->deep ? r->at[r->deep - 1] : AT_NOWHERE;
+    return r->deep ? r->at[r->deep - 1].place : AT_NOWHERE;
 }
 
 static bool in_tuple(const struct reading *r)
 {
-    return r->deep >= 2 && r->at[1] == AT_TUPLE;
+    return r->deep >= 2 && r->at[1].place == AT_TUPLE;
+}
+
+// Of whom the rich payload here speaks.
+static struct pidf_rich *rich_here(struct reading *r)
+{
+    assert(r->deep >= 2);
+    return in_tuple(r)                   ? &last_tuple(r)->rich
+           : r->at[1].place == AT_DEVICE ? &r->device[r->n_devices - 1]
+                                         : &r->person;
 }
 
 // The value of an attribute; libxml2 gives five pointers each: name, prefix, namespace, value, end.
@@ -245,31 +182,71 @@ static void begin_contact(struct reading *r, const xmlChar **v, int n)
         t->has_priority = pidf_milli_parse(text_trim(priority), &t->priority_milli);
 }
 
-// The first activity that has a meaning counts.
-static void take_activity(struct reading *r, enum ns ns, struct text name)
+static bool begin_device(struct reading *r)
 {
+    if (r->n_devices == PIDF_DEVICES_MAX)
+        return false;
+    r->device[r->n_devices++] = (struct pidf_rich){0};
+    return true;
+}
+
+static void begin_device_info(struct reading *r, const xmlChar **v, int n)
+{
+    struct text id;
+    if (attribute(v, n, "id", false, &id))
+        pidf_rich_device_info(rich_here(r), r->scratch, id);
+}
+
+static void begin_user_input(struct reading *r, const xmlChar **v, int n)
+{
+    struct text threshold = {"", 0}, last = {"", 0};
+    attribute(v, n, "idle-threshold", false, &threshold);
+    attribute(v, n, "last-input", false, &last);
+    pidf_rich_user_input(rich_here(r), threshold, last);
+}
+
+// Of activities the first that has a meaning for show counts.
+static void take_word(struct reading *r, enum pidf_ns ns, struct text name)
+{
+    unsigned i;
     struct said *to = in_tuple(r) ? &last_tuple(r)->activity : &r->person_activity;
-    if (ns == NS_RPID && !to->is)
-        *to = look_up(ACTIVITIES, COUNT(ACTIVITIES), name);
+    pidf_rich_word(rich_here(r), r->scratch, place_now(r), ns, name);
+    if (place_now(r) != AT_ACTIVITIES || ns != NS_RPID || to->is || r->at[1].place == AT_DEVICE ||
+        !presence_activity_parse(name, &i))
+        return;
+    to->show = presence_activity_show(i);
+    to->is = to->show != SHOW_NONE;
+}
+
+static bool holds_words(enum pidf_place place)
+{
+    return place == AT_ACTIVITIES || place == AT_MOOD || place == AT_PLACE_TYPE;
 }
 
 // False: pass over the element.
-static bool enter(struct reading *r, enum place place, const xmlChar **v, int n)
+static bool enter(struct reading *r, struct pidf_element e, const xmlChar **v, int n)
 {
-    switch (place) {
+    switch (e.place) {
     case AT_NOWHERE: return false;
     case AT_PRESENCE: begin_presence(r, v, n); break;
     case AT_TUPLE:
         if (!begin_tuple(r, v, n))
             return false;
         break;
+    case AT_DEVICE:
+        if (!begin_device(r))
+            return false;
+        break;
+    case AT_DEVICE_INFO: begin_device_info(r, v, n); break;
+    case AT_USER_INPUT: begin_user_input(r, v, n); break;
     case AT_CONTACT: begin_contact(r, v, n); break;
     case AT_NOTE:
         r->note_lang = lang_here(r, v, n, in_tuple(r) ? last_tuple(r)->lang : r->lang);
         break;
     default: break;
     }
-    r->at[r->deep++] = place;
+    assert(r->deep < PLACES_DEEP);
+    r->at[r->deep++] = e;
     r->text_from = (uint32_t)r->scratch->n;
     return true;
 }
@@ -284,11 +261,12 @@ static void on_start(void *arg, const xmlChar *local, const xmlChar *prefix, con
         r->skip++;
         return;
     }
-    enum ns of = ns_of(uri);
+    enum pidf_ns of = pidf_ns_of(name_text(uri));
     struct text name = name_text(local);
-    if (place_now(r) == AT_ACTIVITIES)
-        take_activity(r, of, name);
-    if (!enter(r, place_of(place_now(r), of, name), attributes, n_attributes))
+    struct pidf_element e = pidf_element_of(place_now(r), of, name);
+    if (e.place == AT_NOWHERE && holds_words(place_now(r)))
+        take_word(r, of, name);
+    if (!enter(r, e, attributes, n_attributes))
         r->skip = 1;
 }
 
@@ -302,9 +280,9 @@ static struct span trimmed(const struct reading *r, struct span at)
 
 static void take_note(struct reading *r, struct span at)
 {
-    struct notes *to = in_tuple(r)             ? &last_tuple(r)->notes
-                       : r->at[1] == AT_PERSON ? &r->person_notes
-                                               : &r->notes;
+    struct notes *to = in_tuple(r)                   ? &last_tuple(r)->notes
+                       : r->at[1].place == AT_PERSON ? &r->person_notes
+                                                     : &r->notes;
     if (to->n == PRESENCE_STATUS_MAX || text_trim(text_at(r, at)).n == 0)
         return;
     to->v[to->n].lang = r->note_lang;
@@ -320,11 +298,15 @@ static void take_basic(struct tuple *t, struct text word)
     t->basic.is = open;
 }
 
-static void take_text(struct reading *r, enum place place, struct span at)
+static void take_text(struct reading *r, struct pidf_element e, struct span at)
 {
+    if (e.place >= AT_RICH_TEXT) {
+        pidf_rich_text(rich_here(r), r->scratch, e, at);
+        return;
+    }
     struct text word = text_trim(text_at(r, at));
     struct said said;
-    switch (place) {
+    switch (e.place) {
     case AT_BASIC: take_basic(last_tuple(r), word); break;
     case AT_SHOW:
         said.is = presence_show_parse(word, &said.show);
@@ -364,9 +346,12 @@ static void on_end(void *arg, const xmlChar *local, const xmlChar *prefix, const
         r->skip--;
         return;
     }
-    enum place place = place_now(r);
+    enum pidf_place place = place_now(r);
     if (place >= AT_BASIC && !r->scratch->failed)
-        take_text(r, place, (struct span){r->text_from, (uint32_t)r->scratch->n - r->text_from});
+        take_text(r, r->at[r->deep - 1],
+                  (struct span){r->text_from, (uint32_t)r->scratch->n - r->text_from});
+    if (holds_words(place))
+        pidf_rich_over(rich_here(r), place);
     if (place == AT_TUPLE && !r->scratch->failed)
         name_tuple(r, last_tuple(r));
     r->deep--;
@@ -445,7 +430,8 @@ static void reading_reset(struct reading *r, struct text default_lang, struct bu
     r->scratch = scratch;
     r->refused = r->is_pidf = false;
     r->skip = r->deep = r->dropped = 0;
-    r->n = r->notes.n = r->person_notes.n = 0;
+    r->n = r->n_devices = r->notes.n = r->person_notes.n = 0;
+    r->person = (struct pidf_rich){0};
     r->person_activity.is = false;
     r->entity = (struct span){0};
     r->lang = r->default_lang = keep(r, default_lang);
@@ -543,6 +529,20 @@ static enum presence_show show_of(const struct reading *r, const struct tuple *t
                                    : SHOW_NONE;
 }
 
+// What is said of the tuple, else of its device (RFC 4479 §3.3), else of the person.
+static void give_rich(const struct reading *r, const struct tuple *t, struct presence *out)
+{
+    struct pidf_rich rich = t->rich;
+    struct text id = text_at(r, rich.text[PRESENCE_DEVICE_ID]);
+    for (size_t i = 0; id.n && i < r->n_devices; i++)
+        if (text_eq(text_at(r, r->device[i].text[PRESENCE_DEVICE_ID]), id))
+            pidf_rich_fill(&rich, &r->device[i]);
+    pidf_rich_fill(&rich, &r->person);
+    pidf_rich_give(&rich, r->scratch, out);
+    if (!out->available)
+        presence_leave(out);
+}
+
 static void give_tuple(const struct reading *r, const struct tuple *t, struct presence *out)
 {
     *out = (struct presence){.resource = text_at(r, t->resource)};
@@ -553,6 +553,7 @@ static void give_tuple(const struct reading *r, const struct tuple *t, struct pr
         out->priority = t->has_priority ? pidf_priority_from_milli(t->priority_milli) : 0;
     }
     give_notes(r, t->notes.n ? &t->notes : r->notes.n ? &r->notes : &r->person_notes, out);
+    give_rich(r, t, out);
 }
 
 static void give_or_merge(struct pidf *out, const struct presence *p)

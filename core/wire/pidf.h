@@ -1,4 +1,6 @@
-// PIDF documents (RFC 3863) ⇄ presence, with RFC 8048's <show xmlns='jabber:client'/>.
+// PIDF documents (RFC 3863) ⇄ presence, with RFC 8048's <show xmlns='jabber:client'/> and the rich
+// payload: RPID (RFC 4480), CIPID (RFC 4482), data model (RFC 4479), service capabilities (RFC
+// 5196) and Blink's extensions. tests/PAYLOAD.md tells what becomes of each element.
 //
 // Pure; one parser context per thread inside. DOCTYPE is refused.
 #ifndef CORE_WIRE_PIDF_H
@@ -6,7 +8,10 @@
 
 #include "core/wire/presence.h"
 
-enum { PIDF_TUPLES_MAX = 32 }; // more are passed over, and counted in `dropped`
+enum {
+    PIDF_TUPLES_MAX = 32, // more are passed over, and counted in `dropped`
+    PIDF_DEVICES_MAX = 8, // more are passed over
+};
 
 struct pidf {
     struct text entity;
@@ -26,10 +31,18 @@ struct pidf {
 // (RFC 3863 §4.1.4 gives no default). Of several tuples with one resource the first open one is
 // kept, else the first. A resource that is no text, or has more than JID_PART_MAX bytes, is not
 // taken over.
+//
+// Rich payload that a tuple does not state itself it takes from the device that its deviceID names,
+// and then from the person. A value that is malformed, or longer than PRESENCE_TEXT_MAX, is left
+// out alone.
 int pidf_read(struct pidf *out, struct text body, struct text default_lang, struct buffer *scratch);
 
 // Full state: one tuple per presence; none at all gives a document with one closed tuple.
 // `entity` is a URI, "pres:juliet@example.com".
+//
+// Beyond RFC 8048, and only where there is something to say: Blink's extended status beside a show;
+// in the tuple display-name, user-input, timestamp; and one person with the activities and mood of
+// the foremost device, or else away or busy when all her devices agree that she is not free.
 //
 // A tuple's id is "ID-" and the resource. It has to be an NCName (xs:ID), so any character that is
 // not an ASCII letter, a digit, '-', '.' or '_' becomes "_xHHHH_" with the hexadecimal digits of

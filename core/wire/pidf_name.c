@@ -184,6 +184,30 @@ void pidf_contact_write(struct buffer *b, struct text entity, struct text resour
     }
 }
 
+// ── URIs ──
+
+// RFC 3986 §3: a scheme, and neither blanks nor what no XML can hold.
+static bool is_uri(struct text t)
+{
+    size_t scheme = 0;
+    while (scheme < t.n && (is_alnum(t.p[scheme]) || memchr("+-.", t.p[scheme], 3)))
+        scheme++;
+    if (!scheme || scheme == t.n || t.p[scheme] != ':' || (t.p[0] | 0x20) < 'a')
+        return false;
+    for (size_t i = 0; i < t.n; i++)
+        if ((unsigned char)t.p[i] <= ' ')
+            return false;
+    return text_is_xml(t);
+}
+
+struct span pidf_uri(struct buffer *b, struct span at)
+{
+    if (!at.n || !memchr(b->p + at.off, '%', at.n) || is_uri((struct text){b->p + at.off, at.n}))
+        return at;
+    struct span plain = percent_decode(b, at);
+    return plain.n && is_uri((struct text){b->p + plain.off, plain.n}) ? plain : at;
+}
+
 // ── priorities ──
 
 bool pidf_milli_parse(struct text t, unsigned *out)

@@ -14,6 +14,9 @@ struct span pidf_id_resource(struct buffer *b, struct span id);
 struct span pidf_contact_gr(struct buffer *b, struct span contact);
 // Appends `entity` with ";gr=" and the resource; with scheme sip, for pres URIs have no parameters.
 void pidf_contact_write(struct buffer *b, struct text entity, struct text resource);
+// A URI that may be percent-encoded as a whole, as Blink writes them: decoded if that makes it one,
+// else as it stands. Appends what it decodes.
+struct span pidf_uri(struct buffer *b, struct span at);
 
 // A decimal from 0 to 1 (RFC 3863 §4.1.5) in thousandths; false: not one. Further digits are cut
 // off.

@@ -70,18 +70,23 @@ static void caps_attribute(struct buffer *block, struct text name, struct text v
         keep(block, PRESENCE_CAPS_HASH, value);
 }
 
+static void idle_attribute(struct presence_facts *f, struct text since)
+{
+    keep_moment(since, &f->input_ms, &f->has_input);
+    if (f->has_input)
+        f->input = INPUT_IDLE;
+}
+
 void stanza_rich_attribute(struct buffer *block, enum stanza_rich child, struct text name,
                            struct text value)
 {
-    struct presence_facts *f = &draft(block)->facts;
+    struct presence_facts *f = &draft(block)->facts; // until the block grows
     if (child == RICH_CAPS)
         caps_attribute(block, name, value);
     else if (child == RICH_DELAY && text_eq(name, TEXT("stamp")))
         keep_moment(value, &f->said_ms, &f->has_said);
     else if (child == RICH_IDLE && text_eq(name, TEXT("since")))
-        keep_moment(value, &f->input_ms, &f->has_input);
-    if (f->has_input)
-        f->input = INPUT_IDLE;
+        idle_attribute(f, value);
 }
 
 // XEP-0107 has more moods than RFC 4480 took over: those stay words.
