@@ -102,8 +102,15 @@ static void release_sip(struct shard *s, const struct effect *e)
 void shard_send_to_stream(struct shard *s, uint32_t stream, struct text bytes)
 {
     struct shard_stream *st = s->homed_by[stream];
-    if (!st || st->error || !xmpp_stream_send(st->xmpp, bytes)) {
+    if (!st || st->error) {
         s->count.stanzas_dropped_total++;
+        return;
+    }
+    // With a stanza missing the stream ends: the core says anew what a lost stream may have lost,
+    // and of a single stanza nobody would ever know.
+    if (!xmpp_stream_send(st->xmpp, bytes)) {
+        s->count.stanzas_dropped_total++;
+        shard_lose_stream(s, st, ENOBUFS);
         return;
     }
     st->written = true;

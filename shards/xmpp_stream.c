@@ -148,6 +148,7 @@ static const char *stream_error_text(int error)
     case EPIPE: return "the server closed the connection";
     case ECONNRESET: return "the server closed the stream";
     case ETIMEDOUT: return "the server reads nothing any more";
+    case ENOBUFS: return "the server reads too slowly";
     default: return strerror(error);
     }
 }

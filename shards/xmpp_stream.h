@@ -7,7 +7,7 @@
 #include "core/wire/stanza_reader.h"
 
 enum {
-    XMPP_STREAM_BACKLOG_BYTES = 16 << 20, // that wait for the server to read; more is dropped
+    XMPP_STREAM_BACKLOG_BYTES = 16 << 20, // that wait for the server to read; more ends it
     XMPP_STREAM_READ_BYTES = 64 << 10,    // read at once
     XMPP_STREAM_STALL_MS = 60000,         // a server that reads nothing for so long is given up
     XMPP_STREAM_KEEPALIVE_MS = 60000, // after so long without a word, a blank (RFC 6120 §4.6.1)

@@ -589,6 +589,26 @@ static void test_deaf_server(void **state)
     gateway_close(g);
 }
 
+// A stanza that found no room would never be missed: the stream ends with it, and all that it may
+// have brought is said anew.
+static void test_slow_server(void **state)
+{
+    (void)state;
+    enum { ID_BYTES = 4000, QUESTIONS = 8000 }; // 32 MB of answers: the backlog, and the kernel's
+    static char question[ID_BYTES + 100];
+    struct gateway *g = open_with(1);
+    component_server_set_mood(g->server, COMPONENT_DEAF);
+    snprintf(question, sizeof question,
+             "<iq type='get' from='juliet@example.com' to='romeo@example.net' id='%0*d'/>",
+             ID_BYTES, 0);
+    for (int i = 0; i < QUESTIONS; i++)
+        component_server_send(g->server, "example.net", question);
+    assert_true(gateway_wait_stream(g, "example.net", "reads too slowly", GATEWAY_PATIENCE_MS));
+    component_server_set_mood(g->server, COMPONENT_WELL);
+    assert_true(gateway_wait_stream(g, "example.net", "", GATEWAY_PATIENCE_MS));
+    gateway_close(g);
+}
+
 static void test_bad_datagrams(void **state)
 {
     (void)state;
@@ -671,6 +691,7 @@ int main(void)
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_stop_says_goodbye),
         cmocka_unit_test(test_deaf_server),
+        cmocka_unit_test(test_slow_server),
         cmocka_unit_test(test_bad_datagrams),
         cmocka_unit_test(test_large_requests),
     };
