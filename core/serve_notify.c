@@ -12,6 +12,7 @@
 #include "core/sub.h"
 #include "core/transaction.h"
 #include "core/user.h"
+#include "core/watch_dialog.h"
 #include "core/wire/pidf.h"
 
 // "pres:juliet@example.com", as RFC 8048's examples have it, into c->line.
@@ -141,16 +142,18 @@ size_t serve_live_dialogs(const struct core *c, const struct sub *s)
     return n;
 }
 
-// He does not look at her any more. That says nothing of his own presence if she sees that by a
-// subscription of hers: clients take `unavailable` of a bare JID for all of his devices.
+// He does not look at her any more: RFC 8048 §5.3.3. If she looks at him as well, his own presence
+// is said again behind it: clients take `unavailable` of a bare JID for all of his devices, and the
+// two subscriptions of a pair have nothing to do with each other.
 static void serve_say_left(struct core *c, const struct sub *s)
 {
     struct jid user, peer;
     user_jid(c, core_user(c, s->user), &user);
     sub_peer_jid(c, s, &peer);
+    stanza_out_pair(c, s, STANZA_UNAVAILABLE, (struct text){0});
     uint32_t watch = sub_find(c, &user, &peer, XMPP_TO_SIP);
-    if (!watch || !known_any_available(core_sub(c, watch)->known))
-        stanza_out_pair(c, s, STANZA_UNAVAILABLE, (struct text){0});
+    if (watch && known_any_available(core_sub(c, watch)->known))
+        watch_show_known(c, watch, (struct text){0});
 }
 
 void serve_settle(struct core *c, uint32_t sub)

@@ -171,7 +171,12 @@ static void an_unreachable_server_tells_nothing(void **state)
 
 // ---- Both
 
-// He does not look at her any more, but she at him: `unavailable` would hide him from her.
+// romeo           gateway               juliet's server
+//   |  Expires: 0    |                        |
+//   |--------------->|  unavailable           |   (RFC 8048 §5.3.3: he looks no more)
+//   |                |----------------------->|
+//   |                |  presence              |   (but she still looks at him)
+//   |                |----------------------->|
 static void who_leaves_is_still_seen(void **state)
 {
     (void)state;
@@ -183,6 +188,10 @@ static void who_leaves_is_still_seen(void **state)
     sip_sees(s, "SIP/2.0 200", NULL);
     sip_sees(s, "NOTIFY", "terminated;reason=timeout", NULL);
     sip_answers(s, 200, "");
+    xmpp_sees(s, "<presence from='romeo@example.net' to='juliet@example.com' type='unavailable'/>");
+    xmpp_sees(s,
+              "<presence from='romeo@example.net/dr4hcr0st3lup4c' to='juliet@example.com'>"
+              "<show>away</show></presence>");
     quiet(s);
     stage_close(s);
 }
