@@ -258,6 +258,23 @@ static void reads_capabilities(void **state)
                                                service(SERVICE_FILE_TRANSFER));
 }
 
+static void reads_each_capability(void **state)
+{
+    (void)state;
+    static const char *const names[SERVICE_COUNT] = {
+        "k:audio",   "k:application", "k:data",    "k:control",        "k:video",          "k:text",
+        "k:message", "k:automata",    "k:isfocus", "bc:file-transfer", "bc:screen-sharing"};
+    for (unsigned i = 0; i < SERVICE_COUNT; i++)
+        for (int yes = 0; yes < 2; yes++) {
+            char z[1024];
+            snprintf(z, sizeof z, PIDF(TUPLE("<k:servcaps><%s>%s</%s></k:servcaps>")), names[i],
+                     yes ? "true" : "false", names[i]);
+            const struct presence *p = read_z(z);
+            assert_int_equal(yes ? p->facts.services : p->facts.no_services, service(i));
+            assert_int_equal(yes ? p->facts.no_services : p->facts.services, 0);
+        }
+}
+
 static void joins_tuples_with_their_device(void **state)
 {
     (void)state;
@@ -592,6 +609,7 @@ int main(void)
         cmocka_unit_test(reads_cipid),
         cmocka_unit_test(decodes_what_becomes_a_uri),
         cmocka_unit_test(reads_capabilities),
+        cmocka_unit_test(reads_each_capability),
         cmocka_unit_test(joins_tuples_with_their_device),
         cmocka_unit_test(keeps_so_many_devices),
         cmocka_unit_test(a_rich_text_has_so_many_bytes),

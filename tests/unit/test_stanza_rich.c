@@ -242,6 +242,20 @@ static void who_left_keeps_name_and_time(void **state)
     assert_int_equal(p->facts.said_ms, 1031701267000);
 }
 
+static void passes_over_what_pidf_cannot_say(void **state)
+{
+    (void)state;
+    const struct presence *p = read_z(
+        "<presence><geoloc xmlns='http://jabber.org/protocol/geoloc'><text>Verona</text></geoloc>"
+        "<tune xmlns='http://jabber.org/protocol/tune'><title>Heart of the Sunrise</title></tune>"
+        "<c xmlns='http://jabber.org/protocol/caps' ext='cs ep'/><delay xmlns='urn:xmpp:delay' "
+        "from='capulet.com'>Offline Storage</delay><status>s</status></presence>");
+    for (unsigned i = 0; i < PRESENCE_TEXTS; i++)
+        assert_int_equal(p->text[i].n, 0);
+    assert_false(p->facts.has_said);
+    assert_int_equal(p->n_status, 1);
+}
+
 static void other_kinds_of_stanza_have_none(void **state)
 {
     (void)state;
@@ -268,6 +282,7 @@ int main(void)
         cmocka_unit_test(a_rich_text_has_so_many_bytes),
         cmocka_unit_test(a_stanza_past_its_limit_says_nothing),
         cmocka_unit_test(who_left_keeps_name_and_time),
+        cmocka_unit_test(passes_over_what_pidf_cannot_say),
         cmocka_unit_test(other_kinds_of_stanza_have_none),
     };
     return cmocka_run_group_tests(tests, NULL, group_end);
