@@ -263,7 +263,10 @@ static void read_contact(struct sip_parser *p)
     if (v.h && scan_address(first, &uri, &params) && sip_uri_parse(&u, uri) == 0) {
         if (u.headers.n) // RFC 3261 §19.1.1: not in the Request-URI that this becomes
             uri.n = (size_t)(u.headers.p - 1 - uri.p);
-        p->m->contact = parser_span(p, uri);
+        // RFC 3261 §8.1.1.8: what makes a dialog has a SIP or SIPS URI there. Others (in a 3xx,
+        // say) are no target of ours.
+        if (u.scheme == SCHEME_SIP || u.scheme == SCHEME_SIPS)
+            p->m->contact = parser_span(p, uri);
     } else {
         parser_defect(p, 400, "Bad Contact");
     }

@@ -440,6 +440,12 @@ static void test_contact(void **state)
     assert_field(contact, "sip:a@b;x,y");
     expect_sound((struct fields){.more = "Contact: <sip:a@b;t=1?Route=%3Csip:x%3E>\r\n"});
     assert_field(contact, "sip:a@b;t=1"); // RFC 3261 §19.1.1
+    expect_sound((struct fields){.more = "Contact: <sips:a@b>\r\n"});
+    assert_field(contact, "sips:a@b");
+    expect_sound((struct fields){.more = "Contact: <http://b/>\r\n"}); // no target (§8.1.1.8)
+    assert_int_equal(m->contact.n, 0);
+    expect_sound((struct fields){.more = "Contact: <tel:+1-201-555-0123>\r\n"});
+    assert_int_equal(m->contact.n, 0);
 }
 
 static void test_record_route(void **state)
