@@ -55,6 +55,25 @@ static void a_change_is_told_from_a_repetition(void **state)
     assert_null(k);
 }
 
+// Clients renew the time whenever they publish; nobody is told because of that.
+static void a_new_time_alone_is_no_change(void **state)
+{
+    (void)state;
+    struct known *k = NULL;
+    struct presence p = {.available = true, .facts = {.has_said = true, .said_ms = 1}};
+    assert_int_equal(known_put(&k, &p, &scratch, 1), KNOWN_CHANGED);
+    p.facts.said_ms = 2;
+    assert_int_equal(known_put(&k, &p, &scratch, 2), KNOWN_SAME);
+    known_at(k, 0, &p);
+    assert_int_equal(p.facts.said_ms, 1); // since when it is so
+    p.show = SHOW_DND;
+    p.facts.said_ms = 3;
+    assert_int_equal(known_put(&k, &p, &scratch, 3), KNOWN_CHANGED);
+    known_at(k, 0, &p);
+    assert_int_equal(p.facts.said_ms, 3);
+    known_free(&k);
+}
+
 // All of a value counts, with statuses in several languages.
 static void a_status_is_a_change(void **state)
 {
@@ -154,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_known_at_first),
         cmocka_unit_test(a_change_is_told_from_a_repetition),
+        cmocka_unit_test(a_new_time_alone_is_no_change),
         cmocka_unit_test(a_status_is_a_change),
         cmocka_unit_test(resources_are_apart),
         cmocka_unit_test(one_past_the_limit_replaces_the_oldest),
