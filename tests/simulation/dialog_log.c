@@ -19,6 +19,7 @@ struct logged {
     unsigned n;
     char in_flight[LOG_BRANCH]; // of the NOTIFY that is not answered; "": none
     uint64_t since_ms;
+    uint32_t accepted; // highest CSeq of a NOTIFY that we said 200 to, in this life
 };
 
 struct dialog_log {
@@ -43,11 +44,12 @@ void dialog_log_destroy(struct dialog_log *l)
     free(l);
 }
 
-static struct logged *log_dialog(struct dialog_log *l, const struct sip_message *m)
+static struct logged *log_dialog(struct dialog_log *l, const struct sip_message *m,
+                                 struct span our_tag)
 {
     char name[LOG_NAME];
     snprintf(name, sizeof name, "%.*s;%.*s", TEXT_ARG(sip_text(m, m->call_id)),
-             TEXT_ARG(sip_text(m, m->from_tag)));
+             TEXT_ARG(sip_text(m, our_tag)));
     unsigned hash = 0;
     for (const char *p = name; *p; p++)
         hash = hash * 31 + (unsigned char)*p;
@@ -80,7 +82,7 @@ static bool log_again(const struct logged *d, const char *branch, const struct s
 bool dialog_log_request(struct dialog_log *l, const struct sip_message *m, uint64_t now_ms,
                         uint32_t t1_ms, const char **fault)
 {
-    struct logged *d = log_dialog(l, m);
+    struct logged *d = log_dialog(l, m, m->from_tag);
     char branch[LOG_BRANCH];
     snprintf(branch, sizeof branch, "%.*s", TEXT_ARG(sip_text(m, m->branch)));
     if (log_again(d, branch, m, fault))
@@ -100,10 +102,20 @@ bool dialog_log_request(struct dialog_log *l, const struct sip_message *m, uint6
     return true;
 }
 
+bool dialog_log_answer(struct dialog_log *l, const struct sip_message *m)
+{
+    if (m->method != SIP_NOTIFY || m->status != 200)
+        return true;
+    struct logged *d = log_dialog(l, m, m->to_tag);
+    bool older = m->cseq < d->accepted;
+    d->accepted = older ? d->accepted : m->cseq;
+    return !older;
+}
+
 void dialog_log_answered(struct dialog_log *l, const struct sip_message *m)
 {
     char branch[LOG_BRANCH];
-    struct logged *d = log_dialog(l, m);
+    struct logged *d = log_dialog(l, m, m->from_tag);
     snprintf(branch, sizeof branch, "%.*s", TEXT_ARG(sip_text(m, m->branch)));
     if (strcmp(d->in_flight, branch) == 0)
         *d->in_flight = 0;
@@ -113,5 +125,5 @@ void dialog_log_death(struct dialog_log *l)
 {
     for (unsigned i = 0; i < LOG_BUCKETS; i++)
         for (struct logged *d = l->bucket[i]; d; d = d->next)
-            *d->in_flight = 0;
+            *d->in_flight = 0, d->accepted = 0;
 }

@@ -11,6 +11,8 @@ void dialog_log_destroy(struct dialog_log *l);
 // True: sent for the first time; false: sent again. *fault says what is wrong with it.
 bool dialog_log_request(struct dialog_log *l, const struct sip_message *m, uint64_t now_ms,
                         uint32_t t1_ms, const char **fault);
+// Our answer to a request. False: an accepted NOTIFY is older than one accepted before.
+bool dialog_log_answer(struct dialog_log *l, const struct sip_message *m);
 // A final answer has come in.
 void dialog_log_answered(struct dialog_log *l, const struct sip_message *m);
 // The process died: nothing is in flight any more.

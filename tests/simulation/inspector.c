@@ -212,8 +212,11 @@ void inspector_sip_out(struct world *w, const struct cause *cause, struct text b
         world_broken(w, "not SIP: %.*s", TEXT_ARG(bytes));
         return;
     }
-    if (m->status)
+    if (m->status) {
+        world_expect(w, dialog_log_answer(i->log, m), "an old NOTIFY is accepted: %.*s",
+                     TEXT_ARG(sip_text(m, m->call_id)));
         return;
+    }
     world_expect(w, cause->trusted, "a request that nobody trusted has asked for");
     const char *fault = NULL;
     if (!dialog_log_request(i->log, m, cause->at_ms, w->opt.t1_ms, &fault)) {

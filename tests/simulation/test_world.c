@@ -1,5 +1,5 @@
-// Runs worlds from seeds: a wild phase, a calm one that must come to the truth, changes that must be
-// seen without delay, and an end that must leave nothing behind.
+// Runs worlds from seeds: a wild phase, a calm one that must come to the truth, changes that must
+// be seen without delay, and an end that must leave nothing behind.
 //
 //   simulation_world [--seed N] [--seeds N] [--verbose]
 #include <stdlib.h>
@@ -48,6 +48,7 @@ static void run_phases(struct world *w)
     run_until(w, rest_is_true, rest_true_within_s(w), rest_stays_true_s(w));
     if (!w->failed)
         acts_change_all(w);
+    world_run(w, w->now_ms + 1000);
     run_until(w, rest_is_true, rest_prompt_within_s(w), 0);
     if (!w->failed)
         inspector_check_authorizations(w);
