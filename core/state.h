@@ -92,19 +92,21 @@ struct user {
 };
 
 enum sub_flag {
-    SUB_STORED = 1,         // has a record
-    SUB_UNSAVED = 2,        // in core->unsaved
-    SUB_ENDED = 4,          // authorization is gone; lives until its dialogs are
-    SUB_WANTS = 8,          // watch: waits for a probe's answer to open or refresh
-    SUB_TOLD = 16,          // watch: `subscribed` was sent in this life of the process
-    SUB_ANSWER_LATE = 32,   // watch: `unsubscribed` is due once the SIP side has answered
-    SUB_FENCED = 128,       // serve: the fence behind the first probe is not answered yet
-    SUB_OFFLINE = 64,       // watch: a probe said that she has no session
-    SUB_STALE = 256,        // serve: what is known may be of before the stream was lost
-    SUB_CHECKING = 512,     // serve: and she is being asked
-    SUB_UNSURE = 1024,      // watch: she may see what an earlier life of the process has shown
-    SUB_SAID_NOBODY = 4096, // watch: that was mended, and no refresh has gone through since
-    SUB_BOUNCED = 2048,     // watch: her server could not be reached with what we said
+    SUB_STORED = 1,  // has a record
+    SUB_UNSAVED = 2, // in core->unsaved
+    SUB_ENDED = 4,   // authorization is gone; lives until its dialogs are
+    // watch
+    SUB_WANTS = 8,         // waits for a probe's answer to open or refresh
+    SUB_TOLD = 16,         // `subscribed` was sent in this life of the process
+    SUB_ANSWER_LATE = 32,  // `unsubscribed` is due once the SIP side has answered
+    SUB_OFFLINE = 64,      // a probe said that she has no session
+    SUB_BOUNCED = 128,     // her server could not be reached with what we said
+    SUB_UNSURE = 256,      // she may see what an earlier life of the process has shown
+    SUB_SAID_NOBODY = 512, // that was mended, and no refresh has gone through since
+    // serve
+    SUB_FENCED = 1024,   // the fence behind the first probe is not answered yet
+    SUB_STALE = 2048,    // what is known may be of before the stream was lost
+    SUB_CHECKING = 4096, // and she is being asked
 };
 
 struct known; // core/known.h
