@@ -206,6 +206,8 @@ int record_restore(struct core *c, uint64_t id, struct text record)
     int err = take_record(&r, &o);
     if (err)
         return err;
+    if (user_hash(c->cfg.key, &o.user) != o.owner_hash)
+        return EBADMSG; // made under another key, or not hers
     if (sub_find(c, &o.user, &o.peer, o.head[1]))
         return EBADMSG; // two records for one pair
     uint32_t sub = restore_sub(c, id, &o);

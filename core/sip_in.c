@@ -66,7 +66,9 @@ static void sip_in_method(struct core *c, const struct event *ev)
     case SIP_SUBSCRIBE: sip_in_subscribe(c, ev); break;
     case SIP_NOTIFY: sip_in_notify(c, ev); break;
     case SIP_OPTIONS: sip_in_options(c, ev); break;
-    case SIP_CANCEL: server_refuse(c, ev, 481, (struct text){0}); break; // RFC 6665 §4.6
+    case SIP_CANCEL: // answered, and otherwise ignored (RFC 6665 §4.6)
+        server_refuse(c, ev, server_cancelled(c, ev) ? 200 : 481, (struct text){0});
+        break;
     case SIP_OTHER: server_refuse(c, ev, 501, TEXT(SIP_IN_ALLOW)); break;
     default: server_refuse(c, ev, 405, TEXT(SIP_IN_ALLOW)); break;
     }

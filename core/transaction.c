@@ -247,7 +247,7 @@ void client_due(struct core *c, uint32_t handle)
 }
 
 // RFC 3261 §17.2.3: the top Via's branch and sent-by, and the method.
-static uint64_t server_key(const struct core *c, const struct sip_message *m)
+static uint64_t server_key(const struct core *c, const struct sip_message *m, uint8_t method)
 {
     uint8_t key[16];
     memcpy(key, c->cfg.key, sizeof key);
@@ -255,7 +255,7 @@ static uint64_t server_key(const struct core *c, const struct sip_message *m)
     struct text branch = sip_text(m, m->branch), host = sip_text(m, m->sent_by);
     parts[0] = hash_sip(key, branch.p, branch.n);
     parts[1] = hash_sip(key, host.p, host.n);
-    parts[2] = (uint64_t)m->sent_by_port << 8 | m->method;
+    parts[2] = (uint64_t)m->sent_by_port << 8 | method;
     // Peers older than RFC 3261 send no branch of theirs: what names the request stands in for it.
     struct text more[2] = {sip_text(m, m->call_id), sip_text(m, m->from_tag)};
     for (int i = 0; i < 2; i++)
@@ -276,12 +276,17 @@ static uint32_t server_find(const struct core *c, uint64_t key)
 
 bool server_replay(struct core *c, const struct event *ev)
 {
-    uint32_t handle = server_find(c, server_key(c, ev->sip));
+    uint32_t handle = server_find(c, server_key(c, ev->sip, ev->sip->method));
     if (!handle)
         return false;
     struct server *s = pool_at(&c->servers, handle);
     sip_emit(c, (struct text){s->bytes, s->n}, &s->to, s->port);
     return true;
+}
+
+bool server_cancelled(const struct core *c, const struct event *ev)
+{
+    return server_find(c, server_key(c, ev->sip, SIP_SUBSCRIBE)) != 0;
 }
 
 // RFC 3261 §18.2.2 and RFC 3581 §4: back to the source; to its port when it asked for that, else to
@@ -300,7 +305,7 @@ void server_keep(struct core *c, const struct event *ev, struct text response)
     if (!handle)
         return; // a retransmission will be taken for a new request: safe, but noisy
     struct server *s = pool_at(&c->servers, handle);
-    s->key = server_key(c, ev->sip);
+    s->key = server_key(c, ev->sip, ev->sip->method);
     s->to = server_reply_to(ev);
     s->port = ev->port;
     s->bytes = malloc(response.n);
@@ -350,7 +355,7 @@ struct text server_answer(struct core *c, const struct event *ev, unsigned statu
 void server_refuse(struct core *c, const struct event *ev, unsigned status, struct text headers)
 {
     char tag[16];
-    hex_write(tag, server_key(c, ev->sip), 16);
+    hex_write(tag, server_key(c, ev->sip, ev->sip->method), 16);
     server_answer(c, ev, status, (struct text){tag, sizeof tag}, headers);
 }
 

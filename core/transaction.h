@@ -24,6 +24,9 @@ bool client_branch_shard(struct text branch, unsigned *shard);
 
 // A retransmitted request: answers it as before. False: not known.
 bool server_replay(struct core *c, const struct event *ev);
+// A CANCEL of a SUBSCRIBE whose answer we still remember (RFC 3261 §9.2 matches all but the
+// method).
+bool server_cancelled(const struct core *c, const struct event *ev);
 // Remembers the answer just written by `server_answer` for retransmissions of this request.
 void server_keep(struct core *c, const struct event *ev, struct text response);
 void server_due(struct core *c, uint32_t handle);

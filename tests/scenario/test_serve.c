@@ -71,6 +71,25 @@ static void unsubscribe_keeps_the_authorization(void **state)
     stage_close(s);
 }
 
+// A SUBSCRIBE can't be cancelled: the CANCEL is answered and does nothing (RFC 6665 §4.6).
+static void cancel_is_answered_and_ignored(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    serve_established(s, &d);
+    sip_says(s,
+             "CANCEL sip:juliet@example.com SIP/2.0\n"
+             "Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKna998sk;rport\n"
+             "Max-Forwards: 70\nFrom: <sip:romeo@example.net>;tag=xfg9\n"
+             "To: <sip:juliet@example.com>\n"
+             "Call-ID: AA5A8BE5-CBB7-42B9-8181-6230012B1E11\nCSeq: 1 CANCEL\n\n");
+    sip_sees(s, "SIP/2.0 200", "CSeq: 1 CANCEL", NULL);
+    quiet(s);
+    assert_int_equal(core_stats(s->core)->by_state[SIP_TO_XMPP][STATE_ACTIVE], 1);
+    stage_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -78,6 +97,7 @@ int main(void)
         cmocka_unit_test(presence_changes_touch_no_record),
         cmocka_unit_test(rejection_terminates),
         cmocka_unit_test(unsubscribe_keeps_the_authorization),
+        cmocka_unit_test(cancel_is_answered_and_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
