@@ -40,6 +40,8 @@ class Play:
         """Does `action`, then everything `expected` has to be seen within STEP_S."""
         step = Step(text)
         self.steps.append(step)
+        for user in (self.juliet, self.romeo):
+            user.inbox.clear()  # what came before proves nothing
         began = time.monotonic()
         waiting = asyncio.gather(*expected)
         try:

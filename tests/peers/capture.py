@@ -130,6 +130,7 @@ class Capture:
         ports = " or ".join(f"port {p}" for p in
                             (self.component, self.kamailio, *sorted(self.gateway)))
         self.log = self.world.root / "tshark.log"
+        self.file.unlink(missing_ok=True)
         with open(self.log, "wb") as log:
             self.tshark = subprocess.Popen(
                 ["tshark", "-q", "-i", "lo", "-f", ports, "-w", str(self.file)],
