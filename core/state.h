@@ -103,6 +103,7 @@ enum sub_flag {
     SUB_BOUNCED = 128,     // her server could not be reached with what we said
     SUB_UNSURE = 256,      // she may see what an earlier life of the process has shown
     SUB_SAID_NOBODY = 512, // that was mended, and no refresh has gone through since
+    SUB_SILENT = 8192,     // her server was not to be reached when she was asked last
     // serve
     SUB_FENCED = 1024,   // the fence behind the first probe is not answered yet
     SUB_STALE = 2048,    // what is known may be of before the stream was lost

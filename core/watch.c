@@ -223,9 +223,11 @@ void watch_want(struct core *c, uint32_t sub)
 static void watch_sub_probed(struct core *c, uint32_t sub, enum probe_verdict verdict)
 {
     struct sub *s = core_sub(c, sub);
-    s->flags &= (uint16_t) ~(SUB_WANTS | SUB_OFFLINE);
+    s->flags &= (uint16_t) ~(SUB_WANTS | SUB_OFFLINE | SUB_SILENT);
     if (verdict == PROBE_OFFLINE)
         s->flags |= SUB_OFFLINE;
+    if (verdict == PROBE_SILENT)
+        s->flags |= SUB_SILENT;
     if (verdict == PROBE_ALIVE) {
         watch_go(c, sub);
     } else {
@@ -262,6 +264,16 @@ void watch_bounced(struct core *c, const struct jid *from, const struct jid *to,
         core_sub(c, sub)->flags |= SUB_BOUNCED | SUB_UNSURE;
 }
 
+// It was the stream that kept her silent, and not he who failed: no reason to wait.
+static void watch_forgive_silence(struct core *c, struct sub *s)
+{
+    if (!(s->flags & SUB_SILENT))
+        return;
+    s->flags &= (uint16_t)~SUB_SILENT;
+    s->backoff_s = 0;
+    wheel_cancel(&c->wheel, &s->retry_timer);
+}
+
 // After a lost stream: `subscribed` may not have reached her, nor what changed meanwhile. After a
 // restart nothing is known of him, so the dialog is asked again (a refresh brings the full state).
 void watch_resync(struct core *c, uint32_t sub)
@@ -269,15 +281,17 @@ void watch_resync(struct core *c, uint32_t sub)
     struct sub *s = core_sub(c, sub);
     uint32_t dialog = watch_dialog(c, s);
     s->flags &= (uint16_t)~SUB_OFFLINE; // she may have come while nobody could tell us
-    if (s->flags & SUB_SAID_NOBODY)     // perhaps to a stream that was dead already
+    watch_forgive_silence(c, s);
+    if (s->flags & SUB_SAID_NOBODY) // perhaps to a stream that was dead already
         s->flags |= SUB_UNSURE;
     bool knows = s->state == STATE_ACTIVE && (s->flags & SUB_TOLD);
     if (knows)
         stanza_out_pair(c, s, STANZA_SUBSCRIBED, (struct text){0});
     if (known_count(s->known) && (knows || !dialog))
         watch_show_known(c, sub, (struct text){0});
-    bool asks = dialog ? core_dialog(c, dialog)->state == DIALOG_LIVE && s->state == STATE_ACTIVE
-                       : !s->retry_timer;
-    if (!knows && asks)
+    bool live = dialog && core_dialog(c, dialog)->state == DIALOG_LIVE;
+    bool lapsing = live && core_dialog(c, dialog)->wait == WAIT_EXPIRY;
+    bool asks = dialog ? live && s->state == STATE_ACTIVE : !s->retry_timer;
+    if ((!knows && asks) || lapsing)
         watch_want(c, sub);
 }

@@ -331,9 +331,32 @@ static void the_stream_is_lost_while_asking(void **state)
     stage_streams_up(s);
     xmpp_sees(s, SUBSCRIBED); // what may have been lost is said again
     xmpp_sees(s, ROMEO_AWAY);
+    const char *id = xmpp_sees_probe(s, JULIET); // the old probe was lost
+    assert_string_not_equal(id, before);
     quiet(s);
-    stage_pass_s(s, 20); // silence: the old probe was lost
-    quiet(s);
+    xmpp_answers_fence(s, JULIET, id);
+    sip_sees(s, "SUBSCRIBE", "CSeq: 2 SUBSCRIBE", NULL);
+    stage_close(s);
+}
+
+//   |  refresh is due while the stream is down: silence, the dialog lapses
+//   |  the stream is back
+//   |  probe, fence  |                         |   (at once, whatever the backoff says)
+//   |<---------------|                         |
+static void a_stream_that_is_back_makes_good_for_its_silence(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    watch_established(s, &d);
+    stage_streams_down(s);
+    stage_pass_s(s, 6000);
+    assert_int_equal(core_stats(s->core)->by_state[XMPP_TO_SIP][STATE_DORMANT], 1);
+    stage_streams_up(s);
+    bool probed = false;
+    while (!probed && s->stanza_head < s->stanza_tail) // what he was is said gone before
+        probed = strstr(s->stanzas[s->stanza_head++].bytes, "type='probe'") != NULL;
+    assert_true(probed);
     stage_close(s);
 }
 
@@ -450,6 +473,7 @@ int main(void)
         cmocka_unit_test(unreachable_lapses_and_comes_back),
         cmocka_unit_test(answers_too_late_count_for_nothing),
         cmocka_unit_test(the_stream_is_lost_while_asking),
+        cmocka_unit_test(a_stream_that_is_back_makes_good_for_its_silence),
         cmocka_unit_test(one_answer_serves_all_within_the_window),
         cmocka_unit_test(an_exempt_domain_is_not_asked),
         cmocka_unit_test(asked_by_the_sip_domain),

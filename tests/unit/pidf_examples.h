@@ -1,5 +1,5 @@
-// PIDF documents as they stand in RFC 3863, RFC 4480 §4.1 and RFC 8048, and the one that Blink shows in
-// its documentation ("Presence", AG Projects, 2012); for tests.
+// PIDF documents as they stand in RFC 3863, RFC 4480 §4.1 and RFC 8048, and the one that Blink
+// shows in its documentation ("Presence", AG Projects, 2012); for tests.
 #ifndef TESTS_UNIT_PIDF_EXAMPLES_H
 #define TESTS_UNIT_PIDF_EXAMPLES_H
 

@@ -75,7 +75,8 @@ static void test_prepared(void **state)
         {"a\xc2\xad"
          "b@example.com",
          "ab@example.com"}, // soft hyphen, table B.1
-        {"king@example.com/\xe2\x99\x9a", "king@example.com/\xe2\x99\x9a"}, // RFC 7622 §3.5 example 12
+        {"king@example.com/\xe2\x99\x9a",
+         "king@example.com/\xe2\x99\x9a"}, // RFC 7622 §3.5 example 12
         {"a@B\xc3\x9c"
          "CHER.example",
          "a@b\xc3\xbc"
