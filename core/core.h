@@ -6,8 +6,14 @@
 //
 // ## The flow
 //
-//   core_step ─▶ trust, limits (core/gate.c) ─▶ dialog and transaction layer (core/dialog.c,
-//   core/transaction.c) ─▶ watch machine (core/watch.c) or serve machine (core/serve.c) ─▶ effects
+//   SIP request ──▶ sip_in.c: form, trust ─────────────────┐
+//   SIP response ─▶ sip_in.c ─▶ transaction.c ─▶ dialog.c ─┤
+//   stanza ───────▶ stanza_in.c: addresses, trust ─────────┼─▶ watch*.c or serve*.c ─▶ effects
+//   timer ────────▶ core.c ────────────────────────────────┤
+//   stream up ────▶ resync.c, at a pace ───────────────────┘
+//
+// Which of the two machines it is follows from who looks at whom. They speak through dialog.c and
+// stanza_out.c; sub.c adds the records that have changed, at the step's end.
 //
 // Effects are appended in the order in which they are to happen. EFFECT_PUT and EFFECT_DELETE of
 // all steps of a turn are committed together before any EFFECT_SIP or EFFECT_STANZA of it is let
@@ -85,8 +91,8 @@ uint64_t core_next_due(const struct core *core);
 struct text core_domain_name(const struct core *core, unsigned index);
 
 // Which shard an event belongs to: the owner of its XMPP user's bare JID, or `self` when it names
-// none (then any shard may answer it). Pure but for the prepared JID; any thread with its own
-// `core`.
+// none (then any shard may answer it). Nothing is changed, and only key and shard count are looked
+// at.
 unsigned core_owner_of_sip(const struct core *core, const struct sip_message *m);
 unsigned core_owner_of_stanza(const struct core *core, const struct stanza *s);
 // The same from a record's owner hash, for re-partitioning.

@@ -12,7 +12,6 @@
 #include "core/serve.h"
 #include "core/sub.h"
 #include "core/transaction.h"
-#include "core/user.h"
 #include "core/watch.h"
 
 static uint64_t dialog_fresh_tag(struct core *c)
@@ -98,7 +97,7 @@ struct text dialog_get(const struct dialog *d, enum dialog_field field)
     return (struct text){d->text + at, n[field]};
 }
 
-void dialog_get_all(const struct dialog *d, struct text fields[FIELD_COUNT])
+static void dialog_get_all(const struct dialog *d, struct text fields[FIELD_COUNT])
 {
     for (unsigned i = 0; i < FIELD_COUNT; i++)
         fields[i] = dialog_get(d, i);

@@ -15,7 +15,6 @@ uint32_t dialog_create(struct core *c, uint32_t sub, uint32_t owner_hash,
 // them.
 int dialog_set(struct core *c, struct dialog *d, const struct text fields[FIELD_COUNT]);
 struct text dialog_get(const struct dialog *d, enum dialog_field field);
-void dialog_get_all(const struct dialog *d, struct text fields[FIELD_COUNT]);
 // Off its subscription, all indexes and timers, and gone.
 void dialog_free(struct core *c, uint32_t handle);
 void dialog_free_all(struct core *c);

@@ -5,8 +5,9 @@
 #include "core/wire/presence.h"
 
 enum {
-    KNOWN_MAX = 32
-}; // resources per subscription; a further one replaces the oldest, if possible one that has left
+    // Resources per subscription; a further one replaces the oldest, if possible one that has left.
+    KNOWN_MAX = 32,
+};
 
 struct known_item {
     char *packed;
@@ -23,14 +24,14 @@ struct known {
 enum known_change { KNOWN_SAME, KNOWN_CHANGED, KNOWN_NO_MEMORY };
 
 void known_free(struct known **k);
-// Adds or replaces the value of p->resource.
-// `scratch` is overwritten. p may borrow from anything but `scratch` and the known value itself.
+// Adds or replaces the value of p->resource. `scratch` is overwritten; p may borrow from anything
+// but `scratch` and the known value itself.
 enum known_change known_put(struct known **k, const struct presence *p, struct buffer *scratch,
                             uint64_t now_ms);
 void known_remove(struct known **k, size_t i);
-// Doubts all; what is not put again before known_remove_doubted() is removed by that. True: any.
+// Doubts all: what is not put again before known_remove_doubted() is removed by that.
 void known_doubt(struct known *k);
-bool known_remove_doubted(struct known **k);
+bool known_remove_doubted(struct known **k); // whether there was any
 static inline size_t known_count(const struct known *k)
 {
     return k ? k->n : 0;

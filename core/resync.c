@@ -1,4 +1,4 @@
-// When a stream comes up: what it missed is said again, at a pace.
+// The passes over all subscriptions that follow a stream's coming up.
 //
 // One pass over all subscriptions serves all domains that wait at its begin (DOMAIN_WAITS); those
 // that come up meanwhile wait for the next. A domain also waits for the gateway's own stream, by

@@ -6,7 +6,7 @@
 //   SIP user            gateway                           XMPP presentity
 //    SUBSCRIBE ─────────▶ authorization pending
 //    ◀── 200, NOTIFY pending
-//                         subscribe, probe ──────────────▶
+//                         probe, fence, subscribe ───────▶
 //                         ◀─────────────────── subscribed, presence
 //    ◀── NOTIFY active
 #ifndef CORE_SERVE_H
@@ -30,7 +30,7 @@ void serve_presence(struct core *c, const struct jid *from, const struct jid *to
 void serve_approved(struct core *c, const struct jid *from, const struct jid *to);
 void serve_rejected(struct core *c, const struct jid *from, const struct jid *to,
                     const struct stanza *s);
-// An iq answer to the SIP user: the fence of serve_ask_first(), or of serve_check().
+// An iq answer to the SIP user: one of the fences in core/serve_ask.c.
 void serve_fence(struct core *c, const struct jid *from, const struct jid *to,
                  const struct stanza *s);
 void serve_error(struct core *c, const struct jid *from, const struct jid *to,
@@ -42,11 +42,13 @@ void serve_dialog_due(struct core *c, uint32_t dialog);
 // TIMER_NOTIFY.
 void serve_notify_due(struct core *c, uint32_t dialog);
 
+// The stream has come (back) up: what is known may be out of date.
 void serve_resync(struct core *c, uint32_t sub);
 // TIMER_SUB.
 void serve_retry_due(struct core *c, uint32_t sub);
+// A restored dialog: arm its timer.
 void serve_restored(struct core *c, uint32_t dialog);
-// End the authorization for good, as the admin or lost trust asks.
+// Ends the authorization for good: she said no, or is no more.
 void serve_cancel(struct core *c, uint32_t sub, enum sip_reason reason);
 
 #endif

@@ -10,7 +10,6 @@
 #include "core/serve.h"
 #include "core/stanza_out.h"
 #include "core/sub.h"
-#include "core/transaction.h"
 #include "core/user.h"
 #include "core/watch_dialog.h"
 #include "core/wire/pidf.h"

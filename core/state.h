@@ -66,7 +66,7 @@ struct domain {
     uint16_t stream; // index as core_domain_name() counts, when DOMAIN_STREAM
 };
 
-// Why a user is being asked whether she is there, and what came back so far.
+// What has come back so far of asking a user whether she is there.
 enum probe_seen {
     SEEN_AVAILABLE = 1,
     SEEN_UNAVAILABLE = 2,
@@ -81,7 +81,7 @@ struct user {
     uint32_t first_sub, n_subs;
     uint32_t probe_timer; // 0: not being asked
     uint32_t probe_nonce;
-    uint32_t probe_epoch; // core->streams_up when she was asked
+    uint32_t probe_epoch; // core.streams_up when she was asked
     uint32_t forget_timer;
     uint32_t new_window; // minute in which new_count counts
     uint32_t new_count;
@@ -172,9 +172,10 @@ struct dialog {
     char *text;     // see core/dialog.c
 };
 
-// Who is told of a client transaction's end.
+// A request of ours that waits for its final answer. `dialog` is told of the end; 0: nobody.
 struct client {
-    uint32_t dialog, timer, hop;
+    uint32_t dialog, timer;
+    uint32_t hop; // handle in core.peers
     uint32_t interval_ms;
     uint64_t nonce, give_up_ms;
     uint8_t method;
@@ -183,6 +184,7 @@ struct client {
     char *bytes;
 };
 
+// An answer of ours, for when its request is sent again.
 struct server {
     uint32_t timer, n;
     uint64_t key;
@@ -202,7 +204,7 @@ struct core {
     char *gateway_name;
     struct core_net *sip_sources;
     size_t n_sip_sources;
-    uint64_t now_ms;
+    uint64_t now_ms, started_ms;
     struct effects *fx; // of the step under way
     struct wheel wheel;
     struct hash_random random;

@@ -29,7 +29,7 @@ void sub_end(struct core *c, uint32_t handle);
 void sub_flush(struct core *c);
 void sub_free_all(struct core *c);
 
-// The SIP user's bare JID and URI. `sip` is appended to b.
+// The SIP user (peer) and the XMPP user, as bare JID and as SIP URI; `write` appends to b.
 void sub_peer_jid(const struct core *c, const struct sub *s, struct jid *out);
 void sub_write_peer_jid(const struct core *c, const struct sub *s, struct buffer *b);
 void sub_write_user_jid(const struct core *c, const struct sub *s, struct buffer *b);

@@ -1,7 +1,6 @@
 // The watch machine's XMPP side: what the user asks for, and the life of her authorization.
 #include "core/watch.h"
 
-#include "core/dialog.h"
 #include "core/domain.h"
 #include "core/known.h"
 #include "core/stanza_out.h"
@@ -80,6 +79,20 @@ void watch_subscribe(struct core *c, const struct stanza *s, const struct jid *f
         stanza_out_error(c, domain_find(c, to->domain), s, CONDITION_RESOURCE_CONSTRAINT);
 }
 
+// The authorization ends for good: she wants it no more, or is no more.
+static void watch_cancel(struct core *c, uint32_t sub)
+{
+    struct sub *s = core_sub(c, sub);
+    uint32_t dialog = watch_dialog(c, s);
+    watch_hide_known(c, sub);
+    sub_end(c, sub);
+    s->flags |= SUB_ANSWER_LATE;
+    if (dialog)
+        watch_close(c, dialog);
+    else
+        watch_say_unsubscribed(c, sub);
+}
+
 // RFC 8048 §5.2.3: `unsubscribed` follows the 200 to our SUBSCRIBE Expires 0. The record goes at
 // once: she does not want it any more, and a dialog that a crash leaves behind lapses by itself.
 void watch_unsubscribe(struct core *c, const struct jid *from, const struct jid *to)
@@ -98,21 +111,7 @@ void watch_unsubscribe(struct core *c, const struct jid *from, const struct jid 
                      (struct text){0});
 }
 
-void watch_cancel(struct core *c, uint32_t sub)
-{
-    struct sub *s = core_sub(c, sub);
-    uint32_t dialog = watch_dialog(c, s);
-    watch_hide_known(c, sub);
-    sub_end(c, sub);
-    s->flags |= SUB_ANSWER_LATE;
-    if (dialog)
-        watch_close(c, dialog);
-    else
-        watch_say_unsubscribed(c, sub);
-}
-
-// A probe costs the SIP side nothing while there is a live dialog (DESIGN §1); without one it opens
-// it.
+// A probe costs the SIP side nothing while there is a live dialog; without one it opens one.
 void watch_probe(struct core *c, const struct stanza *s, const struct jid *from,
                  const struct jid *to)
 {

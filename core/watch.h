@@ -44,7 +44,5 @@ void watch_bounced(struct core *c, const struct jid *from, const struct jid *to,
 void watch_resync(struct core *c, uint32_t sub);
 // A restored dialog: arm its timer.
 void watch_restored(struct core *c, uint32_t dialog);
-// End the authorization for good, as the admin or lost trust asks.
-void watch_cancel(struct core *c, uint32_t sub);
 
 #endif

@@ -8,12 +8,9 @@
 #include <errno.h>
 
 #include "core/dialog.h"
-#include "core/domain.h"
 #include "core/hex.h"
-#include "core/stanza_out.h"
 #include "core/sub.h"
 #include "core/transaction.h"
-#include "core/user.h"
 #include "core/watch.h"
 
 static uint64_t timer_n_ms(const struct core *c)

@@ -25,7 +25,7 @@ enum stanza_type {
     STANZA_OTHER // chat, headline, … and unknown values
 };
 
-// RFC 6120 §8.3.3. Order is not significant; STANZA_CONDITION_NONE: no defined condition was found.
+// RFC 6120 §8.3.3. Order is not significant; CONDITION_NONE: no defined condition was found.
 enum stanza_condition {
     CONDITION_NONE,
     CONDITION_BAD_REQUEST,
@@ -60,6 +60,7 @@ struct stanza {
     bool has_priority;
     bool too_big; // past the reader's limits: kind, type and addresses are here, and no contents
     uint8_t n_status;
+    bool child_has_node;              // of an iq's payload element: a `node` that is not empty
     struct span from, to, id, lang;   // as on the wire, not yet prepared; n == 0: absent
     struct span child_name, child_ns; // the payload element of an iq or message; n == 0: none
     struct {
@@ -112,6 +113,8 @@ void stanza_write_notification(struct buffer *b, struct text from_bare, struct t
 // The error answer to `s`, with from and to exchanged. Writes nothing when `s` is itself an error
 // or an iq result (RFC 6120 §8.3.1: never an error to an error).
 void stanza_write_error(struct buffer *b, const struct stanza *s, enum stanza_condition c);
+// The result of the iq `s`, with from and to exchanged. `payload` is XML, and may be empty.
+void stanza_write_result(struct buffer *b, const struct stanza *s, struct text payload);
 // <iq type='get'> with an empty disco#info query (XEP-0030 §3.1): the fence behind a probe.
 void stanza_write_disco_info_get(struct buffer *b, struct text from, struct text to,
                                  struct text id);
