@@ -126,8 +126,10 @@ int core_set_trust(struct core *c, const struct core_trust *t)
 
 static void core_at(struct core *c, uint64_t now_ms)
 {
-    if (!c->now_ms) // the first time that time is told
+    if (!c->now_ms) { // the first time that time is told
         wheel_init(&c->wheel, now_ms);
+        c->started_ms = now_ms;
+    }
     assert(now_ms >= c->now_ms);
     c->now_ms = now_ms;
 }

@@ -1,11 +1,13 @@
 // Stanzas as they come in.
 //
 //   stanza ─▶ addresses ─▶ is `to` ours? is `from` trusted?
-//          ─▶ to a domain's own JID: an answer to our probe, or not for us
-//          ─▶ presence, by type, to watch or serve; all else gets the error that RFC 6120 asks for
+//          ─▶ to a domain's own JID: an answer to our probe, a question, or not for us
+//          ─▶ presence, by type, to watch or serve; questions to manners; all else gets the error
+//             that RFC 6120 asks for
 #include "core/stanza_in.h"
 
 #include "core/domain.h"
+#include "core/manners.h"
 #include "core/probe.h"
 #include "core/serve.h"
 #include "core/stanza_out.h"
@@ -71,13 +73,15 @@ static bool stanza_to_nobody(const struct core *c, const struct addressed *a)
     return a->to.local.n && !domain_is(c, a->to_domain, DOMAIN_SIP);
 }
 
-// To the domain itself: what the gateway's own probes bring back, else nothing that it offers.
+// To the domain itself: what the gateway's own probes bring back, questions about the gateway, else
+// nothing that it offers.
 static void stanza_to_domain(struct core *c, const struct addressed *a, const struct stanza *s)
 {
     uint32_t user = a->from.local.n ? user_find(c, &a->from) : 0;
     if (user && probe_answer(c, user, s))
         return;
-    stanza_refuse(c, a, s, CONDITION_SERVICE_UNAVAILABLE);
+    if (!manners(c, a->to_domain, &a->to, s))
+        stanza_refuse(c, a, s, CONDITION_SERVICE_UNAVAILABLE);
 }
 
 static void stanza_trusted(struct core *c, const struct addressed *a, const struct stanza *s)
@@ -91,7 +95,7 @@ static void stanza_trusted(struct core *c, const struct addressed *a, const stru
             stanza_to_user(c, a, s);
     } else if (s->kind == STANZA_IQ && !stanza_wants_answer(s)) {
         serve_fence(c, &a->from, &a->to, s);
-    } else {
+    } else if (!manners(c, a->to_domain, &a->to, s)) {
         stanza_refuse(c, a, s, CONDITION_SERVICE_UNAVAILABLE);
     }
 }

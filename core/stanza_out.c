@@ -99,6 +99,16 @@ void stanza_out_error(struct core *c, uint16_t domain, const struct stanza *in,
     out_end(c, e);
 }
 
+void stanza_out_result(struct core *c, uint16_t domain, const struct stanza *in,
+                       struct text payload)
+{
+    struct effect *e = out_begin(c, domain);
+    if (!e)
+        return;
+    stanza_write_result(&c->fx->bytes, in, payload);
+    out_end(c, e);
+}
+
 void stanza_out_fence_id(uint32_t nonce, char out[STANZA_FENCE_ID])
 {
     out[0] = 'f';

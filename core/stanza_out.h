@@ -23,6 +23,9 @@ void stanza_out_presence(struct core *c, uint16_t domain, struct text from, stru
 // The error answer to a stanza that came in for `domain`.
 void stanza_out_error(struct core *c, uint16_t domain, const struct stanza *in,
                       enum stanza_condition condition);
+// The result of an iq that came in for `domain`.
+void stanza_out_result(struct core *c, uint16_t domain, const struct stanza *in,
+                       struct text payload);
 // A probe of `user` by the gateway's own JID with a fence behind it; `sip_domain` is the one
 // concerned.
 void stanza_out_fenced_probe(struct core *c, const struct user *user, uint16_t sip_domain,

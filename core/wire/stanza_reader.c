@@ -254,6 +254,23 @@ static void begin_rich_below(struct stanza_reader *r, struct text name, const xm
         begin_rich(r, r->depth - 3, name);
 }
 
+// The payload element of an iq or message: the first one counts.
+static void begin_payload(struct stanza_reader *r, struct text name, const xmlChar *uri,
+                          int n_attributes, const xmlChar **attributes)
+{
+    if (draft(r)->child_name.n)
+        return;
+    struct span at = keep(r, name.p, name.n);
+    struct span ns = keep(r, uri, name_text(uri).n);
+    draft(r)->child_name = at;
+    draft(r)->child_ns = ns;
+    for (int i = 0; draft(r)->kind == STANZA_IQ && i < n_attributes; i++) {
+        struct attribute a = attribute_at(attributes, i);
+        if (a.plain && a.value.n && text_eq(a.name, TEXT("node")))
+            draft(r)->child_has_node = true;
+    }
+}
+
 // A child of a stanza. At most one show and one priority are allowed (RFC 6121 §4.7.2); should
 // there be more, the last that has a meaning counts.
 static void begin_child(struct stanza_reader *r, struct text name, const xmlChar *uri,
@@ -267,12 +284,7 @@ static void begin_child(struct stanza_reader *r, struct text name, const xmlChar
     if (content && text_eq(name, TEXT("error"))) {
         r->field = FIELD_ERROR;
     } else if (draft(r)->kind != STANZA_PRESENCE) {
-        if (draft(r)->child_name.n)
-            return;
-        struct span at = keep(r, name.p, name.n);
-        struct span ns = keep(r, uri, name_text(uri).n);
-        draft(r)->child_name = at;
-        draft(r)->child_ns = ns;
+        begin_payload(r, name, uri, n_attributes, attributes);
     } else if (content && text_eq(name, TEXT("show"))) {
         r->field = FIELD_SHOW;
     } else if (content && text_eq(name, TEXT("priority"))) {

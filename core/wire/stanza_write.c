@@ -152,6 +152,19 @@ void stanza_write_error(struct buffer *b, const struct stanza *s, enum stanza_co
     buffer_char(b, '>');
 }
 
+void stanza_write_result(struct buffer *b, const struct stanza *s, struct text payload)
+{
+    assert(s->kind == STANZA_IQ && (s->type == STANZA_GET || s->type == STANZA_SET));
+    buffer_lit(b, "<iq type='result'");
+    write_attribute(b, TEXT(" from='"), stanza_text(s, s->to));
+    write_attribute(b, TEXT(" to='"), stanza_text(s, s->from));
+    write_attribute(b, TEXT(" id='"), stanza_text(s, s->id));
+    buffer_text(b, payload.n ? TEXT(">") : TEXT("/>"));
+    buffer_text(b, payload);
+    if (payload.n)
+        buffer_lit(b, "</iq>");
+}
+
 void stanza_write_disco_info_get(struct buffer *b, struct text from, struct text to, struct text id)
 {
     buffer_lit(b, "<iq type='get'");

@@ -57,6 +57,8 @@ static void on_stanza(void *arg, const struct stanza *s)
         buffer_lit(&seen, " too_big");
     show_text(s, "child", s->child_name);
     show_text(s, "ns", s->child_ns);
+    if (s->child_has_node)
+        buffer_lit(&seen, " node");
     for (size_t i = 0; i < s->n_status; i++) {
         show_text(s, "l", s->status[i].lang);
         show_text(s, "t", s->status[i].text);
@@ -121,6 +123,27 @@ static int verdict(const char *z)
     "message other child=body ns=jabber:component:accept\n"                                        \
     "presence unavailable from=romeo@example.net\n"                                                \
     "iq get child=query ns=http://jabber.org/protocol/disco#info\n"
+
+#define IQ(inside) "<iq type='get'>" inside "</iq>"
+
+static void tells_a_node_from_none(void **state)
+{
+    (void)state;
+    struct stanza_reader *r = reader();
+    assert_int_equal(
+        feed(r, IQ("<q xmlns='u' node='x'/>") IQ("<q xmlns='u' node=''/>")
+                    IQ("<q xmlns='u' xmlns:p='v' p:node='x'/>") IQ("<q xmlns='u' id='node'/>")
+                        IQ("<q xmlns='u'><r node='x'/></q>")
+                            IQ("<q xmlns='u'/><r node='x'/>") "<message><q xmlns='u' node='x'/>"
+                                                              "</message>" IQ(
+                                                                  "<q node='x' xmlns='u'/><r/>")),
+        0);
+    expect(
+        "iq get child=q ns=u node\niq get child=q ns=u\niq get child=q ns=u\n"
+        "iq get child=q ns=u\niq get child=q ns=u\niq get child=q ns=u\n"
+        "message child=q ns=u\niq get child=q ns=u node\n");
+    stanza_reader_destroy(r);
+}
 
 static void reads_stanzas(void **state)
 {
@@ -617,6 +640,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_stanzas),
+        cmocka_unit_test(tells_a_node_from_none),
         cmocka_unit_test(reads_byte_by_byte),
         cmocka_unit_test(reads_in_any_two_pieces),
         cmocka_unit_test(hands_out_at_once),
