@@ -2,7 +2,7 @@
 //
 // main starts it after the shards run and stops it before they stop. It learns of the shards
 // through a `struct api_source` and nothing else: it asks them by message and never reads their
-// memory, plain counters aside. Reading is all that it does as yet: GET and HEAD.
+// memory, plain counters aside. It reads and changes nothing: GET and HEAD.
 #ifndef API_API_H
 #define API_API_H
 

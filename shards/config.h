@@ -48,7 +48,6 @@ struct config {
         char *advertise;     // as it goes to the wire, IPv6 in brackets; never empty
         char *proxy;         // as written
         struct hop proxy_hop;
-        bool has_proxy; // always true in a version without RFC 3263
         unsigned t1_ms;
         char *certificate, *private_key, *ca;
         bool verify_client;
@@ -86,9 +85,6 @@ void config_free(struct config *c);
 // The reference: every key with its type, default, range and meaning, as a commented gateway.toml.
 void config_print_reference(FILE *to);
 
-// The range that a number's key has in the file, for whoever changes it while the daemon runs, e.g.
-// "limits", "notify_failures". False: no such key, or not a number.
-bool config_number_range(const char *section, const char *key, uint32_t *least, uint32_t *most);
 // Calls `each` with "section.key" of whatever differs and takes effect only after a restart.
 void config_each_restart_key(const struct config *a, const struct config *b,
                              void (*each)(void *, const char *key), void *arg);

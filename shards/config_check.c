@@ -242,7 +242,6 @@ static void check_proxy(struct config_load *l)
         config_form_resolve(&c->sip.proxy_hop, host, port, want[0], want[1], &why))
         config_load_fault(l, config_load_place(l, "sip.proxy"), "sip.proxy: \"%.100s\": %s",
                           c->sip.proxy, why);
-    c->sip.has_proxy = true;
 }
 
 void config_check(struct config_load *l)

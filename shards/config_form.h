@@ -1,8 +1,6 @@
 // The forms that text in the configuration has to have: domains, networks, addresses with ports.
 //
 // Pure, except config_form_resolve. On EINVAL, `why` is set to a literal that says what is wrong.
-// Who lets such values be changed while the daemon runs (trust by REST) reads them through here
-// too.
 #ifndef SHARDS_CONFIG_FORM_H
 #define SHARDS_CONFIG_FORM_H
 

@@ -122,7 +122,7 @@ const struct config_row config_rows[] = {
 
     {"api", "listen", CONFIG_NUMERIC, AT(api.listen_host),
      .port_at = offsetof(struct config, api.listen_port), .text = "127.0.0.1:8090",
-     .doc = "Address of the REST interface, the metrics and the dashboard."},
+     .doc = "Address of the REST interface and the metrics."},
     {"api", "token_file", CONFIG_STRING, AT(api.token_file), .text = "",
      .doc =
          "A file whose first line is the bearer token; required when listening beyond loopback."},
@@ -163,19 +163,6 @@ bool config_row_is_section(const char *path)
 bool config_row_is_list(const struct config_row *row)
 {
     return row->kind == CONFIG_LISTEN || row->kind == CONFIG_DOMAINS || row->kind == CONFIG_NETS;
-}
-
-bool config_number_range(const char *section, const char *key, uint32_t *least, uint32_t *most)
-{
-    for (size_t i = 0; i < config_n_rows; i++) {
-        const struct config_row *row = &config_rows[i];
-        if (row->kind != CONFIG_NUMBER || strcmp(row->section, section) || strcmp(row->key, key))
-            continue;
-        *least = row->least;
-        *most = row->most;
-        return true;
-    }
-    return false;
 }
 
 static bool list_eq(const struct config_list *a, const struct config_list *b)

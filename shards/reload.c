@@ -1,4 +1,4 @@
-// The one way in which a changed gateway.toml reaches running shards, for SIGHUP and for REST.
+// The one way in which a changed gateway.toml reaches running shards.
 #include "shards/reload.h"
 
 #include <pthread.h>

@@ -19,8 +19,8 @@ int shards_start(struct shards *s);
 void shards_stop(struct shards *s);
 void shards_destroy(struct shards *s);
 
-// A new configuration: trust, limits, subscription and probe settings and the log level take
-// effect; the rest needs a restart. `cfg` is copied from before it returns.
+// A new configuration: trust, limits, subscription and probe settings take effect; the rest needs a
+// restart, the log aside (shards/reload.h). `cfg` is copied from before it returns.
 int shards_reload(struct shards *s, const struct config *cfg);
 
 unsigned shards_count(const struct shards *s);
@@ -48,8 +48,7 @@ struct shards_stream {
     char why[128];     // of the last failure; "" when up
 };
 size_t shards_streams(const struct shards *s, struct shards_stream *out, size_t max);
-// Empty text: ready. Else the name of a shard-side part that is not, with why, e.g. "shard 1",
-// "store is full".
+// False: it works, and *why is empty. Else why not: what its store says, or that it takes no turns.
 bool shards_part_failing(const struct shards *s, unsigned shard, char *why, size_t n);
 
 // One question to one shard and its answer, both flat messages (shards/admin.h); calling thread:

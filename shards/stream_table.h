@@ -1,5 +1,5 @@
-// Which component streams there are to be, and how each of them fares: read by the API, written by
-// the connector and the shards.
+// Which component streams there are to be, and how each of them fares: read for the API,
+// written by the connector and the shards.
 //
 // A domain gets a place for the life of the process; a stream is a domain's place times
 // [xmpp] connections plus the number of the connection. Behind one mutex, as all of this is rare.

@@ -62,11 +62,6 @@ void xmpp_stream_destroy(struct xmpp_stream *s)
     free(s);
 }
 
-int xmpp_stream_fd(const struct xmpp_stream *s)
-{
-    return s->fd;
-}
-
 int xmpp_stream_read(struct xmpp_stream *s, char scratch[XMPP_STREAM_READ_BYTES])
 {
     ssize_t n = recv(s->fd, scratch, XMPP_STREAM_READ_BYTES, MSG_DONTWAIT);

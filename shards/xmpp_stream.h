@@ -20,11 +20,10 @@ struct xmpp_stream;
 int xmpp_stream_create(struct xmpp_stream **out, int fd, const struct stanza_reader_limits *limits,
                        stanza_reader_cb cb, void *arg, uint64_t now_ms);
 void xmpp_stream_destroy(struct xmpp_stream *s);
-int xmpp_stream_fd(const struct xmpp_stream *s);
 
 // Reads once, into `scratch`, and calls back for each whole stanza.
 int xmpp_stream_read(struct xmpp_stream *s, char scratch[XMPP_STREAM_READ_BYTES]);
-// Queues. False: dropped, the backlog is full.
+// Queues. False: it did not fit; the caller ends the stream.
 bool xmpp_stream_send(struct xmpp_stream *s, struct text stanza);
 // Sends what is queued, as far as the kernel takes it, by one system call.
 int xmpp_stream_flush(struct xmpp_stream *s, uint64_t now_ms);

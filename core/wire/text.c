@@ -117,14 +117,6 @@ void buffer_u64(struct buffer *b, uint64_t v)
     buffer_add(b, digits + at, sizeof digits - at);
 }
 
-void buffer_hex64(struct buffer *b, uint64_t v)
-{
-    char digits[16];
-    for (size_t i = sizeof digits; i-- > 0; v >>= 4)
-        digits[i] = "0123456789abcdef"[v & 15];
-    buffer_add(b, digits, sizeof digits);
-}
-
 // Length of the UTF-8 sequence (RFC 3629 §4) of two or more bytes at p, 0 when it is none, or
 // stands for a character that XML 1.0 §2.2 forbids.
 static size_t utf8_sequence(const unsigned char *p, size_t n)

@@ -84,7 +84,6 @@ static inline void buffer_char(struct buffer *b, char c)
 }
 
 void buffer_u64(struct buffer *b, uint64_t v);
-void buffer_hex64(struct buffer *b, uint64_t v); // always 16 digits, lower case
 // With XML's five special characters escaped, tab, LF and CR as character references (so that they
 // survive in an attribute), and left out what is not UTF-8 or is forbidden by XML 1.0 §2.2.
 void buffer_xml(struct buffer *b, struct text t);

@@ -578,7 +578,6 @@ static void test_all_sip(void **state)
     assert_int_equal(c->sip.listen_hop[3].port, 5061);
     assert_int_equal(c->sip.shard_port, 6000);
     assert_string_equal(c->sip.advertise, "[2001:db8::1]");
-    assert_true(c->sip.has_proxy);
     assert_int_equal(c->sip.proxy_hop.family, 4);
     assert_int_equal(c->sip.proxy_hop.ip[0], 127);
     assert_int_equal(c->sip.proxy_hop.port, 5071);
@@ -815,17 +814,6 @@ static void test_advertise(void **state)
     config_free(c);
 }
 
-static void test_number_range(void **state)
-{
-    (void)state;
-    uint32_t least = 0, most = 0;
-    assert_true(config_number_range("limits", "notify_failures", &least, &most));
-    assert_int_equal(least, 1);
-    assert_int_equal(most, 1000);
-    assert_false(config_number_range("limits", "nothing", &least, &most));
-    assert_false(config_number_range("log", "level", &least, &most));
-}
-
 static void assert_domain(const char *name, int err)
 {
     char out[CONFIG_DOMAIN_MAX + 1];
@@ -892,7 +880,6 @@ int main(void)
         cmocka_unit_test(test_secret_file),
         cmocka_unit_test(test_proxy_by_name),
         cmocka_unit_test(test_advertise),
-        cmocka_unit_test(test_number_range),
         cmocka_unit_test(test_domain_size),
         cmocka_unit_test(test_label_size),
     };

@@ -133,11 +133,7 @@ static void writes_numbers(void **state)
     buffer_u64(&b, 0);
     buffer_char(&b, ' ');
     buffer_u64(&b, UINT64_MAX);
-    buffer_char(&b, ' ');
-    buffer_hex64(&b, 0);
-    buffer_char(&b, ' ');
-    buffer_hex64(&b, 0xfedcba9876543210u);
-    assert_buffer(&b, "0 18446744073709551615 0000000000000000 fedcba9876543210");
+    assert_buffer(&b, "0 18446744073709551615");
     buffer_free(&b);
 }
 
