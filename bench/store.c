@@ -1,7 +1,8 @@
 // What the store costs: CPU per put in turns of a hundred, bytes on disk, opening, scan,
 // re-partition.
 //
-//   bench_store DIR [RECORDS]      DIR must not be there yet; it stays, to be looked at.
+//   bench_store [DIR [RECORDS]]    DIR must not be there yet; it stays, to be looked at. None:
+//                                  one is made in the working directory, and removed.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,19 +116,35 @@ static struct store *open_timed(const char *dir, unsigned shards, const char *wh
     return store;
 }
 
+static void run(const char *dir, uint64_t n)
+{
+    struct store *store = open_timed(dir, 1, "open, new", 1);
+    fill_and_scan(store, dir, n);
+    store_close(store);
+    store_close(open_timed(dir, 1, "open, as it was", n));
+    store_close(open_timed(dir, 2, "open, 1 shard into 2", n));
+    store_close(open_timed(dir, 3, "open, 2 shards into 3", n));
+}
+
+static void remove_all(const char *dir)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", dir);
+    if (system(command) != 0)
+        fprintf(stderr, "left behind: %s\n", dir);
+}
+
 int main(int argc, char **argv)
 {
+    char own[] = "bench-store-XXXXXX";
     uint64_t n = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000;
-    if (argc < 2 || mkdir(argv[1], 0700) != 0 || n < TURN) {
-        fprintf(stderr, "usage: bench_store DIR [RECORDS]   (DIR is made)\n");
+    const char *dir = argc > 1 ? argv[1] : mkdtemp(own);
+    if (!dir || (argc > 1 && mkdir(dir, 0700) != 0) || n < TURN) {
+        fprintf(stderr, "usage: bench_store [DIR [RECORDS]]   (DIR is made)\n");
         return 2;
     }
-    n -= n % TURN;
-    struct store *store = open_timed(argv[1], 1, "open, new", 1);
-    fill_and_scan(store, argv[1], n);
-    store_close(store);
-    store_close(open_timed(argv[1], 1, "open, as it was", n));
-    store_close(open_timed(argv[1], 2, "open, 1 shard into 2", n));
-    store_close(open_timed(argv[1], 3, "open, 2 shards into 3", n));
+    run(dir, n - n % TURN);
+    if (argc == 1)
+        remove_all(own);
     return 0;
 }
