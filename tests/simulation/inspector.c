@@ -186,7 +186,7 @@ bool inspector_sip_in(struct world *w, const struct event *ev)
 
 // ---- What comes out
 
-// 2. No refresh without a fresh answer to a probe, nor a dialog of the gateway's own accord.
+// 2. Nor a dialog of the gateway's own accord without one.
 static void check_probed(struct world *w, const struct cause *cause, const struct sip_message *m)
 {
     unsigned x;

@@ -1,4 +1,13 @@
-// The invariants of DESIGN §2, watched at the gateway's edge: what goes in and what comes out.
+// The invariants of a world, watched at the gateway's edge: what goes in and what comes out.
+//
+// 1. No authorization that a peer was told of is lost, across any crash.
+// 2. No refresh leaves without a fresh answer to a probe (exempt domains aside).
+// 3. Who is not trusted never causes a packet on the other side.
+// 4. When the faults have stopped, every watcher sees the presentity's true state (rest.h).
+// 5. What is caused per stanza and per request stays below a factor.
+// 6. At rest nothing is left but authorizations (rest.h).
+//
+// And in each dialog requests leave in order (dialog_log.h).
 #ifndef TESTS_INSPECTOR_H
 #define TESTS_INSPECTOR_H
 
@@ -23,9 +32,9 @@ void inspector_stanza_out(struct world *w, const struct cause *cause, struct tex
 
 // A peer has been told that the pair's authorization stands: `subscribed`, NOTIFY active.
 void inspector_told(struct world *w, unsigned x, unsigned s, enum core_direction direction);
-// 1. No authorization that a peer was told of is lost.
+// 1.
 void inspector_check_authorizations(struct world *w);
-// 5. Requests caused per stanza, and the reverse.
+// 5.
 void inspector_check_factors(struct world *w);
 
 #endif

@@ -16,7 +16,8 @@ static uint32_t longest_expiry_s(const struct world *w)
                 most(w->opt.server_min_expires_s, 120));
 }
 
-// The gateway's own retry may be an hour and a quarter away (DESIGN: 30 s doubling to 1 h, jitter).
+// The gateway's own retry may be an hour and a quarter away (30 s doubling to an hour, and a
+// quarter of jitter).
 uint32_t rest_true_within_s(const struct world *w)
 {
     return 2 * longest_expiry_s(w) + 4500 + 600;

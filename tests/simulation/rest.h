@@ -1,12 +1,12 @@
-// What must be true once the faults have stopped: invariants 4 and 6.
+// What must be true once the faults have stopped: invariants 4 and 6 of inspector.h.
 #ifndef TESTS_REST_H
 #define TESTS_REST_H
 
 #include "world.h"
 
-// 4. Every watcher sees the presentity's true state. Else false, with the reason.
+// 4. Else false, with the reason.
 bool rest_is_true(struct world *w, char why[512]);
-// 6. Nothing is left but authorizations.
+// 6. Likewise.
 bool rest_is_empty(struct world *w, char why[512]);
 // The longest that each may take, in seconds.
 uint32_t rest_true_within_s(const struct world *w);
