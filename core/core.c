@@ -16,6 +16,7 @@
 #include "core/transaction.h"
 #include "core/user.h"
 #include "core/watch.h"
+#include "core/wire/pidf.h"
 
 static char *copy_text(struct text t)
 {
@@ -80,7 +81,9 @@ int core_create(struct core **out, const struct core_config *cfg)
     c->advertise = copy_host(cfg->advertise);
     c->gateway_name = copy_text(cfg->gateway_domain);
     c->cfg.gateway_domain = (struct text){c->gateway_name, cfg->gateway_domain.n};
-    int err = c->advertise && c->gateway_name ? domain_set_trust(c, &cfg->trust) : ENOMEM;
+    int err = c->advertise && c->gateway_name ? pidf_reader_create(&c->pidf) : ENOMEM;
+    if (!err)
+        err = domain_set_trust(c, &cfg->trust);
     if (err) {
         core_destroy(c);
         return err;
@@ -106,6 +109,7 @@ void core_destroy(struct core *c)
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         table_free(tables[i]);
     wheel_free(&c->wheel);
+    pidf_reader_destroy(c->pidf);
     buffer_free(&c->body);
     buffer_free(&c->line);
     buffer_free(&c->addr);

@@ -198,6 +198,8 @@ struct peer { // one next hop
     struct hop hop;
 };
 
+struct pidf_reader;
+
 struct core {
     struct core_config cfg;
     char *advertise; // with brackets when it is IPv6
@@ -223,6 +225,7 @@ struct core {
     uint32_t resync_at, resync_timer; // next subscription to look at
     uint32_t n_fetches;               // dialogs without subscription
     struct buffer body, line, addr;   // scratch: PIDF, header lines, addresses
+    struct pidf_reader *pidf;
     struct core_stats stats;
 };
 

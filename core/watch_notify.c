@@ -281,8 +281,8 @@ static unsigned watch_take(struct core *c, uint32_t dialog, const struct sip_mes
     doc.n = 0;
     if (d->state == DIALOG_ENDED)
         return 481; // over: only what is sent again is answered
-    if (m->body.n &&
-        pidf_read(&doc, sip_text(m, m->body), sip_text(m, m->content_language), &c->body) != 0)
+    if (m->body.n && pidf_read(c->pidf, &doc, sip_text(m, m->body),
+                               sip_text(m, m->content_language), &c->body) != 0)
         return 400;
     if (dialog_learn(c, d, m) != 0)
         return 513;

@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include <libxml/parser.h>
@@ -56,7 +55,7 @@ struct tuple {
     struct pidf_rich rich;
 };
 
-struct reading {
+struct pidf_reader {
     xmlParserCtxtPtr xml;
     struct buffer copy; // of the document that is read
     struct buffer *scratch;
@@ -92,35 +91,35 @@ static struct said look_up(const struct word *words, size_t n, struct text t)
     return (struct said){false, SHOW_NONE};
 }
 
-static struct text text_at(const struct reading *r, struct span at)
+static struct text text_at(const struct pidf_reader *r, struct span at)
 {
     return at.n ? (struct text){r->scratch->p + at.off, at.n} : (struct text){"", 0};
 }
 
-static struct span keep(struct reading *r, struct text t)
+static struct span keep(struct pidf_reader *r, struct text t)
 {
     struct span at = {(uint32_t)r->scratch->n, (uint32_t)t.n};
     buffer_text(r->scratch, t);
     return r->scratch->failed ? (struct span){0} : at;
 }
 
-static struct tuple *last_tuple(struct reading *r)
+static struct tuple *last_tuple(struct pidf_reader *r)
 {
     return &r->tuple[r->n - 1];
 }
 
-static enum pidf_place place_now(const struct reading *r)
+static enum pidf_place place_now(const struct pidf_reader *r)
 {
     return r->deep ? r->at[r->deep - 1].place : AT_NOWHERE;
 }
 
-static bool in_tuple(const struct reading *r)
+static bool in_tuple(const struct pidf_reader *r)
 {
     return r->deep >= 2 && r->at[1].place == AT_TUPLE;
 }
 
 // Of whom the rich payload here speaks.
-static struct pidf_rich *rich_here(struct reading *r)
+static struct pidf_rich *rich_here(struct pidf_reader *r)
 {
     assert(r->deep >= 2);
     return in_tuple(r)                   ? &last_tuple(r)->rich
@@ -142,7 +141,7 @@ static bool attribute(const xmlChar **v, int n, const char *name, bool of_xml, s
     return false;
 }
 
-static struct span lang_here(struct reading *r, const xmlChar **v, int n, struct span outer)
+static struct span lang_here(struct pidf_reader *r, const xmlChar **v, int n, struct span outer)
 {
     struct text lang;
     return attribute(v, n, "lang", true, &lang) ? keep(r, lang) : outer;
@@ -150,7 +149,7 @@ static struct span lang_here(struct reading *r, const xmlChar **v, int n, struct
 
 // ── where an element begins ──
 
-static bool begin_tuple(struct reading *r, const xmlChar **v, int n)
+static bool begin_tuple(struct pidf_reader *r, const xmlChar **v, int n)
 {
     struct text id;
     if (r->n == PIDF_TUPLES_MAX) {
@@ -165,7 +164,7 @@ static bool begin_tuple(struct reading *r, const xmlChar **v, int n)
     return true;
 }
 
-static void begin_presence(struct reading *r, const xmlChar **v, int n)
+static void begin_presence(struct pidf_reader *r, const xmlChar **v, int n)
 {
     struct text entity;
     r->is_pidf = true;
@@ -174,7 +173,7 @@ static void begin_presence(struct reading *r, const xmlChar **v, int n)
     r->lang = lang_here(r, v, n, r->default_lang);
 }
 
-static void begin_contact(struct reading *r, const xmlChar **v, int n)
+static void begin_contact(struct pidf_reader *r, const xmlChar **v, int n)
 {
     struct text priority;
     struct tuple *t = last_tuple(r);
@@ -182,7 +181,7 @@ static void begin_contact(struct reading *r, const xmlChar **v, int n)
         t->has_priority = pidf_milli_parse(text_trim(priority), &t->priority_milli);
 }
 
-static bool begin_device(struct reading *r)
+static bool begin_device(struct pidf_reader *r)
 {
     if (r->n_devices == PIDF_DEVICES_MAX)
         return false;
@@ -190,14 +189,14 @@ static bool begin_device(struct reading *r)
     return true;
 }
 
-static void begin_device_info(struct reading *r, const xmlChar **v, int n)
+static void begin_device_info(struct pidf_reader *r, const xmlChar **v, int n)
 {
     struct text id;
     if (attribute(v, n, "id", false, &id))
         pidf_rich_device_info(rich_here(r), r->scratch, id);
 }
 
-static void begin_user_input(struct reading *r, const xmlChar **v, int n)
+static void begin_user_input(struct pidf_reader *r, const xmlChar **v, int n)
 {
     struct text threshold = {"", 0}, last = {"", 0};
     attribute(v, n, "idle-threshold", false, &threshold);
@@ -206,7 +205,7 @@ static void begin_user_input(struct reading *r, const xmlChar **v, int n)
 }
 
 // Of activities the first that has a meaning for show counts.
-static void take_word(struct reading *r, enum pidf_ns ns, struct text name)
+static void take_word(struct pidf_reader *r, enum pidf_ns ns, struct text name)
 {
     unsigned i;
     struct said *to = in_tuple(r) ? &last_tuple(r)->activity : &r->person_activity;
@@ -224,7 +223,7 @@ static bool holds_words(enum pidf_place place)
 }
 
 // False: pass over the element.
-static bool enter(struct reading *r, struct pidf_element e, const xmlChar **v, int n)
+static bool enter(struct pidf_reader *r, struct pidf_element e, const xmlChar **v, int n)
 {
     switch (e.place) {
     case AT_NOWHERE: return false;
@@ -255,7 +254,7 @@ static void on_start(void *arg, const xmlChar *local, const xmlChar *prefix, con
                      int n_ns, const xmlChar **ns, int n_attributes, int n_defaulted,
                      const xmlChar **attributes)
 {
-    struct reading *r = arg;
+    struct pidf_reader *r = arg;
     (void)prefix, (void)n_ns, (void)ns, (void)n_defaulted;
     if (r->skip) {
         r->skip++;
@@ -272,13 +271,13 @@ static void on_start(void *arg, const xmlChar *local, const xmlChar *prefix, con
 
 // ── where it ends ──
 
-static struct span trimmed(const struct reading *r, struct span at)
+static struct span trimmed(const struct pidf_reader *r, struct span at)
 {
     struct text whole = text_at(r, at), t = text_trim(whole);
     return (struct span){at.off + (uint32_t)(t.p - whole.p), (uint32_t)t.n};
 }
 
-static void take_note(struct reading *r, struct span at)
+static void take_note(struct pidf_reader *r, struct span at)
 {
     struct notes *to = in_tuple(r)                   ? &last_tuple(r)->notes
                        : r->at[1].place == AT_PERSON ? &r->person_notes
@@ -298,7 +297,7 @@ static void take_basic(struct tuple *t, struct text word)
     t->basic.is = open;
 }
 
-static void take_text(struct reading *r, struct pidf_element e, struct span at)
+static void take_text(struct pidf_reader *r, struct pidf_element e, struct span at)
 {
     if (e.place >= AT_RICH_TEXT) {
         pidf_rich_text(rich_here(r), r->scratch, e, at);
@@ -321,12 +320,12 @@ static void take_text(struct reading *r, struct pidf_element e, struct span at)
 }
 
 // A name from a peer that can be a resource.
-static bool is_resource(const struct reading *r, struct span at)
+static bool is_resource(const struct pidf_reader *r, struct span at)
 {
     return at.n && at.n <= JID_PART_MAX && text_is_xml(text_at(r, at));
 }
 
-static void name_tuple(struct reading *r, struct tuple *t)
+static void name_tuple(struct pidf_reader *r, struct tuple *t)
 {
     struct span gr = pidf_contact_gr(r->scratch, t->contact);
     if (is_resource(r, gr)) {
@@ -340,7 +339,7 @@ static void name_tuple(struct reading *r, struct tuple *t)
 
 static void on_end(void *arg, const xmlChar *local, const xmlChar *prefix, const xmlChar *uri)
 {
-    struct reading *r = arg;
+    struct pidf_reader *r = arg;
     (void)local, (void)prefix, (void)uri;
     if (r->skip) {
         r->skip--;
@@ -359,7 +358,7 @@ static void on_end(void *arg, const xmlChar *local, const xmlChar *prefix, const
 
 static void on_text(void *arg, const xmlChar *p, int n)
 {
-    struct reading *r = arg;
+    struct pidf_reader *r = arg;
     if (!r->skip && place_now(r) >= AT_BASIC)
         buffer_add(r->scratch, p, (size_t)n);
 }
@@ -367,7 +366,7 @@ static void on_text(void *arg, const xmlChar *p, int n)
 static void on_doctype(void *arg, const xmlChar *name, const xmlChar *external,
                        const xmlChar *system)
 {
-    struct reading *r = arg;
+    struct pidf_reader *r = arg;
     (void)name, (void)external, (void)system;
     r->refused = true;
     xmlStopParser(r->xml);
@@ -383,48 +382,38 @@ static const xmlSAXHandler HANDLER = {
     .internalSubset = on_doctype,
 };
 
-// ── the thread's parser ──
+// ── the parser's life ──
 
-static pthread_key_t reading_key;
-static pthread_once_t reading_once = PTHREAD_ONCE_INIT;
-static bool reading_key_made;
-
-static void reading_destroy(void *arg)
+int pidf_reader_create(struct pidf_reader **out)
 {
-    struct reading *r = arg;
+    *out = calloc(1, sizeof **out);
+    if (!*out)
+        return ENOMEM;
+    xmlInitParser();
+    return 0;
+}
+
+void pidf_reader_destroy(struct pidf_reader *r)
+{
+    if (!r)
+        return;
     if (r->xml)
         xmlFreeParserCtxt(r->xml);
     buffer_free(&r->copy);
     free(r);
 }
 
-static void reading_begin_process(void)
+// A bad document takes its parser along (see parse()).
+static bool reader_has_parser(struct pidf_reader *r)
 {
-    xmlInitParser();
-    reading_key_made = pthread_key_create(&reading_key, reading_destroy) == 0;
-}
-
-static struct reading *reading_of_thread(void)
-{
-    pthread_once(&reading_once, reading_begin_process);
-    if (!reading_key_made)
-        return NULL;
-    struct reading *r = pthread_getspecific(reading_key);
-    if (!r) {
-        r = calloc(1, sizeof *r);
-        if (!r || pthread_setspecific(reading_key, r)) {
-            free(r);
-            return NULL;
-        }
-    }
     if (!r->xml && (r->xml = xmlNewParserCtxt()) != NULL) {
         *r->xml->sax = HANDLER;
         r->xml->userData = r;
     }
-    return r->xml ? r : NULL;
+    return r->xml != NULL;
 }
 
-static void reading_reset(struct reading *r, struct text default_lang, struct buffer *scratch)
+static void reader_reset(struct pidf_reader *r, struct text default_lang, struct buffer *scratch)
 {
     buffer_reset(scratch);
     r->scratch = scratch;
@@ -456,7 +445,7 @@ static bool is_utf8(struct text body)
 // The parser reads straight from our copy, which ends in a NUL as it wants. That takes half the
 // time of xmlCtxtReadMemory() for a small document, whose buffer it tries to refill before every
 // token.
-static bool parse_utf8(struct reading *r, struct text body, int options)
+static bool parse_utf8(struct pidf_reader *r, struct text body, int options)
 {
     buffer_reset(&r->copy);
     buffer_text(&r->copy, body);
@@ -479,7 +468,7 @@ static bool parse_utf8(struct reading *r, struct text body, int options)
 }
 
 // UTF-16 and Latin-1, which libxml2 decodes itself; anything else is read as if it were UTF-8.
-static void parse_other(struct reading *r, struct text body, int options)
+static void parse_other(struct pidf_reader *r, struct text body, int options)
 {
     if (!is_latin1(body))
         options |= XML_PARSE_IGNORE_ENC;
@@ -488,7 +477,7 @@ static void parse_other(struct reading *r, struct text body, int options)
         xmlFreeDoc(doc);
 }
 
-static int parse(struct reading *r, struct text body)
+static int parse(struct pidf_reader *r, struct text body)
 {
     // NOENT: else an ampersand in an attribute reads "&#38;"; there are no entities but XML's own.
     enum { OPTIONS = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOENT };
@@ -511,7 +500,7 @@ static int parse(struct reading *r, struct text body)
 
 // ── from what was read to presence ──
 
-static void give_notes(const struct reading *r, const struct notes *from, struct presence *out)
+static void give_notes(const struct pidf_reader *r, const struct notes *from, struct presence *out)
 {
     out->n_status = from->n;
     for (size_t i = 0; i < from->n; i++) {
@@ -520,7 +509,7 @@ static void give_notes(const struct reading *r, const struct notes *from, struct
     }
 }
 
-static enum presence_show show_of(const struct reading *r, const struct tuple *t)
+static enum presence_show show_of(const struct pidf_reader *r, const struct tuple *t)
 {
     return t->client.is            ? t->client.show
            : t->extended.is        ? t->extended.show
@@ -530,7 +519,7 @@ static enum presence_show show_of(const struct reading *r, const struct tuple *t
 }
 
 // What is said of the tuple, else of its device (RFC 4479 §3.3), else of the person.
-static void give_rich(const struct reading *r, const struct tuple *t, struct presence *out)
+static void give_rich(const struct pidf_reader *r, const struct tuple *t, struct presence *out)
 {
     struct pidf_rich rich = t->rich;
     struct text id = text_at(r, rich.text[PRESENCE_DEVICE_ID]);
@@ -543,7 +532,7 @@ static void give_rich(const struct reading *r, const struct tuple *t, struct pre
         presence_leave(out);
 }
 
-static void give_tuple(const struct reading *r, const struct tuple *t, struct presence *out)
+static void give_tuple(const struct pidf_reader *r, const struct tuple *t, struct presence *out)
 {
     *out = (struct presence){.resource = text_at(r, t->resource)};
     out->available = t->has_basic ? t->basic.is : t->client.is || t->extended.is;
@@ -567,15 +556,15 @@ static void give_or_merge(struct pidf *out, const struct presence *p)
     out->tuple[out->n++] = *p;
 }
 
-int pidf_read(struct pidf *out, struct text body, struct text default_lang, struct buffer *scratch)
+int pidf_read(struct pidf_reader *r, struct pidf *out, struct text body, struct text default_lang,
+              struct buffer *scratch)
 {
     out->n = 0;
     out->dropped = 0;
     out->entity = (struct text){"", 0};
-    struct reading *r = reading_of_thread();
-    if (!r)
+    if (!reader_has_parser(r))
         return ENOMEM;
-    reading_reset(r, default_lang, scratch);
+    reader_reset(r, default_lang, scratch);
     int error = parse(r, body);
     if (error)
         return error;

@@ -2,7 +2,7 @@
 // payload: RPID (RFC 4480), CIPID (RFC 4482), data model (RFC 4479), service capabilities (RFC
 // 5196) and Blink's extensions. tests/PAYLOAD.md tells what becomes of each element.
 //
-// Pure; one parser context per thread inside. DOCTYPE is refused.
+// Pure, but for the reader's parser, which is kept for the next document. DOCTYPE is refused.
 #ifndef CORE_WIRE_PIDF_H
 #define CORE_WIRE_PIDF_H
 
@@ -20,6 +20,11 @@ struct pidf {
     unsigned dropped;
 };
 
+// The parser and its memory. One per thread; not shared.
+struct pidf_reader;
+int pidf_reader_create(struct pidf_reader **out); // ENOMEM
+void pidf_reader_destroy(struct pidf_reader *r);
+
 // `default_lang` is the message's Content-Language or empty. Text in `out` is borrowed from
 // `scratch`, which is reset first. EBADMSG: not well-formed, no pidf root element, or a DOCTYPE;
 // ENOMEM: also when `scratch` is at its limit.
@@ -35,7 +40,8 @@ struct pidf {
 // Rich payload that a tuple does not state itself it takes from the device that its deviceID names,
 // and then from the person. A value that is malformed, or longer than PRESENCE_TEXT_MAX, is left
 // out alone.
-int pidf_read(struct pidf *out, struct text body, struct text default_lang, struct buffer *scratch);
+int pidf_read(struct pidf_reader *r, struct pidf *out, struct text body, struct text default_lang,
+              struct buffer *scratch);
 
 // Full state: one tuple per presence; none at all gives a document with one closed tuple.
 // `entity` is a URI, "pres:juliet@example.com".

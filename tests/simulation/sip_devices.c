@@ -118,7 +118,7 @@ static void device_sees(struct world *w, struct device *d, const struct sip_mess
     struct pidf doc;
     struct buffer scratch;
     buffer_init(&scratch, 0);
-    if (pidf_read(&doc, sip_text(m, m->body), (struct text){0}, &scratch) != 0) {
+    if (pidf_read(w->sip->reader, &doc, sip_text(m, m->body), (struct text){0}, &scratch) != 0) {
         world_broken(w, "a document can't be read: %.*s", TEXT_ARG(sip_text(m, m->body)));
         doc.n = 0;
     }

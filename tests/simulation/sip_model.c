@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/wire/address.h"
+#include "core/wire/pidf.h"
 #include "net.h"
 #include "sip_wire.h"
 #include "xmpp_model.h"
@@ -66,7 +67,7 @@ void sip_stranger(struct world *w, unsigned x, bool trusted_address)
 void sip_create(struct world *w)
 {
     struct sip *p = w->sip = calloc(1, sizeof *w->sip);
-    if (!p || sip_parser_create(&p->parser, 65536))
+    if (!p || sip_parser_create(&p->parser, 65536) || pidf_reader_create(&p->reader))
         abort();
     buffer_init(&p->b, 0);
     for (unsigned s = 0; s < w->opt.sip_users; s++) {
@@ -90,6 +91,7 @@ void sip_destroy(struct world *w)
     free(p->notifier);
     sip_wire_free(w);
     sip_parser_destroy(p->parser);
+    pidf_reader_destroy(p->reader);
     buffer_free(&p->b);
     free(p);
 }

@@ -61,6 +61,7 @@ struct sip {
     struct sip_answer *answer; // for retransmissions
     size_t n_answers, cap_answers;
     struct sip_parser *parser;
+    struct pidf_reader *reader;
     struct buffer b;
     uint64_t number; // of tags, branches, Call-IDs
 };

@@ -6,7 +6,6 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,10 +15,11 @@
 
 static struct buffer scratch;
 static struct pidf doc;
+static struct pidf_reader *reader;
 
 static int read_text(struct text body)
 {
-    return pidf_read(&doc, body, TEXT(""), &scratch);
+    return pidf_read(reader, &doc, body, TEXT(""), &scratch);
 }
 
 static int read_z(const char *z)
@@ -225,7 +225,7 @@ static void gives_notes_their_language(void **state)
         PIDF("<tuple xml:lang='fr' id='t'><status><basic>open</basic></status><note>x</note>"
              "<note xml:lang=''>y</note></tuple>"),
         "t + [fr]x []y\n");
-    assert_int_equal(pidf_read(&doc,
+    assert_int_equal(pidf_read(reader, &doc,
                                text_of(PIDF(TUPLE("", "<note>x</note>") "<note>y</note>"
                                                                         "<tuple id='u'/>")),
                                TEXT("cs"), &scratch),
@@ -483,10 +483,11 @@ static void tells_when_the_scratch_is_too_small(void **state)
     (void)state;
     struct buffer all, small;
     buffer_init(&all, 0);
-    assert_int_equal(pidf_read(&doc, text_of(RFC3863_4_3_1), TEXT("en"), &all), 0);
+    assert_int_equal(pidf_read(reader, &doc, text_of(RFC3863_4_3_1), TEXT("en"), &all), 0);
     for (size_t limit = 1; limit < all.n; limit += 3) {
         buffer_init(&small, limit);
-        assert_int_equal(pidf_read(&doc, text_of(RFC3863_4_3_1), TEXT("en"), &small), ENOMEM);
+        assert_int_equal(pidf_read(reader, &doc, text_of(RFC3863_4_3_1), TEXT("en"), &small),
+                         ENOMEM);
         buffer_free(&small);
     }
     buffer_free(&all);
@@ -663,34 +664,16 @@ static void reads_many_names(void **state)
     }
 }
 
-static void *read_once(void *arg)
-{
-    (void)arg;
-    struct buffer b;
-    struct pidf *own = calloc(1, sizeof *own);
-    buffer_init(&b, 0);
-    int error = pidf_read(own, text_of(RFC8048_19), TEXT(""), &b);
-    size_t n = own->n;
-    buffer_free(&b);
-    free(own);
-    return error || n != 1 ? "failed" : NULL;
-}
-
-static void each_thread_has_its_own_parser(void **state)
+static int group_begin(void **state)
 {
     (void)state;
-    for (int i = 0; i < 20; i++) { // LeakSanitizer would see a parser left behind
-        pthread_t t;
-        void *failed;
-        assert_int_equal(pthread_create(&t, NULL, read_once, NULL), 0);
-        pthread_join(t, &failed);
-        assert_null(failed);
-    }
+    return pidf_reader_create(&reader);
 }
 
 static int group_end(void **state)
 {
     (void)state;
+    pidf_reader_destroy(reader);
     buffer_free(&scratch);
     return 0;
 }
@@ -727,7 +710,6 @@ int main(void)
         cmocka_unit_test(every_character_gives_an_ncname),
         cmocka_unit_test(all_of_a_presence_comes_back),
         cmocka_unit_test(reads_many_names),
-        cmocka_unit_test(each_thread_has_its_own_parser),
     };
-    return cmocka_run_group_tests(tests, NULL, group_end);
+    return cmocka_run_group_tests(tests, group_begin, group_end);
 }

@@ -13,6 +13,7 @@
 
 static struct buffer scratch;
 static struct pidf doc;
+static struct pidf_reader *reader;
 
 #define PIDF(inside)                                                                               \
     "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:a@b'"                              \
@@ -28,7 +29,7 @@ static struct pidf doc;
 // The first tuple of a document with that inside.
 static const struct presence *read_z(const char *z)
 {
-    assert_int_equal(pidf_read(&doc, text_of(z), TEXT(""), &scratch), 0);
+    assert_int_equal(pidf_read(reader, &doc, text_of(z), TEXT(""), &scratch), 0);
     assert_true(doc.n > 0);
     return &doc.tuple[0];
 }
@@ -306,7 +307,7 @@ static void keeps_so_many_devices(void **state)
             buffer_lit(&z, "</deviceID><note>PC</note></device>");
         }
         buffer_lit(&z, "</presence>");
-        assert_int_equal(pidf_read(&doc, (struct text){z.p, z.n}, TEXT(""), &scratch), 0);
+        assert_int_equal(pidf_read(reader, &doc, (struct text){z.p, z.n}, TEXT(""), &scratch), 0);
         assert_true(is(doc.tuple[0].text[PRESENCE_DEVICE], n == PIDF_DEVICES_MAX ? "PC" : ""));
         buffer_free(&z);
     }
@@ -527,7 +528,7 @@ static void expect_activity(enum presence_show first, enum presence_show second,
     assert_int_equal(strstr(b.p, "<person") != NULL, *want != '-');
     assert_true(*want == '-' || strstr(b.p, z));
     // And read back each device is as it was.
-    assert_int_equal(pidf_read(&doc, (struct text){b.p, b.n - 1}, TEXT(""), &scratch), 0);
+    assert_int_equal(pidf_read(reader, &doc, (struct text){b.p, b.n - 1}, TEXT(""), &scratch), 0);
     for (int i = 0; i < 3; i++)
         assert_int_equal(doc.tuple[i].show, p[i].show);
     buffer_free(&b);
@@ -565,7 +566,7 @@ static void all_that_xmpp_says_comes_back(void **state)
     buffer_init(&was, 0);
     buffer_init(&is_, 0);
     pidf_write(&b, TEXT("pres:a@b"), &p, 1);
-    assert_int_equal(pidf_read(&doc, (struct text){b.p, b.n}, TEXT(""), &scratch), 0);
+    assert_int_equal(pidf_read(reader, &doc, (struct text){b.p, b.n}, TEXT(""), &scratch), 0);
     assert_true(presence_pack(&was, &p) && presence_pack(&is_, &doc.tuple[0]));
     assert_int_equal(was.n, is_.n);
     assert_memory_equal(was.p, is_.p, is_.n);
@@ -579,18 +580,25 @@ static void tells_when_the_scratch_is_too_small(void **state)
     (void)state;
     struct buffer all, small;
     buffer_init(&all, 0);
-    assert_int_equal(pidf_read(&doc, text_of(BLINK), TEXT("en"), &all), 0);
+    assert_int_equal(pidf_read(reader, &doc, text_of(BLINK), TEXT("en"), &all), 0);
     for (size_t limit = 1; limit < all.n; limit += 7) {
         buffer_init(&small, limit);
-        assert_int_not_equal(pidf_read(&doc, text_of(BLINK), TEXT("en"), &small), 0);
+        assert_int_not_equal(pidf_read(reader, &doc, text_of(BLINK), TEXT("en"), &small), 0);
         buffer_free(&small);
     }
     buffer_free(&all);
 }
 
+static int group_begin(void **state)
+{
+    (void)state;
+    return pidf_reader_create(&reader);
+}
+
 static int group_end(void **state)
 {
     (void)state;
+    pidf_reader_destroy(reader);
     buffer_free(&scratch);
     return 0;
 }
@@ -625,5 +633,5 @@ int main(void)
         cmocka_unit_test(all_that_xmpp_says_comes_back),
         cmocka_unit_test(tells_when_the_scratch_is_too_small),
     };
-    return cmocka_run_group_tests(tests, NULL, group_end);
+    return cmocka_run_group_tests(tests, group_begin, group_end);
 }
