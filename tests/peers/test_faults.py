@@ -3,6 +3,7 @@
 import os
 import unittest
 
+from .process import until
 from .servers import GatewayOptions
 from .test_presence import JULIET, ROMEO, Journey
 
@@ -97,9 +98,7 @@ class Faults(Journey):
         self.world.xmpp.kill()
         self.world.gateway.child.start(self.world.gateway.argv())
         await self.world.xmpp.start()
-        for _ in range(600):
-            if await self.world.gateway.ready():
-                break
+        await until(self.world.gateway.ready, self.world.gateway.child)
         await self.settle()
         await self.flows()
 
