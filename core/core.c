@@ -214,6 +214,8 @@ void core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct e
     case EVENT_STANZA: stanza_in(c, ev->stanza); break;
     case EVENT_STREAM_UP: core_stream(c, ev->domain, true); break;
     case EVENT_STREAM_DOWN: core_stream(c, ev->domain, false); break;
+    case EVENT_RESOLVED:
+    case EVENT_UNREACHABLE: break; // see next_hop.c
     }
     sub_flush(c);
     core_gauges(c);

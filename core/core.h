@@ -29,6 +29,7 @@ enum {
     CORE_SHARDS_MAX = 64,
     CORE_DOMAINS_MAX = 1024, // SIP domains shown to XMPP, the gateway's own included
     CORE_KEY_BYTES = 16,
+    CORE_REALMS_MAX = 64,
 };
 
 // The keys of gateway.toml that the core obeys, by the same names. Live: core_set_settings().
@@ -57,14 +58,25 @@ struct core_trust {
     size_t n_sip_sources;
 };
 
+// Credentials for one realm of the SIP side (RFC 7616 §3.3).
+struct core_realm {
+    struct text realm, user, password;
+};
+
 struct core_config {
     uint8_t key[CORE_KEY_BYTES]; // of the hash that spreads bare JIDs; lives as long as the store
     uint64_t seed;               // of tags, branches, jitter
     unsigned shard, shards;
     struct text gateway_domain; // empty: the gateway probes as the SIP domain concerned
     struct text advertise;      // host in Via and Contact
-    uint16_t shard_port;        // this shard's own
-    struct hop proxy;           // next hop of requests without a route set
+    uint16_t shard_port;        // this shard's own, over UDP
+    uint16_t tcp_port,
+        tls_port;           // of [sip] listen, for Contact and Via; 0: none, the UDP port stands
+    struct hop proxy;       // next hop of requests without a route set; family 0: proxy_uri says
+    struct text proxy_uri;  // to be resolved; empty as well: RFC 3263 by the request's own target
+    struct text proxy_name; // whom a TLS proxy's certificate must name; empty: its address
+    const struct core_realm *realms; // copied
+    size_t n_realms;
     uint32_t t1_ms;
     uint64_t first_id; // above all stored, the same for all shards; see core_id_from() in core.c
     struct core_settings settings;

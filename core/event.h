@@ -38,6 +38,8 @@ enum event_kind {
     EVENT_STANZA,      // a stanza from the XMPP server
     EVENT_STREAM_UP,   // the component stream of `domain` is authenticated
     EVENT_STREAM_DOWN, // it was lost; what was released and not delivered is lost with it
+    EVENT_RESOLVED,    // where `uri` leads: `hops`, best first; none: nowhere (RFC 3263)
+    EVENT_UNREACHABLE, // nothing can be sent to `source`: refused, timed out, or not verified
 };
 
 struct event {
@@ -47,21 +49,34 @@ struct event {
     sip_port port;
     const struct stanza *stanza;
     struct text domain;
+    struct text uri;        // EVENT_RESOLVED: as EFFECT_RESOLVE gave it
+    const struct hop *hops; // EVENT_RESOLVED
+    unsigned n_hops;        // at most EVENT_HOPS_MAX
+    uint32_t ttl_s;         // of the answer, good or not
 };
+
+enum { EVENT_HOPS_MAX = 16 };
 
 enum effect_kind {
     EFFECT_SIP,    // bytes to `to` from local socket `port`
     EFFECT_STANZA, // bytes to the component stream of `domain`
     EFFECT_PUT,    // bytes are the new record of subscription `id`
     EFFECT_DELETE, // the record of subscription `id` goes
+    // bytes are a SIP URI with a host name: EVENT_RESOLVED is to come, sooner or later
+    EFFECT_RESOLVE,
 };
 
 struct effect {
     uint8_t kind;
-    bool fresh;        // EFFECT_PUT of an id never stored before: ids of such ascend within a shard
-    sip_port port;     // EFFECT_SIP
-    uint16_t domain;   // EFFECT_STANZA: index of the stream, see core_domain_name()
-    struct span bytes; // into effects.bytes
+    bool fresh;    // EFFECT_PUT of an id never stored before: ids of such ascend within a shard
+    sip_port port; // EFFECT_SIP
+    // EFFECT_SIP over TCP or TLS, an answer: if the connection is gone, open one to this port of
+    // to.ip (RFC 3261 §18.2.2); 0: a request, which opens one to `to` itself.
+    uint16_t reopen_port;
+    struct span server_name; // EFFECT_SIP over TLS: whom the certificate must name (RFC 5922); n ==
+                             // 0: the address itself
+    uint16_t domain;         // EFFECT_STANZA: index of the stream, see core_domain_name()
+    struct span bytes;       // into effects.bytes
     uint64_t id;
     struct hop to;
 };

@@ -22,7 +22,12 @@ enum sip_method {
     SIP_REGISTER
 };
 
-enum sip_event_package { SIP_EVENT_NONE, SIP_EVENT_PRESENCE, SIP_EVENT_UNKNOWN };
+enum sip_event_package {
+    SIP_EVENT_NONE,
+    SIP_EVENT_PRESENCE,
+    SIP_EVENT_WINFO, // presence.winfo, RFC 3857
+    SIP_EVENT_UNKNOWN
+};
 
 enum sip_substate { SUBSTATE_NONE, SUBSTATE_ACTIVE, SUBSTATE_PENDING, SUBSTATE_TERMINATED };
 
@@ -43,10 +48,21 @@ enum sip_content { SIP_CONTENT_NONE, SIP_CONTENT_PIDF, SIP_CONTENT_OTHER };
 #define SIP_ABSENT UINT32_MAX // an integer header field that is not there
 
 enum {
-    SIP_ROUTES_MAX = 16,  // Record-Route values; more are a defect
-    SIP_VIAS_MAX = 100,   // Via values; more are a defect (Max-Forwards starts at 70)
-    SIP_LINES_MAX = 512,  // header field lines read; more are a defect
-    SIP_VALUE_MAX = 4096, // bytes of one structured header field value; more are a defect
+    SIP_ROUTES_MAX = 16,    // Record-Route values; more are a defect
+    SIP_VIAS_MAX = 100,     // Via values; more are a defect (Max-Forwards starts at 70)
+    SIP_LINES_MAX = 512,    // header field lines read; more are a defect
+    SIP_VALUE_MAX = 4096,   // bytes of one structured header field value; more are a defect
+    SIP_CHALLENGES_MAX = 4, // WWW-Authenticate and Proxy-Authenticate; what comes behind is ignored
+};
+
+// RFC 7616 §3.3, of WWW-Authenticate or Proxy-Authenticate. One that is not Digest, or that asks
+// for what core/wire/digest.h can't do, is not listed. Values are without their quotes, unescaped.
+struct sip_challenge {
+    struct span realm, nonce, opaque;
+    uint8_t algorithm; // enum digest_algorithm
+    bool proxy;        // answered with Proxy-Authorization
+    bool stale;        // the credentials are right and the nonce is old
+    bool qop;          // qop=auth is offered; false: no qop at all (RFC 2069)
 };
 
 struct sip_message {
@@ -57,6 +73,7 @@ struct sip_message {
     uint8_t substate, reason; // Subscription-State
     uint8_t content;          // enum sip_content, of the body
     bool accepts_pidf;        // no Accept at all counts (RFC 3856 §6.4), as do wildcards
+    bool accepts_winfo;       // likewise (RFC 3857 §4.3)
     bool rport;               // the top Via asks for RFC 3581
     uint8_t n_vias, n_routes;
     // A defect that forbids normal handling, as the status that the request should get (400, 416,
@@ -70,6 +87,9 @@ struct sip_message {
     uint32_t cseq;
     uint32_t max_forwards, expires, min_expires, retry_after; // SIP_ABSENT
     uint32_t substate_expires, substate_retry_after;          // SIP_ABSENT
+    // RFC 6446: Event parameters max-rate and min-rate of a SUBSCRIBE, as times between two
+    // NOTIFYs.
+    uint32_t least_interval_ms, most_interval_ms; // SIP_ABSENT
     struct span method_name;
     struct span ruri;
     struct span from_uri, from_tag; // URIs without angle brackets, parameters of the URI included
@@ -85,6 +105,10 @@ struct sip_message {
     struct span route_uri[SIP_ROUTES_MAX]; // URIs of Record-Route, in the order of the message
     struct span content_language;          // first language tag
     struct span require;                   // option tags, comma-separated; n == 0: none
+    struct span etag;                      // SIP-ETag (RFC 5839)
+    struct span suppress_if_match;         // Suppress-If-Match; "*" matches all
+    uint8_t n_challenges;
+    struct sip_challenge challenge[SIP_CHALLENGES_MAX];
     struct span body;
     char text[];
 };
@@ -140,11 +164,36 @@ struct sip_request {
     enum sip_substate substate;
     enum sip_reason reason;
     uint32_t substate_expires;
+    uint32_t substate_retry_after; // of a terminated one; 0: not said
+    // RFC 6446 §4.3: said back in Subscription-State, as they are obeyed; 0: not said.
+    uint32_t least_interval_ms, most_interval_ms;
+    enum sip_event_package package; // SIP_EVENT_NONE is presence
+    struct text etag;               // SIP-ETag of a NOTIFY
+    struct text suppress_if_match;  // of a SUBSCRIBE
+    struct text authorization;      // whole header lines, see digest_write()
     struct text content_language;
     struct text pidf; // body; empty: none
 };
 
+// Where the parts lie that differ when the same request goes to another place. Offsets from the
+// start of the request.
+struct sip_places {
+    struct span via;     // the whole field, CRLF included
+    struct span contact; // the URI, without angle brackets
+};
+
 void sip_write_request(struct buffer *b, const struct sip_request *r);
+// The same, and where its parts are.
+void sip_write_request_places(struct buffer *b, const struct sip_request *r,
+                              struct sip_places *places);
+// The request `bytes` for another place: a new top Via and Contact, of `r` only via_transport,
+// via_host, via_port, branch and contact are looked at (RFC 3263 §4.3: each try is a transaction of
+// its own). *places is brought up to date.
+void sip_rewrite_request(struct buffer *b, struct text bytes, struct sip_places *places,
+                         const struct sip_request *r);
+// One of the Via values names `host` and a port within [first, last]: the request has been here
+// before (RFC 3261 §16.3 item 4, RFC 7332).
+bool sip_passed(const struct sip_message *m, struct text host, uint16_t first, uint16_t last);
 
 struct text sip_reason_text(enum sip_reason r);
 struct text sip_method_text(enum sip_method m);
