@@ -17,7 +17,10 @@ enum digest_algorithm {
 
 enum { DIGEST_NONCE_MAX = 512, DIGEST_CNONCE = 16 };
 
-// A challenge with what answers it. `nc` counts the requests that used this nonce, from 1.
+// A challenge with what answers it. `nc` counts the requests that used this nonce, from 1. Whoever
+// keeps one cnonce for as long as a nonce is understood by both kinds of servers where -sess is
+// concerned: those that take the session's first cnonce (RFC 7616 §3.4.2), and those that take the
+// request's.
 struct digest {
     enum digest_algorithm algorithm;
     bool proxy, qop;
@@ -29,7 +32,8 @@ struct digest {
 
 struct text digest_algorithm_text(enum digest_algorithm a);
 enum digest_algorithm digest_algorithm_parse(struct text t);
-// One whole header line, CRLF included: Authorization or Proxy-Authorization.
+// One whole header line, CRLF included: Authorization or Proxy-Authorization. Line ends and NUL in
+// any of the texts make `b` fail.
 void digest_write(struct buffer *b, const struct digest *d, struct text method, struct text uri);
 
 #endif

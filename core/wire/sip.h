@@ -87,8 +87,8 @@ struct sip_message {
     uint32_t cseq;
     uint32_t max_forwards, expires, min_expires, retry_after; // SIP_ABSENT
     uint32_t substate_expires, substate_retry_after;          // SIP_ABSENT
-    // RFC 6446: Event parameters max-rate and min-rate of a SUBSCRIBE, as times between two
-    // NOTIFYs.
+    // RFC 6446: Event parameters max-rate and min-rate of a SUBSCRIBE or of a 2xx to NOTIFY, as
+    // times between two NOTIFYs.
     uint32_t least_interval_ms, most_interval_ms; // SIP_ABSENT
     struct span method_name;
     struct span ruri;
@@ -165,14 +165,15 @@ struct sip_request {
     enum sip_reason reason;
     uint32_t substate_expires;
     uint32_t substate_retry_after; // of a terminated one; 0: not said
-    // RFC 6446 §4.3: said back in Subscription-State, as they are obeyed; 0: not said.
+    // RFC 6446 §4.2: said back in Subscription-State, as they are obeyed; 0 or SIP_ABSENT: not
+    // said. What no rate stands for (less than 11 ms) isn't either.
     uint32_t least_interval_ms, most_interval_ms;
     enum sip_event_package package; // SIP_EVENT_NONE is presence
     struct text etag;               // SIP-ETag of a NOTIFY
     struct text suppress_if_match;  // of a SUBSCRIBE
     struct text authorization;      // whole header lines, see digest_write()
     struct text content_language;
-    struct text pidf; // body; empty: none
+    struct text pidf; // body, of the package's type; empty: none
 };
 
 // Where the parts lie that differ when the same request goes to another place. Offsets from the
@@ -188,7 +189,7 @@ void sip_write_request_places(struct buffer *b, const struct sip_request *r,
                               struct sip_places *places);
 // The request `bytes` for another place: a new top Via and Contact, of `r` only via_transport,
 // via_host, via_port, branch and contact are looked at (RFC 3263 §4.3: each try is a transaction of
-// its own). *places is brought up to date.
+// its own). *places is brought up to date. `bytes` lies outside of `b`.
 void sip_rewrite_request(struct buffer *b, struct text bytes, struct sip_places *places,
                          const struct sip_request *r);
 // One of the Via values names `host` and a port within [first, last]: the request has been here

@@ -7,9 +7,12 @@
 #include "core/wire/sip_parser.h"
 
 #include "core/wire/address.h"
+#include "core/wire/digest.h"
 #include "core/wire/sip_names.h"
+#include "core/wire/sip_rate.h"
 #include "core/wire/sip_scan.h"
 
+#include <sofia-sip/auth_digest.h>
 #include <sofia-sip/msg_header.h>
 #include <sofia-sip/sip_hclasses.h>
 #include <sofia-sip/sip_header.h>
@@ -292,6 +295,21 @@ static void read_record_routes(struct sip_parser *p)
 
 // ---- Events ------------------------------------------------------------------------------------
 
+// RFC 6665 §8.2.1: event types are compared byte by byte, case being significant.
+static enum sip_event_package package_of(struct text name)
+{
+    if (text_eq(name, TEXT("presence")))
+        return SIP_EVENT_PRESENCE;
+    return text_eq(name, TEXT("presence.winfo")) ? SIP_EVENT_WINFO : SIP_EVENT_UNKNOWN;
+}
+
+// RFC 6446's parameters stand in SUBSCRIBE, and in a 2xx to NOTIFY (§9.3).
+static void read_rates(struct sip_message *m, msg_param_t const *params)
+{
+    m->least_interval_ms = rate_least_ms(text_of(msg_params_find(params, "max-rate=")));
+    m->most_interval_ms = rate_most_ms(text_of(msg_params_find(params, "min-rate=")));
+}
+
 static void read_event(struct sip_parser *p)
 {
     struct sip_message *m = p->m;
@@ -302,9 +320,10 @@ static void read_event(struct sip_parser *p)
     if (!v.h || !scan_is_token(name) ||
         !value_token(p, &v, msg_params_find(v.h->sh_event->o_params, "id="), &m->event_id))
         parser_defect(p, 400, "Bad Event");
+    else if (v.h->sh_event->o_params)
+        read_rates(m, v.h->sh_event->o_params);
     m->event_name = parser_span(p, name);
-    // RFC 6665 §8.2.1: event types are compared byte by byte, case being significant.
-    m->event = text_eq(name, TEXT("presence")) ? SIP_EVENT_PRESENCE : SIP_EVENT_UNKNOWN;
+    m->event = (uint8_t)package_of(name);
 }
 
 static void read_substate(struct sip_parser *p)
@@ -330,13 +349,21 @@ static void read_substate(struct sip_parser *p)
 static void read_accept(struct sip_parser *p)
 {
     struct text rest = parser_text(p, parser_join(p, H_ACCEPT));
-    bool accepted = p->count[H_ACCEPT] == 0;
-    while (rest.n && !accepted) {
+    bool pidf = p->count[H_ACCEPT] == 0, winfo = pidf;
+    while (rest.n && !(pidf && winfo)) {
         struct text type = before_params(scan_value(rest, &rest));
-        accepted = text_eq_nocase(type, TEXT("application/pidf+xml")) ||
-                   text_eq_nocase(type, TEXT("application/*")) || text_eq(type, TEXT("*/*"));
+        bool all = text_eq_nocase(type, TEXT("application/*")) || text_eq(type, TEXT("*/*"));
+        pidf |= all || text_eq_nocase(type, TEXT("application/pidf+xml"));
+        winfo |= all || text_eq_nocase(type, TEXT("application/watcherinfo+xml"));
     }
-    p->m->accepts_pidf = accepted;
+    p->m->accepts_pidf = pidf;
+    p->m->accepts_winfo = winfo;
+}
+
+// What is no token counts as absent: the condition is then not met, and the state is said in full.
+static struct span entity_tag(struct sip_parser *p, enum sip_header h)
+{
+    return scan_is_token(parser_text(p, p->first[h])) ? p->first[h] : (struct span){0};
 }
 
 static void read_numbers(struct sip_parser *p)
@@ -349,6 +376,84 @@ static void read_numbers(struct sip_parser *p)
     // RFC 4475 §3.1.2.4: outside its range it counts as absent.
     if (!text_to_u32(parser_text(p, p->first[H_MAX_FORWARDS]), UINT8_MAX, &m->max_forwards))
         m->max_forwards = SIP_ABSENT;
+}
+
+// ---- Challenges --------------------------------------------------------------------------------
+
+// Does this item of a comma-separated list begin a challenge? "Digest realm=…" does, as does a lone
+// "Negotiate"; "nonce = …" doesn't.
+static bool begins_challenge(struct text item)
+{
+    size_t n = 0;
+    while (n < item.n && !scan_is_blank(item.p[n]) && item.p[n] != '=')
+        n++;
+    struct text behind = scan_trim((struct text){item.p + n, item.n - n});
+    return scan_is_token((struct text){item.p, n}) && (behind.n == 0 || behind.p[0] != '=');
+}
+
+// The first of a list of challenges, whose parameters have commas between them too.
+static struct text one_challenge(struct text list, struct text *rest)
+{
+    const char *from = list.p, *end = from;
+    struct text behind;
+    while (list.n) {
+        struct text item = scan_value(list, &behind);
+        if (end > from && begins_challenge(item))
+            break;
+        end = item.n ? item.p + item.n : end;
+        list = behind;
+    }
+    *rest = list;
+    return scan_trim((struct text){from, (size_t)(end - from)});
+}
+
+// A value that goes back to the server as it came; a control character would not.
+static bool value_clean(struct sip_parser *p, const struct value *v, const char *z,
+                        struct span *out)
+{
+    *out = value_span(p, v, z);
+    for (; z && *z; z++)
+        if ((unsigned char)*z < ' ' || *z == 0x7f)
+            return false;
+    return true;
+}
+
+// false: not one that we can answer.
+static bool read_challenge(struct sip_parser *p, struct text t, struct sip_challenge *c)
+{
+    struct value v = value_open(p, sip_www_authenticate_class, t);
+    auth_challenge_t ac = {.ac_size = sizeof ac};
+    if (!v.h || strcasecmp(v.h->sh_auth->au_scheme, "Digest") != 0 ||
+        auth_digest_challenge_get(p->home, &ac, v.h->sh_auth->au_params) < 0)
+        return false;
+    struct text algorithm = ac.ac_algorithm ? text_of(ac.ac_algorithm) : TEXT("MD5");
+    *c = (struct sip_challenge){
+        .algorithm = (uint8_t)digest_algorithm_parse(algorithm),
+        .stale = ac.ac_stale,
+        .qop = ac.ac_auth,
+    };
+    return c->algorithm != DIGEST_NONE && ac.ac_realm && ac.ac_nonce &&
+           strlen(ac.ac_nonce) <= DIGEST_NONCE_MAX && (ac.ac_auth || !ac.ac_qop) &&
+           value_clean(p, &v, ac.ac_realm, &c->realm) &&
+           value_clean(p, &v, ac.ac_nonce, &c->nonce) &&
+           value_clean(p, &v, ac.ac_opaque, &c->opaque);
+}
+
+static void read_challenges(struct sip_parser *p, enum sip_header h)
+{
+    struct sip_message *m = p->m;
+    for (size_t i = 0; p->count[h] && i < p->n_lines; i++) {
+        struct text rest = parser_text(p, p->lines[i].value);
+        while (p->lines[i].header == h && rest.n && m->n_challenges < SIP_CHALLENGES_MAX) {
+            struct sip_challenge *c = &m->challenge[m->n_challenges];
+            if (read_challenge(p, one_challenge(rest, &rest), c)) {
+                c->proxy = h == H_PROXY_AUTHENTICATE;
+                m->n_challenges++;
+            } else {
+                *c = (struct sip_challenge){0};
+            }
+        }
+    }
 }
 
 void fields_read(struct sip_parser *p)
@@ -365,7 +470,11 @@ void fields_read(struct sip_parser *p)
     read_substate(p);
     read_accept(p);
     read_numbers(p);
+    read_challenges(p, H_WWW_AUTHENTICATE);
+    read_challenges(p, H_PROXY_AUTHENTICATE);
     p->m->require = parser_join(p, H_REQUIRE);
+    p->m->etag = entity_tag(p, H_ETAG);
+    p->m->suppress_if_match = entity_tag(p, H_SUPPRESS_IF_MATCH);
     su_home_deinit(p->home);
 }
 

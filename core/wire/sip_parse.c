@@ -56,7 +56,9 @@ static int parser_reset(struct sip_parser *p, const char *data, size_t n)
                                  .min_expires = SIP_ABSENT,
                                  .retry_after = SIP_ABSENT,
                                  .substate_expires = SIP_ABSENT,
-                                 .substate_retry_after = SIP_ABSENT};
+                                 .substate_retry_after = SIP_ABSENT,
+                                 .least_interval_ms = SIP_ABSENT,
+                                 .most_interval_ms = SIP_ABSENT};
     if (n)
         memcpy(p->m->text, data, n);
     memset(p->count, 0, sizeof p->count);
@@ -128,17 +130,48 @@ static const struct {
     [H_CONTENT_LENGTH] = {{"content-length", 14}, 'l', "Multiple Content-Length"},
     [H_CONTENT_LANGUAGE] = {{"content-language", 16}, 0, NULL},
     [H_REQUIRE] = {{"require", 7}, 0, NULL},
+    [H_WWW_AUTHENTICATE] = {{"www-authenticate", 16}, 0, NULL},
+    [H_PROXY_AUTHENTICATE] = {{"proxy-authenticate", 18}, 0, NULL},
+    [H_ETAG] = {{"sip-etag", 8}, 0, "Multiple SIP-ETag"},
+    [H_SUPPRESS_IF_MATCH] = {{"suppress-if-match", 17}, 0, "Multiple Suppress-If-Match"},
 };
+
+// Those with a name of each length, so that a line is compared with few.
+enum { HEADER_NAME_MAX = 18, HEADERS_OF_A_LENGTH = 4 };
+static const struct {
+    uint8_t n, header[HEADERS_OF_A_LENGTH];
+} by_length[HEADER_NAME_MAX + 1] = {
+    [2] = {1, {H_TO}},
+    [3] = {1, {H_VIA}},
+    [4] = {2, {H_FROM, H_CSEQ}},
+    [5] = {1, {H_EVENT}},
+    [6] = {1, {H_ACCEPT}},
+    [7] = {4, {H_CALL_ID, H_CONTACT, H_EXPIRES, H_REQUIRE}},
+    [8] = {1, {H_ETAG}},
+    [11] = {2, {H_MIN_EXPIRES, H_RETRY_AFTER}},
+    [12] = {3, {H_MAX_FORWARDS, H_RECORD_ROUTE, H_CONTENT_TYPE}},
+    [14] = {1, {H_CONTENT_LENGTH}},
+    [16] = {2, {H_CONTENT_LANGUAGE, H_WWW_AUTHENTICATE}},
+    [17] = {1, {H_SUPPRESS_IF_MATCH}},
+    [18] = {2, {H_SUBSTATE, H_PROXY_AUTHENTICATE}},
+};
+
+static enum sip_header header_of_compact(char c)
+{
+    for (unsigned h = 0; h < H_COUNT; h++)
+        if (headers[h].compact == (c | 0x20))
+            return h;
+    return H_COUNT;
+}
 
 // H_COUNT: one that the gateway doesn't look at.
 static enum sip_header header_of(struct text name)
 {
-    char first = name.n ? (char)(name.p[0] | 0x20) : 0;
-    for (unsigned h = 0; h < H_COUNT; h++) {
-        if (name.n == 1 && headers[h].compact == first)
-            return h;
-        if (name.n == headers[h].name.n && headers[h].name.p[0] == first &&
-            text_eq_nocase(name, headers[h].name))
+    if (name.n == 1)
+        return header_of_compact(name.p[0]);
+    for (unsigned i = 0; name.n <= HEADER_NAME_MAX && i < by_length[name.n].n; i++) {
+        enum sip_header h = by_length[name.n].header[i];
+        if (headers[h].name.p[0] == (name.p[0] | 0x20) && text_eq_nocase(name, headers[h].name))
             return h;
     }
     return H_COUNT;

@@ -1,6 +1,8 @@
 // Finding the parts of a SIP header field value without taking it apart.
 #include "core/wire/sip_scan.h"
 
+#include <arpa/inet.h>
+
 bool scan_is_blank(char c)
 {
     return c == ' ' || c == '\t';
@@ -28,6 +30,31 @@ struct text scan_trim(struct text t)
     while (t.n && scan_is_blank(t.p[t.n - 1]))
         t.n--;
     return t;
+}
+
+static bool ipv6_of(struct text t, struct in6_addr *out)
+{
+    char z[INET6_ADDRSTRLEN];
+    if (t.n == 0 || t.n >= sizeof z)
+        return false;
+    memcpy(z, t.p, t.n);
+    z[t.n] = '\0';
+    return strlen(z) == t.n && inet_pton(AF_INET6, z, out) == 1;
+}
+
+bool scan_is_ipv6(struct text t)
+{
+    struct in6_addr ip;
+    return ipv6_of(t, &ip);
+}
+
+bool scan_host_eq(struct text a, struct text b)
+{
+    struct in6_addr x, y;
+    if (text_eq_nocase(a, b))
+        return true;
+    return a.n && b.n && memchr(a.p, ':', a.n) && memchr(b.p, ':', b.n) && ipv6_of(a, &x) &&
+           ipv6_of(b, &y) && memcmp(&x, &y, sizeof x) == 0;
 }
 
 // The index behind the quoted string that begins at `i`; t.n when it has no end.

@@ -11,6 +11,11 @@ bool scan_is_blank(char c); // SP or HTAB
 // token of RFC 3261 §25.1; false when empty.
 bool scan_is_token(struct text t);
 struct text scan_trim(struct text t);
+// An IPv6 address as it may stand in brackets, without them.
+bool scan_is_ipv6(struct text t);
+// The same host: names without regard to case, IPv6 addresses (without brackets) whatever way they
+// are written (RFC 5118 §4.6 has two spellings of one).
+bool scan_host_eq(struct text a, struct text b);
 
 // Bytes up to the first `stop` that is neither in a quoted string nor in angle brackets, or all.
 size_t scan_until(struct text t, char stop);

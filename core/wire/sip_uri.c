@@ -1,7 +1,8 @@
 // Taking a SIP, pres or im URI apart.
 #include "core/wire/address.h"
 
-#include <arpa/inet.h>
+#include "core/wire/sip_scan.h"
+
 #include <errno.h>
 
 // Classes of characters, as bits. The rest is what only a user part or a parameter may hold.
@@ -90,23 +91,12 @@ static bool take_user(struct text *rest, struct text *user)
     return user->n > 0;
 }
 
-static bool is_ipv6(struct text t)
-{
-    char z[INET6_ADDRSTRLEN];
-    struct in6_addr ip;
-    if (t.n == 0 || t.n >= sizeof z)
-        return false;
-    memcpy(z, t.p, t.n);
-    z[t.n] = '\0';
-    return strlen(z) == t.n && inet_pton(AF_INET6, z, &ip) == 1;
-}
-
 static bool take_host(struct text *rest, struct text *host)
 {
     if (rest->n && rest->p[0] == '[') {
         size_t end = until(*rest, ']');
         *host = (struct text){rest->p + 1, end - 1};
-        if (end == rest->n || !is_ipv6(*host))
+        if (end == rest->n || !scan_is_ipv6(*host))
             return false;
         *rest = skip(*rest, end + 1);
     } else {

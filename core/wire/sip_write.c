@@ -2,7 +2,10 @@
 #include "core/wire/sip.h"
 
 #include "core/wire/sip_names.h"
+#include "core/wire/sip_rate.h"
 #include "core/wire/sip_scan.h"
+
+#include <assert.h>
 
 static void field(struct buffer *b, struct text name, struct text value)
 {
@@ -57,7 +60,7 @@ static void write_vias(struct buffer *b, const struct sip_message *req, const st
     struct text all = sip_text(req, req->vias);
     if (all.n == 0)
         return;
-    bool received = req->rport || !text_eq_nocase(sip_text(req, req->sent_by), seen->host);
+    bool received = req->rport || !scan_host_eq(sip_text(req, req->sent_by), seen->host);
     struct text top = scan_trim((struct text){all.p, scan_until(all, ',')});
     buffer_lit(b, "Via: ");
     write_top_via(b, top, req->rport, received, seen);
@@ -141,9 +144,11 @@ static void write_party(struct buffer *b, struct text name, struct text uri, str
     buffer_lit(b, "\r\n");
 }
 
-static void write_event(struct buffer *b, const struct sip_request *r)
+static void write_package(struct buffer *b, const struct sip_request *r)
 {
     buffer_lit(b, "Event: presence");
+    if (r->package == SIP_EVENT_WINFO)
+        buffer_lit(b, ".winfo");
     if (r->event_id.n) {
         buffer_lit(b, ";id=");
         buffer_text(b, r->event_id);
@@ -151,28 +156,49 @@ static void write_event(struct buffer *b, const struct sip_request *r)
     buffer_lit(b, "\r\n");
 }
 
-// RFC 6665 §4.2.2: `expires` while it lives, a reason when it ends.
+static bool is_said(uint32_t v)
+{
+    return v != 0 && v != SIP_ABSENT;
+}
+
+// RFC 6665 §4.2.2: `expires` while it lives, a reason when it ends. RFC 6446 §4.2: the rates in any
+// NOTIFY.
 static void write_substate(struct buffer *b, const struct sip_request *r)
 {
+    bool ended = r->substate == SUBSTATE_TERMINATED;
     if (r->substate == SUBSTATE_NONE)
         return;
     buffer_lit(b, "Subscription-State: ");
     buffer_text(b, sip_substate_text(r->substate));
-    if (r->substate != SUBSTATE_TERMINATED && r->substate_expires != SIP_ABSENT) {
+    if (!ended && r->substate_expires != SIP_ABSENT) {
         buffer_lit(b, ";expires=");
         buffer_u64(b, r->substate_expires);
     }
-    if (r->substate == SUBSTATE_TERMINATED && r->reason != REASON_NONE) {
+    if (ended && r->reason != REASON_NONE) {
         buffer_lit(b, ";reason=");
         buffer_text(b, sip_reason_text(r->reason));
     }
+    if (ended && is_said(r->substate_retry_after)) {
+        buffer_lit(b, ";retry-after=");
+        buffer_u64(b, r->substate_retry_after);
+    }
+    if (is_said(r->least_interval_ms))
+        rate_write_least(b, TEXT("max-rate"), r->least_interval_ms);
+    if (is_said(r->most_interval_ms))
+        rate_write_most(b, TEXT("min-rate"), r->most_interval_ms);
     buffer_lit(b, "\r\n");
+}
+
+static struct text content_type(enum sip_event_package package)
+{
+    return package == SIP_EVENT_WINFO ? TEXT("application/watcherinfo+xml")
+                                      : TEXT("application/pidf+xml");
 }
 
 static void write_body(struct buffer *b, const struct sip_request *r)
 {
     if (r->pidf.n) {
-        buffer_lit(b, "Content-Type: application/pidf+xml\r\n");
+        field(b, TEXT("Content-Type: "), content_type(r->package));
         field(b, TEXT("Content-Language: "), r->content_language);
     }
     field_u64(b, TEXT("Content-Length: "), r->pidf.n);
@@ -180,26 +206,76 @@ static void write_body(struct buffer *b, const struct sip_request *r)
     buffer_text(b, r->pidf);
 }
 
-void sip_write_request(struct buffer *b, const struct sip_request *r)
+static void write_head(struct buffer *b, const struct sip_request *r)
+{
+    write_package(b, r);
+    write_substate(b, r);
+    field(b, TEXT("SIP-ETag: "), r->etag);
+    field(b, TEXT("Suppress-If-Match: "), r->suppress_if_match);
+    if (r->expires != SIP_ABSENT)
+        field_u64(b, TEXT("Expires: "), r->expires);
+    if (r->method == SIP_SUBSCRIBE)
+        field(b, TEXT("Accept: "), content_type(r->package));
+    buffer_text(b, r->authorization);
+}
+
+static struct span span_since(const struct buffer *b, size_t start, size_t from)
+{
+    return (struct span){(uint32_t)(from - start), (uint32_t)(b->n - from)};
+}
+
+// "Contact: <" … ">"; returns where the URI lies.
+static struct span write_contact(struct buffer *b, size_t start, struct text uri)
+{
+    buffer_lit(b, "Contact: <");
+    size_t from = b->n;
+    buffer_text(b, uri);
+    struct span at = span_since(b, start, from);
+    buffer_lit(b, ">\r\n");
+    return at;
+}
+
+void sip_write_request_places(struct buffer *b, const struct sip_request *r,
+                              struct sip_places *places)
 {
     struct text method = sip_method_text(r->method);
+    size_t start = b->n, from;
     buffer_text(b, method);
     buffer_char(b, ' ');
     buffer_text(b, r->ruri);
     buffer_lit(b, " SIP/2.0\r\n");
+    from = b->n;
     write_via(b, r);
+    places->via = span_since(b, start, from);
     buffer_lit(b, "Max-Forwards: 70\r\n");
     field(b, TEXT("Route: "), r->routes);
     write_party(b, TEXT("From: "), r->from_uri, r->from_tag);
     write_party(b, TEXT("To: "), r->to_uri, r->to_tag);
     field(b, TEXT("Call-ID: "), r->call_id);
     write_cseq(b, r->cseq, method);
-    write_party(b, TEXT("Contact: "), r->contact, TEXT(""));
-    write_event(b, r);
-    write_substate(b, r);
-    if (r->expires != SIP_ABSENT)
-        field_u64(b, TEXT("Expires: "), r->expires);
-    if (r->method == SIP_SUBSCRIBE)
-        buffer_lit(b, "Accept: application/pidf+xml\r\n");
+    places->contact = write_contact(b, start, r->contact);
+    write_head(b, r);
     write_body(b, r);
+}
+
+void sip_write_request(struct buffer *b, const struct sip_request *r)
+{
+    struct sip_places unused;
+    sip_write_request_places(b, r, &unused);
+}
+
+void sip_rewrite_request(struct buffer *b, struct text bytes, struct sip_places *places,
+                         const struct sip_request *r)
+{
+    size_t start = b->n, via = places->via.off, behind_via = via + places->via.n;
+    size_t contact = places->contact.off, behind_contact = contact + places->contact.n;
+    assert(behind_via <= contact && behind_contact <= bytes.n);
+    buffer_add(b, bytes.p, via);
+    write_via(b, r);
+    places->via = span_since(b, start, start + via);
+    buffer_add(b, bytes.p + behind_via, contact - behind_via);
+    size_t from = b->n;
+    buffer_text(b, r->contact);
+    places->contact = span_since(b, start, from);
+    buffer_add(b, bytes.p + behind_contact, bytes.n - behind_contact);
 }

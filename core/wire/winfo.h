@@ -19,7 +19,8 @@ enum winfo_event {
 
 struct winfo_watcher {
     struct text uri; // of the watcher
-    struct text id;  // unique within the document's dialog, and the same from one to the next
+    struct text
+        id; // a token, unique within the document's dialog and the same from one to the next
     enum winfo_status status;
     enum winfo_event event;
     uint32_t expires_s, since_s; // expiration, duration-subscribed; UINT32_MAX: not said

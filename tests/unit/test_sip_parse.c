@@ -473,8 +473,10 @@ static void test_event(void **state)
     expect_sound((struct fields){.more = "Event: Presence\r\n"}); // RFC 6665 §8.2.1
     assert_int_equal(m->event, SIP_EVENT_UNKNOWN);
     expect_sound((struct fields){.more = "Event: presence.winfo\r\n"});
-    assert_int_equal(m->event, SIP_EVENT_UNKNOWN);
+    assert_int_equal(m->event, SIP_EVENT_WINFO);
     assert_field(event_name, "presence.winfo");
+    expect_sound((struct fields){.more = "Event: presence.winfo.winfo\r\n"});
+    assert_int_equal(m->event, SIP_EVENT_UNKNOWN);
     expect_sound((struct fields){.more = "Event: presence ; foo=bar ; ID = 7 \r\n"});
     assert_int_equal(m->event, SIP_EVENT_PRESENCE);
     assert_field(event_id, "7");
