@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "shards/config_form.h"
@@ -99,7 +100,8 @@ static const char *kind_text(const struct config_row *row)
     case CONFIG_BOOLEAN: return "true or false";
     case CONFIG_LISTEN:
     case CONFIG_DOMAINS:
-    case CONFIG_NETS: return "a list of strings";
+    case CONFIG_NETS:
+    case CONFIG_SERVERS: return "a list of strings";
     default: return "a string";
     }
 }
@@ -189,10 +191,11 @@ static void set_domain(struct config_load *l, const struct config_row *row,
 static void set_string(struct config_load *l, const struct config_row *row,
                        const struct config_toml_value *v)
 {
+    void *of = row->of_realm ? (void *)l->realm : l->cfg;
     if (v->string.n < row->least)
         refuse(l, v, "must not be empty");
     else
-        config_load_string(l, config_row_target(row, l->cfg), v->string);
+        config_load_string(l, config_row_target(row, of), v->string);
 }
 
 // An item's stored text, and what else its kind keeps. False: refused.
@@ -205,6 +208,8 @@ static bool parse_item(struct config_load *l, const struct config_row *row,
         config_form_listen(&c->sip.listen_hop[i], v->string, &why);
     else if (row->kind == CONFIG_NETS)
         config_form_net(&c->trust.sources[i], v->string, &why);
+    else if (row->kind == CONFIG_SERVERS)
+        config_form_server(&c->sip.dns_server_hop[i], v->string, &why);
     else
         config_form_domain(domain, v->string, &why);
     if (why)
@@ -220,6 +225,8 @@ static bool same_item(const struct config *c, const struct config_row *row,
     if (row->kind == CONFIG_NETS)
         return hop_eq(&c->trust.sources[i].base, &c->trust.sources[list->n].base) &&
                c->trust.sources[i].prefix == c->trust.sources[list->n].prefix;
+    if (row->kind == CONFIG_SERVERS)
+        return hop_eq(&c->sip.dns_server_hop[i], &c->sip.dns_server_hop[list->n]);
     return strcmp(list->v[i], domain) == 0;
 }
 
@@ -312,7 +319,8 @@ static bool set_value(struct config_load *l, const struct config_row *row,
     case CONFIG_NUMERIC: set_address(l, row, v); break;
     case CONFIG_LISTEN:
     case CONFIG_DOMAINS:
-    case CONFIG_NETS: return set_list(l, row, v);
+    case CONFIG_NETS:
+    case CONFIG_SERVERS: return set_list(l, row, v);
     }
     return false;
 }
@@ -340,20 +348,71 @@ static bool visit_section(struct config_load *l, const struct config_toml_value 
     return true;
 }
 
+// Its keys' defaults; the name last, which says that it is one.
+static void begin_realm(struct config_load *l, const struct config_toml_value *v)
+{
+    struct config *c = l->cfg;
+    l->realm_at[c->sip.n_realms] = v->key_at;
+    l->realm = &c->sip.realm[c->sip.n_realms++];
+    snprintf(l->realm_path, sizeof l->realm_path, "%s", v->path);
+    for (size_t i = 0; i < config_n_rows; i++)
+        if (config_rows[i].of_realm)
+            config_load_string(l, config_row_target(&config_rows[i], l->realm), TEXT(""));
+    config_load_string(l, &l->realm->name, v->key);
+}
+
+// A section of CONFIG_REALMS, by whatever name. The bound on that keeps its path whole.
+static bool visit_realm(struct config_load *l, const struct config_toml_value *v)
+{
+    struct config_toml_value name = {.path = CONFIG_REALMS, .at = v->key_at, .string = v->key};
+    l->realm = NULL;
+    if (v->type != CONFIG_TOML_TABLE)
+        config_load_fault(l, v->at, "%s: a section is wanted, not %s", v->path, type_text(v->type));
+    else if (v->key.n == 0)
+        refuse(l, &name, "a realm's name must not be empty");
+    else if (v->key.n > CONFIG_REALM_MAX)
+        config_load_fault(l, v->key_at, CONFIG_REALMS ": a realm's name is longer than %d bytes",
+                          CONFIG_REALM_MAX);
+    else if (l->cfg->sip.n_realms == CORE_REALMS_MAX)
+        config_load_fault(l, v->key_at, CONFIG_REALMS ": more than the most, %d", CORE_REALMS_MAX);
+    else if (is_fit_text(l, &name))
+        begin_realm(l, v);
+    return l->realm && !l->no_memory;
+}
+
+static const struct config_row *row_of(const struct config_load *l,
+                                       const struct config_toml_value *v)
+{
+    if (l->realm && strcmp(v->table, l->realm_path) == 0)
+        return config_row_find_of_realm(v->key);
+    return config_row_find(v->path);
+}
+
+static void keep_place(struct config_load *l, const struct config_row *row,
+                       const struct config_toml_value *v)
+{
+    if (!row->of_realm)
+        l->at[row - config_rows] = v->at;
+    else if (row->at == offsetof(struct config_realm, password_file))
+        l->realm_file_at[l->realm - l->cfg->sip.realm] = v->at;
+}
+
 static bool visit(void *arg, const struct config_toml_value *v)
 {
     struct config_load *l = arg;
-    const struct config_row *row = config_row_find(v->path);
     if (v->is_item)
         return visit_item(l, v);
+    if (strcmp(v->table, CONFIG_REALMS) == 0)
+        return visit_realm(l, v);
     if (config_row_is_section(v->path))
         return visit_section(l, v);
+    const struct config_row *row = row_of(l, v);
     if (!row) {
         config_load_fault(l, v->key_at, "%s: unknown %s", v->path,
                           v->type == CONFIG_TOML_TABLE ? "section" : "key");
         return false;
     }
-    l->at[row - config_rows] = v->at;
+    keep_place(l, row, v);
     if (v->type != kind_type(row)) {
         config_load_fault(l, v->at, "%s: %s is wanted, not %s", v->path, kind_text(row),
                           type_text(v->type));
@@ -380,10 +439,11 @@ static void set_default(struct config_load *l, const struct config_row *row)
 
 static void set_defaults(struct config_load *l)
 {
-    static const struct text none = {"", 0};
-    config_load_string(l, &l->cfg->api.token, none);
+    config_load_string(l, &l->cfg->api.token, TEXT(""));
+    config_load_string(l, &l->cfg->sip.proxy_name, TEXT(""));
     for (size_t i = 0; i < config_n_rows && !l->no_memory; i++)
-        set_default(l, &config_rows[i]);
+        if (!config_rows[i].of_realm)
+            set_default(l, &config_rows[i]);
 }
 
 static void load_text(struct config_load *l, struct text doc)
@@ -460,6 +520,25 @@ static void free_secret(char *z)
     free(z);
 }
 
+static void free_realms(struct config *c)
+{
+    for (size_t i = 0; i < c->sip.n_realms; i++) {
+        free_secret(c->sip.realm[i].password);
+        free(c->sip.realm[i].name);
+        free(c->sip.realm[i].user);
+        free(c->sip.realm[i].password_file);
+    }
+}
+
+static void free_row(struct config *c, const struct config_row *row)
+{
+    void *target = config_row_target(row, c);
+    if (config_row_is_list(row))
+        free_list(target);
+    else if (row->kind != CONFIG_NUMBER && row->kind != CONFIG_BOOLEAN && row->kind != CONFIG_WORD)
+        free(*(char **)target);
+}
+
 void config_free(struct config *c)
 {
     if (!c)
@@ -467,15 +546,11 @@ void config_free(struct config *c)
     free_secret(c->xmpp.secret);
     free_secret(c->api.token);
     c->xmpp.secret = c->api.token = NULL;
-    for (size_t i = 0; i < config_n_rows; i++) {
-        const struct config_row *row = &config_rows[i];
-        void *target = config_row_target(row, c);
-        if (config_row_is_list(row))
-            free_list(target);
-        else if (row->kind != CONFIG_NUMBER && row->kind != CONFIG_BOOLEAN &&
-                 row->kind != CONFIG_WORD)
-            free(*(char **)target);
-    }
+    for (size_t i = 0; i < config_n_rows; i++)
+        if (!config_rows[i].of_realm)
+            free_row(c, &config_rows[i]);
+    free_realms(c);
+    free(c->sip.proxy_name);
     free(c->trust.sources);
     free(c->path);
     free(c);

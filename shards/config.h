@@ -17,11 +17,21 @@ enum {
     CONFIG_TEXT_MAX = 1024,    // bytes of any string in it
     CONFIG_SECRET_MAX = 4096,  // bytes of secret_file and token_file
     CONFIG_CONNECTIONS_MAX = 16,
+    CONFIG_DNS_SERVERS_MAX = 8,
+    CONFIG_REALM_MAX = 128, // bytes of a realm's name
 };
 
 struct config_list {
     char **v;
     size_t n;
+};
+
+// Credentials for one realm: [sip.realms."NAME"].
+struct config_realm {
+    char *name; // the section's
+    char *user;
+    char *password;      // from password_file too
+    char *password_file; // as written; "": none
 };
 
 struct config {
@@ -46,8 +56,13 @@ struct config {
         size_t n_listen_hop;
         unsigned shard_port; // shard_port + shards - 1 is a port too, and none of listen's over UDP
         char *advertise;     // as it goes to the wire, IPv6 in brackets; never empty
-        char *proxy;         // as written
-        struct hop proxy_hop;
+        char *proxy;         // as written; "": next hops are found by RFC 3263
+        struct hop proxy_hop;           // of a proxy that is numeric; else family 0
+        char *proxy_name;               // of a proxy that is not; else ""
+        struct config_list dns_servers; // as written; none: the system's
+        struct hop dns_server_hop[CONFIG_DNS_SERVERS_MAX];
+        struct config_realm realm[CORE_REALMS_MAX];
+        size_t n_realms;
         unsigned t1_ms;
         char *certificate, *private_key, *ca;
         bool verify_client;
@@ -78,8 +93,8 @@ struct config_error {
     char text[512];
 };
 
-// EINVAL with `why`, which names the first place in the file that is wrong; ENOMEM. Resolves a
-// proxy given by name (the only look-up, before any shard runs).
+// EINVAL with `why`, which names the first place in the file that is wrong; ENOMEM. Looks no name
+// up.
 int config_load(struct config **out, const char *path, struct config_error *why);
 void config_free(struct config *c);
 // The reference: every key with its type, default, range and meaning, as a commented gateway.toml.

@@ -36,7 +36,8 @@ static void check_required(struct config_load *l)
         const struct config_row *row = &config_rows[i];
         char path[128];
         snprintf(path, sizeof path, "%s.%s", row->section, row->key);
-        if (!row->required || (strcmp(path, "xmpp.secret") == 0 && *l->cfg->xmpp.secret_file))
+        if (!row->required || row->of_realm ||
+            (strcmp(path, "xmpp.secret") == 0 && *l->cfg->xmpp.secret_file))
             continue;
         bool missing = config_row_is_list(row)
                            ? l->at[i].line == 0
@@ -64,10 +65,10 @@ static bool has_control(struct text t)
     return false;
 }
 
-// Reads the secret that `path`'s value names the file of into *slot.
-static void read_secret(struct config_load *l, const char *path, const char *file, char **slot)
+// Reads the secret that `path`'s value, which stands at `at`, names the file of into *slot.
+static void read_secret(struct config_load *l, struct config_toml_place at, const char *path,
+                        const char *file, char **slot)
 {
-    struct config_toml_place at = config_load_place(l, path);
     char *p;
     size_t n;
     int err = config_load_file(&p, &n, file, CONFIG_SECRET_MAX);
@@ -95,9 +96,31 @@ static void check_secrets(struct config_load *l)
         config_load_fault(l, config_load_place(l, "xmpp.secret_file"),
                           "xmpp.secret_file: xmpp.secret is there too; only one of them can be");
     else if (*c->xmpp.secret_file)
-        read_secret(l, "xmpp.secret_file", c->xmpp.secret_file, &c->xmpp.secret);
+        read_secret(l, config_load_place(l, "xmpp.secret_file"), "xmpp.secret_file",
+                    c->xmpp.secret_file, &c->xmpp.secret);
     if (*c->api.token_file)
-        read_secret(l, "api.token_file", c->api.token_file, &c->api.token);
+        read_secret(l, config_load_place(l, "api.token_file"), "api.token_file", c->api.token_file,
+                    &c->api.token);
+}
+
+static void check_realm(struct config_load *l, size_t i)
+{
+    struct config_realm *r = &l->cfg->sip.realm[i];
+    struct config_toml_place at = l->realm_at[i], file_at = l->realm_file_at[i];
+    char path[CONFIG_REALM_MAX + 64];
+    int n = snprintf(path, sizeof path, CONFIG_REALMS ".\"%s\"", r->name);
+    if (!*r->user)
+        config_load_fault(l, at, "%s.user: required", path);
+    if (*r->password && *r->password_file)
+        config_load_fault(l, file_at,
+                          "%s.password_file: password is there too; only one of them "
+                          "can be",
+                          path);
+    else if (!*r->password && !*r->password_file)
+        config_load_fault(l, at, "%s.password: required, or else password_file", path);
+    snprintf(path + n, sizeof path - (size_t)n, ".password_file");
+    if (!*r->password && *r->password_file)
+        read_secret(l, file_at, path, r->password_file, &r->password);
 }
 
 static void check_api(struct config_load *l)
@@ -199,8 +222,8 @@ static void check_listen(struct config_load *l)
                 c->sip.listen.v[i]);
     if (!first_udp(c))
         config_load_fault(l, config_load_place(l, "sip.listen"),
-                          "sip.listen: needs a udp: entry, as tcp: and tls: are not served by this "
-                          "version");
+                          "sip.listen: needs a udp: entry, on whose address the shards' own ports "
+                          "are");
 }
 
 // What Contact and Via say: as it is set, or else the address of the first UDP port.
@@ -226,20 +249,30 @@ static void check_advertise(struct config_load *l)
     }
 }
 
+static bool has_udp_of(const struct config *c, uint8_t family)
+{
+    for (size_t i = 0; i < c->sip.n_listen_hop; i++)
+        if (c->sip.listen_hop[i].transport == HOP_UDP && c->sip.listen_hop[i].family == family)
+            return true;
+    return false;
+}
+
+// A numeric one is the next hop; any other is resolved when it is needed.
 static void check_proxy(struct config_load *l)
 {
     struct config *c = l->cfg;
     char host[CONFIG_HOST_MAX + 1];
-    uint16_t port;
-    const char *why;
-    bool want[2] = {false, false};
-    for (size_t i = 0; i < c->sip.n_listen_hop; i++)
-        if (c->sip.listen_hop[i].transport == HOP_UDP)
-            want[c->sip.listen_hop[i].family == 6] = true;
-    if (*c->sip.proxy == '\0' || !first_udp(c))
-        return; // check_required or check_listen has said so
-    if (config_form_proxy(host, &port, text_of(c->sip.proxy), &why) ||
-        config_form_resolve(&c->sip.proxy_hop, host, port, want[0], want[1], &why))
+    struct hop *h = &c->sip.proxy_hop;
+    const char *why = NULL;
+    if (*c->sip.proxy == '\0')
+        return;
+    if (config_form_proxy(h, host, text_of(c->sip.proxy), &why) == 0) {
+        if (h->family == 0)
+            config_load_string(l, &c->sip.proxy_name, text_of(host));
+        else if (h->transport == HOP_UDP && first_udp(c) && !has_udp_of(c, h->family))
+            why = "sip.listen has no udp entry of the proxy's address family";
+    }
+    if (why)
         config_load_fault(l, config_load_place(l, "sip.proxy"), "sip.proxy: \"%.100s\": %s",
                           c->sip.proxy, why);
 }
@@ -250,6 +283,8 @@ void config_check(struct config_load *l)
         l->cfg->gateway.shards = cores_available();
     check_required(l);
     check_secrets(l);
+    for (size_t i = 0; i < l->cfg->sip.n_realms; i++)
+        check_realm(l, i);
     check_api(l);
     check_domains(l);
     check_expires(l);

@@ -3,11 +3,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include "core/wire/address.h"
 
-enum { DNS_LABEL_MAX = 63, SIP_DEFAULT_PORT = 5060 };
+enum { DNS_LABEL_MAX = 63, DNS_PORT = 53, SIP_DEFAULT_PORT = 5060, SIPS_DEFAULT_PORT = 5061 };
 
 static int refuse(const char **why, const char *what)
 {
@@ -182,50 +181,61 @@ int config_form_advertise(char out[CONFIG_HOST_MAX + 1], struct text t, const ch
     return 0;
 }
 
-int config_form_proxy(char host[CONFIG_HOST_MAX + 1], uint16_t *port, struct text t,
+int config_form_server(struct hop *out, struct text t, const char **why)
+{
+    uint16_t port = DNS_PORT;
+    struct text host = t, port_text;
+    bool bracketed = t.n > 2 && t.p[0] == '[' && t.p[t.n - 1] == ']';
+    int err = 0;
+    if (bracketed)
+        host = (struct text){t.p + 1, t.n - 2};
+    else if (t.n && memchr(t.p, ':', t.n))
+        err = split_port(&host, &port_text, t, why) || port_parse(&port, port_text, why);
+    if (err)
+        return EINVAL;
+    if (hop_parse(out, host, port, HOP_UDP) || (bracketed && out->family != 6))
+        return refuse(why, "not an IP address, as in 192.0.2.53 or [2001:db8::53]:53");
+    return config_form_is_wildcard(out) ? refuse(why, "a wildcard address is no server's") : 0;
+}
+
+// RFC 3263 §4.1: TLS runs over TCP, so both words mean it in a sips: URI.
+static int proxy_transport(enum hop_transport *out, const struct sip_uri *uri, const char **why)
+{
+    bool sips = uri->scheme == SCHEME_SIPS, none = uri->transport.n == 0;
+    if (text_eq_nocase(uri->transport, TEXT("tls")) ||
+        (sips && (none || text_eq_nocase(uri->transport, TEXT("tcp")))))
+        *out = HOP_TLS;
+    else if (text_eq_nocase(uri->transport, TEXT("tcp")))
+        *out = HOP_TCP;
+    else if (!sips && (none || text_eq_nocase(uri->transport, TEXT("udp"))))
+        *out = HOP_UDP;
+    else
+        return refuse(why, sips ? "sips: is not for this transport"
+                                : "the transport is one of udp, tcp and tls");
+    return 0;
+}
+
+int config_form_proxy(struct hop *out, char host[CONFIG_HOST_MAX + 1], struct text t,
                       const char **why)
 {
     struct sip_uri uri;
+    enum hop_transport transport;
     if (sip_uri_parse(&uri, t) || (uri.scheme != SCHEME_SIP && uri.scheme != SCHEME_SIPS))
         return refuse(why, "not a SIP URI such as sip:192.0.2.1:5060;transport=udp");
-    if (uri.scheme == SCHEME_SIPS)
-        return refuse(why, "sips: needs TLS, which this version does not serve");
     if (uri.user.n)
         return refuse(why, "a next hop has no user part");
     if (uri.host.n > CONFIG_HOST_MAX || !(is_ipv6(uri.host) || is_host(uri.host)))
         return refuse(why, "not a host name or IP address in the URI");
-    if (uri.transport.n && !text_eq_nocase(uri.transport, TEXT("udp")))
-        return refuse(why, "only transport=udp is served by this version");
-    copy(host, uri.host);
-    *port = uri.port ? uri.port : SIP_DEFAULT_PORT;
-    return 0;
-}
-
-static bool hop_from(struct hop *out, const struct addrinfo *a, uint16_t port)
-{
-    *out = (struct hop){.port = port, .transport = HOP_UDP};
-    if (a->ai_family == AF_INET) {
-        out->family = 4;
-        memcpy(out->ip, &((const struct sockaddr_in *)(const void *)a->ai_addr)->sin_addr, 4);
-    } else if (a->ai_family == AF_INET6) {
-        out->family = 6;
-        memcpy(out->ip, &((const struct sockaddr_in6 *)(const void *)a->ai_addr)->sin6_addr, 16);
-    }
-    return out->family != 0;
-}
-
-int config_form_resolve(struct hop *out, const char *host, uint16_t port, bool want4, bool want6,
-                        const char **why)
-{
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM}, *found;
-    bool fits = false;
-    int err = getaddrinfo(host, NULL, &hints, &found);
+    int err = proxy_transport(&transport, &uri, why);
     if (err)
-        return refuse(why, gai_strerror(err)); // a literal of the C library's
-    for (const struct addrinfo *a = found; a && !fits; a = a->ai_next)
-        fits = hop_from(out, a, port) && (out->family == 4 ? want4 : want6);
-    freeaddrinfo(found);
-    return fits ? 0 : refuse(why, "sip.listen has no udp entry of the proxy's address family");
+        return err;
+    copy(host, uri.host);
+    uint16_t port = uri.port               ? uri.port
+                    : transport == HOP_TLS ? SIPS_DEFAULT_PORT
+                                           : SIP_DEFAULT_PORT;
+    if (hop_parse(out, uri.host, port, transport))
+        *out = (struct hop){0};
+    return 0;
 }
 
 bool config_form_is_loopback(const struct hop *h)

@@ -1,6 +1,6 @@
 // The forms that text in the configuration has to have: domains, networks, addresses with ports.
 //
-// Pure, except config_form_resolve. On EINVAL, `why` is set to a literal that says what is wrong.
+// Pure. On EINVAL, `why` is set to a literal that says what is wrong.
 #ifndef SHARDS_CONFIG_FORM_H
 #define SHARDS_CONFIG_FORM_H
 
@@ -23,12 +23,12 @@ int config_form_host_port(char host[CONFIG_HOST_MAX + 1], uint16_t *port, struct
 int config_form_listen(struct hop *out, struct text t, const char **why);
 // A host for Via and Contact; `out` has IPv6 in brackets. Wildcards are refused.
 int config_form_advertise(char out[CONFIG_HOST_MAX + 1], struct text t, const char **why);
-// "sip:host[:port][;transport=udp]"; `host` may be a name.
-int config_form_proxy(char host[CONFIG_HOST_MAX + 1], uint16_t *port, struct text t,
+// A DNS server: "192.0.2.53", "192.0.2.53:5353", "[2001:db8::53]", "[2001:db8::53]:5353".
+int config_form_server(struct hop *out, struct text t, const char **why);
+// "sip:host[:port][;transport=udp|tcp|tls]", or sips:. `out` is where it leads if the host is
+// numeric, else its family is 0.
+int config_form_proxy(struct hop *out, char host[CONFIG_HOST_MAX + 1], struct text t,
                       const char **why);
-// An address of `host` that is of one of the families 4 and 6, as they are wanted.
-int config_form_resolve(struct hop *out, const char *host, uint16_t port, bool want4, bool want6,
-                        const char **why);
 
 bool config_form_is_loopback(const struct hop *h);
 bool config_form_is_wildcard(const struct hop *h);

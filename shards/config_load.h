@@ -12,6 +12,9 @@ struct config_load {
     struct config_toml_place *item_at[CONFIG_ROWS_MAX];   // of its items, in their order
     struct config_toml_place section_at[CONFIG_ROWS_MAX]; // of its section
     const struct config_row *list;                        // whose items are being handed out
+    struct config_realm *realm;                           // whose section is being handed out,
+    char realm_path[CONFIG_TOML_PATH_MAX];                // and its path; NULL: of a refused one
+    struct config_toml_place realm_at[CORE_REALMS_MAX], realm_file_at[CORE_REALMS_MAX];
     // The fault that comes first in the file.
     struct config_toml_place fault_at; // line 0: none
     char fault[320];

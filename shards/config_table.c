@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include "shards/log.h"
 
+#define AT_REALM(field)                                                                            \
+    .of_realm = true, .at = offsetof(struct config_realm, field),                                  \
+    .size = sizeof(((struct config_realm *)0)->field)
 #define AT(field) .at = offsetof(struct config, field), .size = sizeof(((struct config *)0)->field)
 
 enum {
@@ -42,17 +45,24 @@ const struct config_row config_rows[] = {
     {"sip", "listen", CONFIG_LISTEN, AT(sip.listen), .text = "udp:127.0.0.1:5060", .least = 1,
      .most = CONFIG_LISTEN_MAX,
      .doc =
-         "Ports that take SIP: udp:ADDRESS:PORT, IPv6 in brackets. tcp: and tls: are checked, but "
-         "this version does not serve them."},
+         "Ports that take SIP: udp:ADDRESS:PORT, tcp: or tls:, IPv6 in brackets. When a name has "
+         "addresses of both families, that of the first udp entry is tried first."},
     {"sip", "shard_port", CONFIG_NUMBER, AT(sip.shard_port), .number = 5080, .least = 1,
      .most = UINT16_MAX,
      .doc = "Shard i sends from, and takes its dialogs on, UDP port shard_port + i."},
     {"sip", "advertise", CONFIG_STRING, AT(sip.advertise), .text = "",
      .doc = "Host in Contact and Via; \"\": that of the first udp entry of listen."},
-    {"sip", "proxy", CONFIG_STRING, AT(sip.proxy), .text = "sip:127.0.0.1:5070;transport=udp",
-     .required =
-         "required: without it next hops need DNS (RFC 3263), which this version doesn't do",
-     .doc = "Next hop of requests without a route set. A name is looked up once, at start."},
+    {"sip", "proxy", CONFIG_STRING, AT(sip.proxy), .text = "",
+     .doc =
+         "Next hop of all requests but those that follow a dialog's route set, such as "
+         "sip:192.0.2.1:5070;transport=tcp (udp, tcp or tls) or sips:proxy.example.net. A name is "
+         "resolved by RFC 3263 as it is needed; \"\": so is the host of each request's target."},
+    {"sip", "dns_servers", CONFIG_SERVERS, AT(sip.dns_servers), .text = "",
+     .most = CONFIG_DNS_SERVERS_MAX,
+     .doc =
+         "Servers that names are looked up with: ADDRESS or ADDRESS:PORT, IPv6 in brackets; []: "
+         "those of /etc/resolv.conf, which is read again when it has changed. Addresses of names "
+         "in /etc/hosts are taken from there."},
     {"sip", "t1_ms", CONFIG_NUMBER, AT(sip.t1_ms), .number = 500, .least = 10, .most = 10000,
      .doc = "Estimate of the round-trip time (RFC 3261 T1); a request is given up after 64 of it."},
 
@@ -64,6 +74,13 @@ const struct config_row config_rows[] = {
      .doc = "PEM file with the authorities that peers are verified against; \"\": the system's."},
     {"sip.tls", "verify_client", CONFIG_BOOLEAN, AT(sip.verify_client), .number = false,
      .doc = "Whether a peer that connects has to show a certificate."},
+
+    {CONFIG_REALMS, "user", CONFIG_STRING, AT_REALM(user), .text = "isthmus", .least = 1,
+     .required = "required", .doc = "Name of the gateway's account in this realm."},
+    {CONFIG_REALMS, "password", CONFIG_STRING, AT_REALM(password), .text = "change-me",
+     .required = "required, or else password_file", .doc = "Its password."},
+    {CONFIG_REALMS, "password_file", CONFIG_STRING, AT_REALM(password_file), .text = "",
+     .doc = "A file whose first line is the password, instead of password."},
 
     {"trust", "sip_domains", CONFIG_DOMAINS, AT(trust.sip_domains), .text = "example.net",
      .least = 1, .most = CORE_DOMAINS_MAX, .required = "required", .live = true,
@@ -142,10 +159,19 @@ const struct config_row *config_row_find(const char *path)
         return NULL;
     for (size_t i = 0; i < config_n_rows; i++) {
         const struct config_row *row = &config_rows[i];
-        if (strlen(row->section) == (size_t)(dot - path) && strcmp(row->key, dot + 1) == 0 &&
+        if (!row->of_realm && strlen(row->section) == (size_t)(dot - path) &&
+            strcmp(row->key, dot + 1) == 0 &&
             strncmp(row->section, path, (size_t)(dot - path)) == 0)
             return row;
     }
+    return NULL;
+}
+
+const struct config_row *config_row_find_of_realm(struct text key)
+{
+    for (size_t i = 0; i < config_n_rows; i++)
+        if (config_rows[i].of_realm && text_eq(key, text_of(config_rows[i].key)))
+            return &config_rows[i];
     return NULL;
 }
 
@@ -162,7 +188,8 @@ bool config_row_is_section(const char *path)
 
 bool config_row_is_list(const struct config_row *row)
 {
-    return row->kind == CONFIG_LISTEN || row->kind == CONFIG_DOMAINS || row->kind == CONFIG_NETS;
+    return row->kind == CONFIG_LISTEN || row->kind == CONFIG_DOMAINS || row->kind == CONFIG_NETS ||
+           row->kind == CONFIG_SERVERS;
 }
 
 static bool list_eq(const struct config_list *a, const struct config_list *b)
@@ -184,7 +211,8 @@ static bool row_eq(const struct config_row *row, const struct config *a, const s
     case CONFIG_WORD: return memcmp(x, y, row->size) == 0;
     case CONFIG_LISTEN:
     case CONFIG_DOMAINS:
-    case CONFIG_NETS: return list_eq(x, y);
+    case CONFIG_NETS:
+    case CONFIG_SERVERS: return list_eq(x, y);
     case CONFIG_ADDRESS:
     case CONFIG_NUMERIC:
         if (memcmp((const char *)a + row->port_at, (const char *)b + row->port_at,
@@ -197,17 +225,37 @@ static bool row_eq(const struct config_row *row, const struct config *a, const s
     return strcmp(*(char *const *)x, *(char *const *)y) == 0;
 }
 
+static bool has_realm(const struct config *c, const struct config_realm *r)
+{
+    for (size_t i = 0; i < c->sip.n_realms; i++) {
+        const struct config_realm *x = &c->sip.realm[i];
+        if (strcmp(x->name, r->name) == 0)
+            return strcmp(x->user, r->user) == 0 && strcmp(x->password, r->password) == 0;
+    }
+    return false;
+}
+
+static bool realms_eq(const struct config *a, const struct config *b)
+{
+    bool same = a->sip.n_realms == b->sip.n_realms;
+    for (size_t i = 0; same && i < a->sip.n_realms; i++)
+        same = has_realm(b, &a->sip.realm[i]);
+    return same;
+}
+
 void config_each_restart_key(const struct config *a, const struct config *b,
                              void (*each)(void *, const char *key), void *arg)
 {
     for (size_t i = 0; i < config_n_rows; i++) {
         const struct config_row *row = &config_rows[i];
         char name[128];
-        if (row->live || row_eq(row, a, b))
+        if (row->live || row->of_realm || row_eq(row, a, b))
             continue;
         snprintf(name, sizeof name, "%s.%s", row->section, row->key);
         each(arg, name);
     }
+    if (!realms_eq(a, b))
+        each(arg, CONFIG_REALMS);
     if (strcmp(a->api.token, b->api.token))
         each(arg, "api.token_file");
 }
@@ -223,7 +271,8 @@ static void print_type(FILE *to, const struct config_row *row)
     case CONFIG_STRING: fputs("string", to); break;
     case CONFIG_LISTEN:
     case CONFIG_DOMAINS:
-    case CONFIG_NETS: fprintf(to, "list of %u to %u strings", row->least, row->most); break;
+    case CONFIG_NETS:
+    case CONFIG_SERVERS: fprintf(to, "list of %u to %u strings", row->least, row->most); break;
     case CONFIG_WORD:
         for (size_t i = 0; i < CONFIG_WORDS_MAX && row->words[i]; i++)
             fprintf(to, "%s\"%s\"", i ? ", " : "", row->words[i]);
@@ -260,6 +309,7 @@ static void print_comment(FILE *to, const char *text)
     }
 }
 
+// Of a section that the operator gives a name to there is only a sample, as a comment.
 static void print_row(FILE *to, const struct config_row *row)
 {
     print_comment(to, row->doc);
@@ -272,9 +322,22 @@ static void print_row(FILE *to, const struct config_row *row)
         print_value(to, row);
         fputc(')', to);
     }
-    fprintf(to, "\n%s = ", row->key);
+    fprintf(to, row->of_realm ? "\n# %s = " : "\n%s = ", row->key);
     print_value(to, row);
     fputc('\n', to);
+}
+
+static void print_section(FILE *to, const struct config_row *first)
+{
+    fputc('\n', to);
+    if (!first->of_realm) {
+        fprintf(to, "[%s]\n", first->section);
+        return;
+    }
+    print_comment(to,
+                  "Credentials for SIP servers that challenge requests (digest, RFC 7616): a "
+                  "section for each realm.");
+    fprintf(to, "# (up to %d)\n# [%s.\"example.net\"]\n", CORE_REALMS_MAX, first->section);
 }
 
 void config_print_reference(FILE *to)
@@ -287,7 +350,7 @@ void config_print_reference(FILE *to)
     for (size_t i = 0; i < config_n_rows; i++) {
         if (strcmp(section, config_rows[i].section)) {
             section = config_rows[i].section;
-            fprintf(to, "\n[%s]\n", section);
+            print_section(to, &config_rows[i]);
         }
         print_row(to, &config_rows[i]);
     }

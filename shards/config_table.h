@@ -15,14 +15,19 @@ enum config_kind {
     CONFIG_LISTEN,  // lists, all into struct config_list
     CONFIG_DOMAINS,
     CONFIG_NETS,
+    CONFIG_SERVERS,
 };
 
 enum { CONFIG_ROWS_MAX = 64, CONFIG_WORDS_MAX = 4 };
 
+// The keys of the sections that the file gives names of its own to, one struct config_realm each.
+#define CONFIG_REALMS "sip.realms"
+
 struct config_row {
     const char *section, *key;
     enum config_kind kind;
-    size_t at, size;      // the target in struct config
+    bool of_realm;        // `section` is CONFIG_REALMS, and each of its sections has this key
+    size_t at, size;      // the target in struct config, or in struct config_realm
     size_t port_at;       // of CONFIG_ADDRESS and CONFIG_NUMERIC
     uint32_t least, most; // of a number; of a list's items
     uint32_t number;      // default: number, boolean, index of word
@@ -36,17 +41,19 @@ struct config_row {
 extern const struct config_row config_rows[];
 extern const size_t config_n_rows;
 
-static inline void *config_row_target(const struct config_row *row, struct config *c)
+// `c` is the struct config, or the struct config_realm when the row is `of_realm`.
+static inline void *config_row_target(const struct config_row *row, void *c)
 {
     return (char *)c + row->at;
 }
-static inline const void *config_row_value(const struct config_row *row, const struct config *c)
+static inline const void *config_row_value(const struct config_row *row, const void *c)
 {
     return (const char *)c + row->at;
 }
 
 // By "section.key"; NULL: none.
 const struct config_row *config_row_find(const char *path);
+const struct config_row *config_row_find_of_realm(struct text key);
 // Whether `path` names a section, or a table around one.
 bool config_row_is_section(const char *path);
 bool config_row_is_list(const struct config_row *row);

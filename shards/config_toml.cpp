@@ -74,6 +74,7 @@ void walk_array(const walker &w, const std::string &path, const toml::array &ite
     for (const toml::node &item : items) {
         config_toml_value v = value_of(path, item, place_of(item.source()));
         v.is_item = true;
+        v.table = "";
         w.visit(w.arg, &v);
     }
 }
@@ -82,7 +83,9 @@ void walk_table(const walker &w, const std::string &base, const toml::table &tab
 {
     for (auto &&[key, node] : table) {
         const std::string path = path_join(base, key.str());
-        const config_toml_value v = value_of(path, node, place_of(key.source()));
+        config_toml_value v = value_of(path, node, place_of(key.source()));
+        v.table = base.c_str();
+        v.key = {key.str().data(), key.str().size()};
         if (!w.visit(w.arg, &v))
             continue;
         if (const auto *inner = node.as_table())

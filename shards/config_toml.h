@@ -32,7 +32,9 @@ struct config_toml_place {
 
 // One value. An array comes before its items, a table before what is in it.
 struct config_toml_value {
-    const char *path; // "sip.tls.ca"; a key that is not bare stands there in quotes
+    const char *path;  // "sip.tls.ca"; a key that is not bare stands there in quotes
+    const char *table; // "sip.tls"; "": the document
+    struct text key;   // "ca", as it is; an array's item has none
     enum config_toml_type type;
     bool is_item; // of the array that has just been handed out
     struct text string;

@@ -58,3 +58,33 @@ void settings_destroy(struct settings *s)
 {
     free(s);
 }
+
+// The first `listen` port of a transport; 0: none.
+static uint16_t listen_port(const struct config *cfg, enum hop_transport transport)
+{
+    for (size_t i = 0; i < cfg->sip.n_listen_hop; i++)
+        if (cfg->sip.listen_hop[i].transport == transport)
+            return cfg->sip.listen_hop[i].port;
+    return 0;
+}
+
+void settings_fill_core(struct core_config *core, struct core_realm realms[CORE_REALMS_MAX],
+                        const struct config *cfg, const struct settings *s)
+{
+    core->gateway_domain = text_of(cfg->gateway.domain);
+    core->advertise = text_of(cfg->sip.advertise);
+    core->tcp_port = listen_port(cfg, HOP_TCP);
+    core->tls_port = listen_port(cfg, HOP_TLS);
+    core->proxy = cfg->sip.proxy_hop;
+    core->proxy_uri = text_of(core->proxy.family ? "" : cfg->sip.proxy);
+    core->proxy_name = text_of(cfg->sip.proxy_name);
+    core->realms = realms;
+    core->n_realms = cfg->sip.n_realms;
+    core->t1_ms = cfg->sip.t1_ms;
+    core->settings = s->core;
+    core->trust = s->trust;
+    for (size_t i = 0; i < cfg->sip.n_realms; i++)
+        realms[i] = (struct core_realm){.realm = text_of(cfg->sip.realm[i].name),
+                                        .user = text_of(cfg->sip.realm[i].user),
+                                        .password = text_of(cfg->sip.realm[i].password)};
+}

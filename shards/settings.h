@@ -15,4 +15,9 @@ struct settings {
 int settings_create(struct settings **out, const struct config *cfg); // ENOMEM
 void settings_destroy(struct settings *s);
 
+// The rest: what a core is made with. Fills in all that comes from `cfg` and `s`; text stays
+// theirs, the list of realms is in `realms`.
+void settings_fill_core(struct core_config *core, struct core_realm realms[CORE_REALMS_MAX],
+                        const struct config *cfg, const struct settings *s);
+
 #endif

@@ -23,18 +23,12 @@ static int shard_make_core(struct shard *s, const struct shard_setup *setup,
                            struct store_error *why)
 {
     const struct config *cfg = setup->cfg;
-    struct core_config core = {
-        .shard = setup->index,
-        .shards = s->shards,
-        .gateway_domain = text_of(cfg->gateway.domain),
-        .advertise = text_of(cfg->sip.advertise),
-        .shard_port = (uint16_t)(cfg->sip.shard_port + setup->index),
-        .proxy = cfg->sip.proxy_hop,
-        .t1_ms = cfg->sip.t1_ms,
-        .first_id = store_next_id(setup->store),
-        .settings = setup->settings->core,
-        .trust = setup->settings->trust,
-    };
+    struct core_realm realms[CORE_REALMS_MAX];
+    struct core_config core = {.shard = setup->index,
+                               .shards = s->shards,
+                               .shard_port = (uint16_t)(cfg->sip.shard_port + setup->index),
+                               .first_id = store_next_id(setup->store)};
+    settings_fill_core(&core, realms, cfg, setup->settings);
     memcpy(core.key, store_key(setup->store), sizeof core.key);
     if (getrandom(&core.seed, sizeof core.seed, 0) != sizeof core.seed)
         return fail(why, "getrandom", errno);

@@ -54,14 +54,9 @@ static size_t message_max(const struct config *cfg)
 static int ask_core_for_domains(struct core **out, const struct config *cfg,
                                 const struct settings *settings)
 {
-    struct core_config core = {.shards = 1,
-                               .gateway_domain = text_of(cfg->gateway.domain),
-                               .advertise = text_of(cfg->sip.advertise),
-                               .proxy = cfg->sip.proxy_hop,
-                               .t1_ms = cfg->sip.t1_ms,
-                               .first_id = 1,
-                               .settings = settings->core,
-                               .trust = settings->trust};
+    struct core_realm realms[CORE_REALMS_MAX];
+    struct core_config core = {.shards = 1, .first_id = 1};
+    settings_fill_core(&core, realms, cfg, settings);
     return core_create(out, &core);
 }
 

@@ -74,7 +74,7 @@ static void assert_refused(const char *text, size_t n, const char *expected)
         fail_msg("got \"%s\"\nbut wanted \"%s\" of:\n%s", rest, expected, text);
 }
 
-// What has no default, in four lines; more goes after it.
+// What has no default, and a proxy, in four lines; more goes after it.
 #define MUST                                                                                       \
     "xmpp.secret = 'x'\n"                                                                          \
     "sip.proxy = 'sip:127.0.0.1'\n"                                                                \
@@ -242,12 +242,52 @@ static const struct bad {
     {"[xmpp]\nsecret = 'x'\n[sip]\nproxy = 'sip:127.0.0.1'\n[trust]\n"
      "sip_domains = ['example.com']\nxmpp_domains = []\n",
      "7:16: trust.xmpp_domains: must not be empty"},
-    {"[xmpp]\nsecret = 'x'\n\n[sip]\nt1_ms = 500\n[trust]\nsip_domains = ['example.net']\n"
-     "xmpp_domains = ['example.com']\n",
-     "4:1: sip.proxy: required: without it next hops need DNS (RFC 3263)"},
-    {"[xmpp]\nsecret = 'x'\n\n[sip]\nproxy = ''\n[trust]\nsip_domains = ['example.net']\n"
-     "xmpp_domains = ['example.com']\n",
-     "5:9: sip.proxy: required: without it next hops need DNS (RFC 3263)"},
+    // DNS servers
+    {MUST "sip.dns_servers = '127.0.0.1'\n",
+     "5:19: sip.dns_servers: a list of strings is wanted, not a string"},
+    {MUST "sip.dns_servers = ['ns.example.net']\n",
+     "5:20: sip.dns_servers: \"ns.example.net\": not an IP address"},
+    {MUST "sip.dns_servers = ['']\n", "5:20: sip.dns_servers: \"\": not an IP address"},
+    {MUST "sip.dns_servers = ['::1']\n",
+     "5:20: sip.dns_servers: \"::1\": an IPv6 address goes in brackets"},
+    {MUST "sip.dns_servers = ['[127.0.0.1]']\n",
+     "5:20: sip.dns_servers: \"[127.0.0.1]\": not an IP address"},
+    {MUST "sip.dns_servers = ['127.0.0.1:0']\n",
+     "5:20: sip.dns_servers: \"127.0.0.1:0\": a port is 1 to 65535"},
+    {MUST "sip.dns_servers = ['[::1]:65536']\n",
+     "5:20: sip.dns_servers: \"[::1]:65536\": a port is 1 to 65535"},
+    {MUST "sip.dns_servers = ['0.0.0.0']\n",
+     "5:20: sip.dns_servers: \"0.0.0.0\": a wildcard address is no server's"},
+    {MUST "sip.dns_servers = ['127.0.0.1', '127.0.0.1:53']\n",
+     "5:33: sip.dns_servers: \"127.0.0.1:53\": is in the list twice"},
+    // realms
+    {MUST "sip.realms = 3\n", "5:14: sip.realms: a section is wanted, not a whole number"},
+    {MUST "sip.realms.user = 'u'\n", "5:19: sip.realms.user: a section is wanted, not a string"},
+    {MUST "[[sip.realms.a]]\nuser = 'u'\n", "5:1: sip.realms.a: a section is wanted, not a list"},
+    {MUST "[sip.realms.a]\nuser = 'u'\npassword = 'p'\npasword = 'p'\n",
+     "8:1: sip.realms.a.pasword: unknown key"},
+    {MUST "[sip.realms.'a.b']\nuser = 'u'\npassword = 'p'\n[sip.realms.'a.b'.user]\n", "8:1: "},
+    {MUST "[sip.realms.'a.b']\nuser = 'u'\npassword = 'p'\n[sip.realms.'a.b'.more]\n",
+     "8:19: sip.realms.\"a.b\".more: unknown section"},
+    {MUST "[sip.realms.a]\nuser = 7\npassword = 'p'\n",
+     "6:8: sip.realms.a.user: a string is wanted, not a whole number"},
+    {MUST "[sip.realms.a]\nuser = ''\npassword = 'p'\n",
+     "6:8: sip.realms.a.user: must not be empty"},
+    {MUST "[sip.realms.a]\nuser = \"u\\n\"\npassword = 'p'\n",
+     "6:8: sip.realms.a.user: control characters have no place here"},
+    {MUST "[sip.realms.\"a\\u0000\"]\n", "5:13: sip.realms: control characters have no place here"},
+    {MUST "[sip.realms.'']\n", "5:13: sip.realms: a realm's name must not be empty"},
+    {MUST "\n[sip.realms.'*']\npassword = 'p'\n", "6:13: sip.realms.\"*\".user: required"},
+    {MUST "[sip.realms.a]\nuser = 'u'\n[sip.realms.b]\nuser = 'u'\npassword = 'p'\n",
+     "5:13: sip.realms.\"a\".password: required, or else password_file"},
+    {MUST "[sip.realms.a]\nuser = 'u'\npassword = ''\n",
+     "5:13: sip.realms.\"a\".password: required, or else password_file"},
+    {MUST "[sip.realms.a]\nuser = 'u'\npassword = 'p'\npassword_file = '/etc/hostname'\n",
+     "8:17: sip.realms.\"a\".password_file: password is there too; only one of them can be"},
+    {MUST "[sip.realms.a]\nuser = 'u'\npassword_file = '/nonexistent/p'\n",
+     "7:17: sip.realms.\"a\".password_file: can't read \"/nonexistent/p\": No such file"},
+    {MUST "[sip.realms.a]\nuser = 'u'\npassword_file = '/dev/null'\n",
+     "7:17: sip.realms.\"a\".password_file: the first line of \"/dev/null\" is empty"},
     // between keys
     {MUST "xmpp.secret_file = '/etc/hostname'\n",
      "5:20: xmpp.secret_file: xmpp.secret is there too; only one of them can be"},
@@ -319,9 +359,8 @@ static void test_bad_proxy(void **state)
     assert_proxy_refused("127.0.0.1:5070", "not a SIP URI");
     assert_proxy_refused("tel:+15551234", "not a SIP URI");
     assert_proxy_refused("sip:", "not a SIP URI");
-    assert_proxy_refused("sips:127.0.0.1", "sips: needs TLS");
-    assert_proxy_refused("sip:127.0.0.1;transport=tcp", "only transport=udp");
-    assert_proxy_refused("sip:127.0.0.1;transport=tls", "only transport=udp");
+    assert_proxy_refused("sips:127.0.0.1;transport=udp", "sips: is not for this transport");
+    assert_proxy_refused("sip:127.0.0.1;transport=sctp", "the transport is one of udp, tcp and");
     assert_proxy_refused("sip:romeo@127.0.0.1", "a next hop has no user part");
     assert_proxy_refused("sip:127.0.0.256", "not a host name or IP address");
     assert_proxy_refused("sip:[::1]:5070", "sip.listen has no udp entry of the proxy's address");
@@ -486,6 +525,8 @@ static void test_defaults(void **state)
     assert_int_equal(c->sip.listen_hop[0].transport, HOP_UDP);
     assert_int_equal(c->sip.shard_port, 5080);
     assert_string_equal(c->sip.advertise, "127.0.0.1");
+    assert_int_equal(c->sip.dns_servers.n, 0);
+    assert_int_equal(c->sip.n_realms, 0);
     assert_int_equal(c->sip.t1_ms, 500);
     assert_string_equal(c->sip.certificate, "");
     assert_string_equal(c->sip.private_key, "");
@@ -534,6 +575,8 @@ static const char all[] =
     "[sip]\nlisten = ['udp:[::1]:5062', 'udp:127.0.0.2:5062', 'tcp:127.0.0.2:5062', "
     "'tls:127.0.0.2:5061']\nshard_port = 6000\nadvertise = '2001:db8::1'\n"
     "proxy = 'sip:127.0.0.1:5071;transport=UDP'\nt1_ms = 100\n"
+    "dns_servers = ['192.0.2.53', '[2001:db8::53]:5353']\n"
+    "[sip.realms.'example.net']\nuser = 'u'\npassword = 'p'\n"
     "[sip.tls]\ncertificate = 'c'\nprivate_key = 'k'\nca = 'a'\nverify_client = true\n"
     "[trust]\nsip_domains = ['Example.NET', 'example.org']\nxmpp_domains = ['example.com']\n"
     "sip_sources = ['192.0.2.7', '10.11.12.13/12', '2001:db8:ffff::/33', '0.0.0.0/0']\n"
@@ -581,6 +624,15 @@ static void test_all_sip(void **state)
     assert_int_equal(c->sip.proxy_hop.family, 4);
     assert_int_equal(c->sip.proxy_hop.ip[0], 127);
     assert_int_equal(c->sip.proxy_hop.port, 5071);
+    assert_int_equal(c->sip.dns_servers.n, 2);
+    assert_memory_equal(c->sip.dns_server_hop[0].ip, "\xc0\0\2\x35", 4);
+    assert_int_equal(c->sip.dns_server_hop[0].port, 53);
+    assert_int_equal(c->sip.dns_server_hop[1].family, 6);
+    assert_int_equal(c->sip.dns_server_hop[1].port, 5353);
+    assert_int_equal(c->sip.n_realms, 1);
+    assert_string_equal(c->sip.realm[0].name, "example.net");
+    assert_string_equal(c->sip.realm[0].user, "u");
+    assert_string_equal(c->sip.realm[0].password, "p");
     assert_int_equal(c->sip.t1_ms, 100);
     assert_string_equal(c->sip.certificate, "c");
     assert_string_equal(c->sip.private_key, "k");
@@ -720,7 +772,6 @@ static void test_reference_is_the_defaults(void **state)
     struct config *c = load_good(text);
     struct config *d = load_good(
         "xmpp.secret = 'change-me'\n"
-        "sip.proxy = 'sip:127.0.0.1:5070;transport=udp'\n"
         "trust.sip_domains = ['example.net']\n"
         "trust.xmpp_domains = ['example.com']\n");
     config_each_restart_key(c, d, fail_key, NULL);
@@ -753,8 +804,8 @@ static void test_restart_keys(void **state)
     struct config *c = load_good(MUST), *d = load_good(all);
     config_each_restart_key(c, c, fail_key, NULL);
     config_each_restart_key(c, d, count_key, &n);
-    // gateway 4, xmpp 3, sip 5, sip.tls 4, limits 3, api 1
-    assert_int_equal(n, 20);
+    // gateway 4, xmpp 3, sip 6, sip.tls 4, sip.realms 1, limits 3, api 1
+    assert_int_equal(n, 22);
     config_free(d);
     d = load_good(MUST
                   "log.level = 'debug'\ntrust.sip_sources = []\nlimits.notify_failures = 4\n"
@@ -785,17 +836,159 @@ static void test_secret_file(void **state)
     assert_refused(text, strlen(text), "1:20: xmpp.secret_file: can't read \"/tmp/");
 }
 
+static struct config *load_proxy(const char *proxy)
+{
+    char text[512];
+    snprintf(text, sizeof text,
+             "xmpp.secret = 'x'\nsip.proxy = '%s'\ntrust.sip_domains = ['example.net']\n"
+             "trust.xmpp_domains = ['example.com']\n",
+             proxy);
+    return load_good(text);
+}
+
+static void assert_numeric_proxy(const char *proxy, int transport, int port)
+{
+    struct config *c = load_proxy(proxy);
+    assert_int_equal(c->sip.proxy_hop.transport, transport);
+    assert_int_equal(c->sip.proxy_hop.port, port);
+    assert_in_set(c->sip.proxy_hop.family, ((LargestIntegralType[]){4, 6}), 2);
+    assert_string_equal(c->sip.proxy_name, "");
+    config_free(c);
+}
+
+static void test_numeric_proxy(void **state)
+{
+    (void)state;
+    assert_numeric_proxy("sip:192.0.2.1", HOP_UDP, 5060);
+    assert_numeric_proxy("sip:192.0.2.1:5070;lr", HOP_UDP, 5070);
+    assert_numeric_proxy("sip:192.0.2.1;transport=tcp", HOP_TCP, 5060);
+    assert_numeric_proxy("sip:192.0.2.1;transport=TLS", HOP_TLS, 5061);
+    assert_numeric_proxy("sips:192.0.2.1", HOP_TLS, 5061);
+    assert_numeric_proxy("sips:192.0.2.1:5060;transport=tcp", HOP_TLS, 5060);
+    assert_numeric_proxy("sip:[2001:db8::1];transport=tcp", HOP_TCP, 5060);
+}
+
+static void assert_named_proxy(const char *proxy, const char *name)
+{
+    struct config *c = load_proxy(proxy);
+    assert_int_equal(c->sip.proxy_hop.family, 0);
+    assert_string_equal(c->sip.proxy, proxy);
+    assert_string_equal(c->sip.proxy_name, name);
+    config_free(c);
+}
+
 static void test_proxy_by_name(void **state)
 {
     (void)state;
+    assert_named_proxy("", "");
+    assert_named_proxy("sip:proxy.example.net", "proxy.example.net");
+    assert_named_proxy("sip:proxy.example.net:5071;transport=tcp", "proxy.example.net");
+    assert_named_proxy("sips:proxy.example.net", "proxy.example.net");
+}
+
+static void test_no_proxy(void **state)
+{
+    (void)state;
     struct config *c = load_good(
-        "xmpp.secret = 'x'\nsip.proxy = 'sip:localhost:5071'\n"
-        "trust.sip_domains = ['example.net']\n"
+        "xmpp.secret = 'x'\ntrust.sip_domains = ['example.net']\n"
         "trust.xmpp_domains = ['example.com']\n");
-    assert_int_equal(c->sip.proxy_hop.family, 4); // as sip.listen has it
-    assert_int_equal(c->sip.proxy_hop.ip[0], 127);
-    assert_int_equal(c->sip.proxy_hop.port, 5071);
+    assert_string_equal(c->sip.proxy, "");
+    assert_int_equal(c->sip.proxy_hop.family, 0);
     config_free(c);
+}
+
+// How many realms are as wanted, in whatever form the sections stand.
+static void test_realms(void **state)
+{
+    (void)state;
+    char secret[80], text[768];
+    snprintf(secret, sizeof secret, "%s/password", dir);
+    write_file(secret, "open sesame\n", 12);
+    snprintf(text, sizeof text,
+             MUST
+             "[sip.realms.\"Example Realm, Inc.\"]\nuser = 'isthmus'\npassword_file = '%s'\n"
+             "[sip.realms]\n'a\".b'.user = 'a'\n'a\".b'.password = '§'\n"
+             "c = { user = 'c', password = \"\\\"\" }\n",
+             secret);
+    struct config *c = load_good(text);
+    assert_int_equal(c->sip.n_realms, 3);
+    static const char *const wanted[][3] = {
+        {"Example Realm, Inc.", "isthmus", "open sesame"}, {"a\".b", "a", "§"}, {"c", "c", "\""}};
+    for (size_t i = 0; i < 3; i++) {
+        size_t k = 0;
+        while (k < 3 && strcmp(c->sip.realm[k].name, wanted[i][0]))
+            k++;
+        assert_true(k < 3);
+        assert_string_equal(c->sip.realm[k].user, wanted[i][1]);
+        assert_string_equal(c->sip.realm[k].password, wanted[i][2]);
+    }
+    config_free(c);
+    unlink(secret);
+    assert_refused(text, strlen(text),
+                   "7:17: sip.realms.\"Example Realm, Inc.\".password_file: can't read");
+}
+
+static char *realms_text(size_t n)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+    assert_non_null(f);
+    fputs(MUST, f);
+    for (size_t i = 0; i < n; i++)
+        fprintf(f, "[sip.realms.r%zu]\nuser = 'u'\npassword = 'p'\n", i);
+    fclose(f);
+    return text;
+}
+
+static void test_realms_limits(void **state)
+{
+    (void)state;
+    char *fits = realms_text(CORE_REALMS_MAX), *over = realms_text(CORE_REALMS_MAX + 1);
+    struct config *c = load_good(fits);
+    assert_int_equal(c->sip.n_realms, CORE_REALMS_MAX);
+    config_free(c);
+    struct config *none;
+    struct config_error why = {""};
+    assert_int_equal(load_bytes(&none, over, strlen(over), &why), EINVAL);
+    assert_non_null(strstr(why.text, ":13: sip.realms: more than the most, 64"));
+    free(fits);
+    free(over);
+    char text[512];
+    snprintf(text, sizeof text, MUST "[sip.realms.r%0*d]\nuser = 'u'\npassword = 'p'\n",
+             CONFIG_REALM_MAX - 1, 0);
+    config_free(load_good(text));
+    snprintf(text, sizeof text, MUST "[sip.realms.r%0*d]\nuser = 'u'\npassword = 'p'\n",
+             CONFIG_REALM_MAX, 0);
+    assert_refused(text, strlen(text), "5:13: sip.realms: a realm's name is longer than 128 bytes");
+}
+
+static void test_realms_need_restart(void **state)
+{
+    (void)state;
+    static const char *const other[] = {
+        MUST "[sip.realms.a]\nuser = 'u'\npassword = 'q'\n",
+        MUST "[sip.realms.a]\nuser = 'v'\npassword = 'p'\n",
+        MUST "[sip.realms.b]\nuser = 'u'\npassword = 'p'\n",
+        MUST,
+    };
+    struct config *c = load_good(MUST "[sip.realms.a]\nuser = 'u'\npassword = 'p'\n");
+    config_each_restart_key(c, c, fail_key, NULL);
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+        size_t n = 0;
+        struct config *d = load_good(other[i]);
+        config_each_restart_key(c, d, count_key, &n);
+        assert_int_equal(n, 1);
+        config_free(d);
+    }
+    config_free(c);
+}
+
+static void test_dns_servers_size(void **state)
+{
+    (void)state;
+    assert_list_limit(MUST "sip.dns_servers = ", "'10.0.%u.%u',", CONFIG_DNS_SERVERS_MAX,
+                      "5:19: sip.dns_servers: 9 items are more than the most, 8");
 }
 
 static void test_advertise(void **state)
@@ -878,7 +1071,13 @@ int main(void)
         cmocka_unit_test(test_reference_is_the_file),
         cmocka_unit_test(test_restart_keys),
         cmocka_unit_test(test_secret_file),
+        cmocka_unit_test(test_numeric_proxy),
         cmocka_unit_test(test_proxy_by_name),
+        cmocka_unit_test(test_no_proxy),
+        cmocka_unit_test(test_realms),
+        cmocka_unit_test(test_realms_limits),
+        cmocka_unit_test(test_realms_need_restart),
+        cmocka_unit_test(test_dns_servers_size),
         cmocka_unit_test(test_advertise),
         cmocka_unit_test(test_domain_size),
         cmocka_unit_test(test_label_size),
