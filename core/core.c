@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/credentials.h"
 #include "core/dialog.h"
 #include "core/domain.h"
 #include "core/record_write.h"
@@ -56,6 +57,7 @@ static void core_init(struct core *c, const struct core_config *cfg)
 {
     c->cfg = *cfg;
     c->cfg.trust = (struct core_trust){0};
+    c->cfg.realms = NULL; // copied by credentials_create()
     c->gateway = DOMAIN_NONE;
     c->next_id = core_id_from(c, cfg->first_id ? cfg->first_id : 1);
     hash_random_init(&c->random, cfg->seed, cfg->shard);
@@ -82,6 +84,8 @@ int core_create(struct core **out, const struct core_config *cfg)
     c->gateway_name = copy_text(cfg->gateway_domain);
     c->cfg.gateway_domain = (struct text){c->gateway_name, cfg->gateway_domain.n};
     int err = c->advertise && c->gateway_name ? pidf_reader_create(&c->pidf) : ENOMEM;
+    if (!err)
+        err = credentials_create(&c->credentials, cfg->realms, cfg->n_realms);
     if (!err)
         err = domain_set_trust(c, &cfg->trust);
     if (err) {
@@ -110,6 +114,7 @@ void core_destroy(struct core *c)
         table_free(tables[i]);
     wheel_free(&c->wheel);
     pidf_reader_destroy(c->pidf);
+    credentials_destroy(c->credentials);
     buffer_free(&c->body);
     buffer_free(&c->line);
     buffer_free(&c->addr);

@@ -155,6 +155,13 @@ enum dialog_field {
     FIELD_COUNT
 };
 
+// What one request in flight has tried to prove who we are (core/credentials.h).
+struct credentials_tried {
+    uint16_t until; // all nonces that had been heard of until then went along
+    uint8_t times;  // challenges answered
+    bool stale;     // one of them because the nonce was old
+};
+
 struct dialog {
     uint32_t sub, next_of_sub; // sub 0: a fetch without a subscription
     uint64_t tag;              // the random half of our tag: the key of dialog_index
@@ -167,6 +174,7 @@ struct dialog {
     uint64_t expires_ms;
     uint64_t notified_ms;
     struct hop next_hop;
+    struct credentials_tried tried;
     uint8_t direction, state, wait, flags, failures;
     uint8_t reason; // enum sip_reason of the last NOTIFY
     char *text;     // see core/dialog.c
@@ -199,6 +207,7 @@ struct peer { // one next hop
 };
 
 struct pidf_reader;
+struct credentials;
 
 struct core {
     struct core_config cfg;
@@ -226,6 +235,7 @@ struct core {
     uint32_t n_fetches;               // dialogs without subscription
     struct buffer body, line, addr;   // scratch: PIDF, header lines, addresses
     struct pidf_reader *pidf;
+    struct credentials *credentials;
     struct core_stats stats;
 };
 

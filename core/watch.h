@@ -30,6 +30,9 @@ void watch_user_seen(struct core *c, const struct jid *from, const struct jid *t
 void watch_notify(struct core *c, const struct event *ev, uint32_t dialog);
 // Our SUBSCRIBE was answered; 408 without message: it was not. From core/dialog.c.
 void watch_answered(struct core *c, uint32_t dialog, unsigned status, const struct sip_message *m);
+// Our SUBSCRIBE was challenged, and there are credentials that it did not carry: the same once more
+// (RFC 3261 §22.2). False: it can't be sent, and 401 or 407 is its answer.
+bool watch_challenged(struct core *c, uint32_t dialog);
 void watch_dialog_due(struct core *c, uint32_t dialog);
 // TIMER_SUB.
 void watch_retry_due(struct core *c, uint32_t sub);

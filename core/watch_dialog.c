@@ -93,6 +93,18 @@ void watch_fetch(struct core *c, const struct jid *from, const struct jid *to, s
         dialog_wait(c, dialog, WAIT_NOTIFY, timer_n_ms(c));
 }
 
+// Same Call-ID, tags and expiry, a higher CSeq, and the time for the NOTIFY begins anew. A dialog
+// that was given up before it had begun is not begun.
+bool watch_challenged(struct core *c, uint32_t dialog)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    bool given_up = d->state == DIALOG_ENDED || (d->state == DIALOG_ENDING && d->granted_s);
+    if (given_up || watch_send(c, dialog, d->granted_s) != 0)
+        return false;
+    dialog_wait(c, dialog, WAIT_NOTIFY, timer_n_ms(c));
+    return true;
+}
+
 static void watch_refresh(struct core *c, uint32_t dialog)
 {
     struct dialog *d = core_dialog(c, dialog);

@@ -300,7 +300,7 @@ static void watch_after_notify(struct core *c, uint32_t dialog, const struct sip
             watch_say_unsubscribed(c, d->sub);
         watch_linger(c, dialog);
     } else if (d->state == DIALOG_ENDING) {
-        if (d->cseq == 1) // closed before it had begun: end it now
+        if (d->granted_s) // closed before it had begun: end it now
             watch_close(c, dialog);
     } else if (terminated) {
         watch_terminated(c, dialog, m);
