@@ -150,7 +150,7 @@ struct sip_request {
     enum sip_method method;
     struct text ruri;
     struct text via_transport; // "UDP" when empty
-    struct text via_host;      // numeric or name, as in [sip] advertise
+    struct text via_host; // numeric or name, as in [sip] advertise; IPv6 with or without brackets
     uint16_t via_port;
     struct text branch; // whole, with the magic cookie
     struct text from_uri, from_tag;
@@ -192,8 +192,8 @@ void sip_write_request_places(struct buffer *b, const struct sip_request *r,
 // its own). *places is brought up to date. `bytes` lies outside of `b`.
 void sip_rewrite_request(struct buffer *b, struct text bytes, struct sip_places *places,
                          const struct sip_request *r);
-// One of the Via values names `host` and a port within [first, last]: the request has been here
-// before (RFC 3261 §16.3 item 4, RFC 7332).
+// One of the Via values names `host` (IPv6 with or without brackets) and a port within [first,
+// last]: the request has been here before (RFC 3261 §16.3 item 4, RFC 7332).
 bool sip_passed(const struct sip_message *m, struct text host, uint16_t first, uint16_t last);
 
 struct text sip_reason_text(enum sip_reason r);

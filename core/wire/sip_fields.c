@@ -418,6 +418,15 @@ static bool value_clean(struct sip_parser *p, const struct value *v, const char 
     return true;
 }
 
+// RFC 7616 §3.3: qop is a list in quotes; sofia looks at its first word only.
+static bool offers_auth(struct text qop)
+{
+    bool offered = false;
+    while (qop.n && !offered)
+        offered = text_eq_nocase(scan_value(qop, &qop), TEXT("auth"));
+    return offered;
+}
+
 // false: not one that we can answer.
 static bool read_challenge(struct sip_parser *p, struct text t, struct sip_challenge *c)
 {
@@ -430,10 +439,10 @@ static bool read_challenge(struct sip_parser *p, struct text t, struct sip_chall
     *c = (struct sip_challenge){
         .algorithm = (uint8_t)digest_algorithm_parse(algorithm),
         .stale = ac.ac_stale,
-        .qop = ac.ac_auth,
+        .qop = offers_auth(text_of(ac.ac_qop)),
     };
     return c->algorithm != DIGEST_NONE && ac.ac_realm && ac.ac_nonce &&
-           strlen(ac.ac_nonce) <= DIGEST_NONCE_MAX && (ac.ac_auth || !ac.ac_qop) &&
+           strlen(ac.ac_nonce) <= DIGEST_NONCE_MAX && (c->qop || !ac.ac_qop) &&
            value_clean(p, &v, ac.ac_realm, &c->realm) &&
            value_clean(p, &v, ac.ac_nonce, &c->nonce) &&
            value_clean(p, &v, ac.ac_opaque, &c->opaque);

@@ -32,14 +32,19 @@ struct text scan_trim(struct text t)
     return t;
 }
 
+// RFC 5118 §4.10: the grammar of RFC 3261 lets a third colon stand before an IPv4 address, and it
+// has to be tolerated.
 static bool ipv6_of(struct text t, struct in6_addr *out)
 {
-    char z[INET6_ADDRSTRLEN];
+    char z[INET6_ADDRSTRLEN + 1];
     if (t.n == 0 || t.n >= sizeof z)
         return false;
     memcpy(z, t.p, t.n);
     z[t.n] = '\0';
-    return strlen(z) == t.n && inet_pton(AF_INET6, z, out) == 1;
+    char *colons = strstr(z, ":::");
+    if (colons && strchr(colons, '.'))
+        memmove(colons, colons + 1, strlen(colons));
+    return memchr(t.p, '\0', t.n) == NULL && inet_pton(AF_INET6, z, out) == 1;
 }
 
 bool scan_is_ipv6(struct text t)

@@ -26,14 +26,18 @@ static struct text take_token(struct text *rest)
     return token;
 }
 
-// host [":" port], without the brackets of an IPv6 literal.
+static struct text without_brackets(struct text host)
+{
+    bool any = host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']';
+    return any ? (struct text){host.p + 1, host.n - 2} : host;
+}
+
+// host [":" port], the host of IPv6 in brackets.
 static bool split_host_port(struct text t, struct text *host, uint32_t *port)
 {
     size_t n = t.n && t.p[0] == '[' ? scan_until(t, ']') : 0;
     n += scan_until((struct text){t.p + n, t.n - n}, ':');
-    *host = scan_trim((struct text){t.p, n});
-    if (host->n > 2 && host->p[0] == '[' && host->p[host->n - 1] == ']')
-        *host = (struct text){host->p + 1, host->n - 2};
+    *host = without_brackets(scan_trim((struct text){t.p, n}));
     if (n == t.n)
         return true;
     return text_to_u32(scan_trim((struct text){t.p + n + 1, t.n - n - 1}), UINT16_MAX, port);
@@ -48,7 +52,7 @@ static bool names(struct text via, struct text host, uint16_t first, uint16_t la
     bool tls = text_eq_nocase(take_token(&rest), TEXT("TLS"));
     uint32_t port = tls ? PORT_TLS : PORT;
     return split_host_port(rest, &name, &port) && port >= first && port <= last &&
-           scan_host_eq(name, host);
+           scan_host_eq(name, without_brackets(host));
 }
 
 bool sip_passed(const struct sip_message *m, struct text host, uint16_t first, uint16_t last)

@@ -23,9 +23,10 @@ static void field_u64(struct buffer *b, struct text name, uint64_t value)
     buffer_lit(b, "\r\n");
 }
 
-static bool is_ipv6(struct text host)
+// An IPv6 address that has no brackets yet.
+static bool wants_brackets(struct text host)
 {
-    return memchr(host.p, ':', host.n) != NULL;
+    return host.n && host.p[0] != '[' && memchr(host.p, ':', host.n);
 }
 
 // The top value with what the sender said of `received` and `rport` replaced by what was seen.
@@ -113,7 +114,7 @@ void sip_write_response(struct buffer *b, const struct sip_message *req,
 
 static void write_via(struct buffer *b, const struct sip_request *r)
 {
-    bool brackets = is_ipv6(r->via_host);
+    bool brackets = wants_brackets(r->via_host);
     buffer_lit(b, "Via: SIP/2.0/");
     buffer_text(b, r->via_transport.n ? r->via_transport : TEXT("UDP"));
     buffer_char(b, ' ');

@@ -532,24 +532,56 @@ static void test_accept(void **state)
 {
     static const struct {
         const char *more;
-        bool accepted;
+        bool pidf, winfo;
     } rows[] = {
-        {"", true}, // RFC 3856 §6.4
-        {"Accept: application/pidf+xml\r\n", true},
-        {"Accept: Application/PIDF+XML ; q=0.5\r\n", true},
-        {"Accept: application/*\r\n", true},
-        {"Accept: text/plain, */*;q=0.1\r\n", true},
-        {"Accept: text/plain\r\nAccept: application/pidf+xml\r\n", true},
-        {"Accept: text/plain;x=\",application/pidf+xml\"\r\n", false},
-        {"Accept: application/xpidf+xml\r\n", false},
-        {"Accept:\r\n", false}, // RFC 3261 §20.1: an empty one accepts nothing
+        {"", true, true}, // RFC 3856 §6.4, RFC 3857 §4.3
+        {"Accept: application/pidf+xml\r\n", true, false},
+        {"Accept: Application/PIDF+XML ; q=0.5\r\n", true, false},
+        {"Accept: application/*\r\n", true, true},
+        {"Accept: text/plain, */*;q=0.1\r\n", true, true},
+        {"Accept: text/plain\r\nAccept: application/pidf+xml\r\n", true, false},
+        {"Accept: application/WatcherInfo+xml;q=1\r\n", false, true},
+        {"Accept: application/pidf+xml, application/watcherinfo+xml\r\n", true, true},
+        {"Accept: text/plain;x=\",application/pidf+xml\"\r\n", false, false},
+        {"Accept: application/xpidf+xml\r\n", false, false},
+        {"Accept:\r\n", false, false}, // RFC 3261 §20.1: an empty one accepts nothing
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         expect_sound((struct fields){.more = rows[i].more});
-        if (m->accepts_pidf != rows[i].accepted)
+        if (m->accepts_pidf != rows[i].pidf || m->accepts_winfo != rows[i].winfo)
             fail_msg("%s", rows[i].more);
     }
+}
+
+// RFC 6446 §9.2; what is no rate is as if it were not there (RFC 3261 §7.3.1).
+static void test_rates(void **state)
+{
+    static const struct {
+        const char *event;
+        uint32_t least, most;
+    } rows[] = {
+        {"presence", SIP_ABSENT, SIP_ABSENT},
+        {"presence;max-rate=0.05", 20000, SIP_ABSENT},
+        {"presence;id=7 ; Min-Rate = 0.1;MAX-RATE=2", 500, 10000},
+        {"presence;max-rate=0;min-rate=100", SIP_ABSENT, SIP_ABSENT},
+        {"presence;max-rate;min-rate=\"1\"", SIP_ABSENT, SIP_ABSENT},
+        {"presence;adaptive-min-rate=1", SIP_ABSENT, SIP_ABSENT},
+    };
+    char more[128];
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(more, sizeof more, "Event: %s\r\n", rows[i].event);
+        expect_sound((struct fields){.more = more});
+        if (m->least_interval_ms != rows[i].least || m->most_interval_ms != rows[i].most)
+            fail_msg("%s: %u, %u", rows[i].event, m->least_interval_ms, m->most_interval_ms);
+    }
+    // §9.3: also in the answer to a NOTIFY.
+    parse(
+        "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=1\r\n"
+        "To: <sip:c@d>;tag=2\r\nCall-ID: c\r\nCSeq: 3 NOTIFY\r\n"
+        "Event: presence;max-rate=1\r\n\r\n");
+    assert_int_equal(m->least_interval_ms, 1000);
 }
 
 static void test_numbers(void **state)
@@ -787,6 +819,7 @@ int main(void)
         cmocka_unit_test(test_event),
         cmocka_unit_test(test_subscription_state),
         cmocka_unit_test(test_accept),
+        cmocka_unit_test(test_rates),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_body),
         cmocka_unit_test(test_request_lines),

@@ -227,6 +227,10 @@ static size_t damage_once(char *p, size_t n)
                                        "Via:",
                                        "\r\nVia: SIP/2.0/UDP h",
                                        "\r\nTo:",
+                                       "\r\nWWW-Authenticate: Digest realm=\"",
+                                       "nonce=\"\\\"\", ",
+                                       "Event: presence;max-rate=",
+                                       "\r\nSIP-ETag: ",
                                        "\r\n\r\n"};
     size_t at = roll(n), k = 1 + roll(16), from = roll(n);
     const char *bit = bits[roll(sizeof bits / sizeof *bits)];
@@ -256,18 +260,39 @@ static void assert_span(struct span at)
 
 static void assert_spans(void)
 {
-    const struct span *spans[] = {&m->method_name, &m->ruri,          &m->from_uri,
-                                  &m->from_tag,    &m->to_uri,        &m->to_tag,
-                                  &m->call_id,     &m->event_name,    &m->event_id,
-                                  &m->branch,      &m->sent_by,       &m->contact,
-                                  &m->vias,        &m->from,          &m->to,
-                                  &m->cseq_value,  &m->record_routes, &m->content_language,
-                                  &m->require,     &m->body};
+    const struct span *spans[] = {&m->method_name,
+                                  &m->ruri,
+                                  &m->from_uri,
+                                  &m->from_tag,
+                                  &m->to_uri,
+                                  &m->to_tag,
+                                  &m->call_id,
+                                  &m->event_name,
+                                  &m->event_id,
+                                  &m->branch,
+                                  &m->sent_by,
+                                  &m->contact,
+                                  &m->vias,
+                                  &m->from,
+                                  &m->to,
+                                  &m->cseq_value,
+                                  &m->record_routes,
+                                  &m->content_language,
+                                  &m->require,
+                                  &m->body,
+                                  &m->etag,
+                                  &m->suppress_if_match};
     for (size_t i = 0; i < sizeof spans / sizeof *spans; i++)
         assert_span(*spans[i]);
     assert_in_range(m->n_routes, 0, SIP_ROUTES_MAX);
     for (size_t i = 0; i < m->n_routes; i++)
         assert_span(m->route_uri[i]);
+    assert_in_range(m->n_challenges, 0, SIP_CHALLENGES_MAX);
+    for (size_t i = 0; i < m->n_challenges; i++) {
+        assert_span(m->challenge[i].realm);
+        assert_span(m->challenge[i].nonce);
+        assert_span(m->challenge[i].opaque);
+    }
 }
 
 // An answer has the lines that it should have, however the request was made: nothing that is echoed

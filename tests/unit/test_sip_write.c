@@ -306,12 +306,133 @@ static void test_substates(void **state)
     expect_substate(SUBSTATE_TERMINATED, REASON_NONE, 5, "\r\nSubscription-State: terminated\r\n");
 }
 
+static const char *written(const struct sip_request *r)
+{
+    buffer_reset(&out);
+    sip_write_request(&out, r);
+    buffer_char(&out, '\0');
+    assert_false(out.failed);
+    return out.p;
+}
+
+static void test_retry_after(void **state)
+{
+    struct sip_request r = notify();
+    (void)state;
+    r.substate_retry_after = 30;
+    assert_null(strstr(written(&r), "retry-after")); // of a terminated one only
+    r.substate = SUBSTATE_TERMINATED;
+    r.reason = REASON_PROBATION;
+    assert_non_null(strstr(written(&r),
+                           "\r\nSubscription-State: "
+                           "terminated;reason=probation;retry-after=30\r\n"));
+    r.substate_retry_after = SIP_ABSENT;
+    assert_non_null(strstr(written(&r), "terminated;reason=probation\r\n"));
+}
+
+// RFC 6446 §5.2, §6.2: as obeyed, and in every NOTIFY.
+static void test_rates(void **state)
+{
+    struct sip_request r = notify();
+    (void)state;
+    r.least_interval_ms = 20000;
+    assert_non_null(
+        strstr(written(&r), "\r\nSubscription-State: active;expires=599;max-rate=0.05\r\n"));
+    r.most_interval_ms = 3600000;
+    assert_non_null(strstr(written(&r), ";max-rate=0.05;min-rate=0.0002777777\r\n"));
+    r.least_interval_ms = SIP_ABSENT;
+    r.substate = SUBSTATE_TERMINATED;
+    assert_non_null(strstr(written(&r), ": terminated;min-rate=0.0002777777\r\n"));
+    assert_null(strstr(out.p, "max-rate"));
+}
+
+static void test_winfo(void **state)
+{
+    struct sip_request r = notify();
+    (void)state;
+    r.package = SIP_EVENT_WINFO;
+    r.event_id = TEXT("w");
+    assert_non_null(strstr(written(&r), "\r\nEvent: presence.winfo;id=w\r\n"));
+    assert_non_null(strstr(out.p, "\r\nContent-Type: application/watcherinfo+xml\r\n"));
+    assert_null(strstr(out.p, "pidf"));
+    r = subscribe();
+    r.package = SIP_EVENT_WINFO;
+    assert_non_null(strstr(written(&r), "\r\nAccept: application/watcherinfo+xml\r\n"));
+    r.package = SIP_EVENT_PRESENCE;
+    assert_non_null(strstr(written(&r), "\r\nEvent: presence\r\n"));
+    assert_non_null(strstr(out.p, "\r\nAccept: application/pidf+xml\r\n"));
+}
+
+static void test_conditions(void **state)
+{
+    struct sip_request r = notify();
+    (void)state;
+    r.etag = TEXT("ffee2");
+    assert_non_null(strstr(written(&r), "\r\nSIP-ETag: ffee2\r\n"));
+    r = subscribe();
+    r.suppress_if_match = TEXT("ffee2");
+    r.authorization = TEXT("Authorization: x\r\nProxy-Authorization: y\r\n");
+    assert_non_null(strstr(written(&r), "\r\nSuppress-If-Match: ffee2\r\n"));
+    assert_non_null(strstr(
+        out.p, "\r\nAuthorization: x\r\nProxy-Authorization: y\r\nContent-Length: 0\r\n\r\n"));
+}
+
+// ---- The same for another place ----------------------------------------------------------------
+
+static void assert_place(const char *request, struct span at, const char *wanted)
+{
+    assert_true(text_eq((struct text){request + at.off, at.n}, text_of(wanted)));
+}
+
+// What is rewritten is what would have been written for there in the first place.
+static void test_rewrite(void **state)
+{
+    static const struct {
+        const char *transport, *host;
+        uint16_t port;
+        const char *branch, *contact, *via;
+    } to[] = {
+        {"TLS", "2001:db8::1", 5061, "z9hG4bK22", "sip:j@[2001:db8::1]:5061;transport=tls",
+         "Via: SIP/2.0/TLS [2001:db8::1]:5061;branch=z9hG4bK22;rport\r\n"},
+        {"", "h", 0, "z9hG4bK3", "sip:h", "Via: SIP/2.0/UDP h;branch=z9hG4bK3;rport\r\n"},
+        {"TCP", "gateway.example.net", 5060, "z9hG4bK4", "",
+         "Via: SIP/2.0/TCP gateway.example.net:5060;branch=z9hG4bK4;rport\r\n"},
+        {"UDP", "192.0.2.10", 5080, "z9hG4bK1", "sip:juliet@192.0.2.10:5080",
+         "Via: SIP/2.0/UDP 192.0.2.10:5080;branch=z9hG4bK1;rport\r\n"},
+    };
+    struct sip_request r = notify();
+    struct sip_places places;
+    struct buffer from;
+    (void)state;
+    buffer_init(&from, 0);
+    sip_write_request_places(&from, &r, &places);
+    assert_place(from.p, places.via, "Via: SIP/2.0/UDP 192.0.2.10:5080;branch=z9hG4bK1;rport\r\n");
+    assert_place(from.p, places.contact, "sip:juliet@192.0.2.10:5080");
+    for (size_t i = 0; i < sizeof to / sizeof *to; i++) {
+        r.via_transport = text_of(to[i].transport);
+        r.via_host = text_of(to[i].host);
+        r.via_port = to[i].port;
+        r.branch = text_of(to[i].branch);
+        r.contact = text_of(to[i].contact);
+        buffer_reset(&out);
+        buffer_lit(&out, "before "); // places are offsets within the request, not the buffer
+        sip_rewrite_request(&out, (struct text){from.p, from.n}, &places, &r);
+        buffer_reset(&from);
+        sip_write_request(&from, &r);
+        assert_true(text_eq((struct text){out.p + 7, out.n - 7}, (struct text){from.p, from.n}));
+        assert_place(from.p, places.via, to[i].via);
+        assert_place(from.p, places.contact, to[i].contact);
+    }
+    buffer_free(&from);
+}
+
 // What is written is read back as it was meant.
 static void test_read_back(void **state)
 {
     struct sip_request r = notify();
     (void)state;
     r.event_id = TEXT("q1");
+    r.etag = TEXT("e1");
     buffer_reset(&out);
     sip_write_request(&out, &r);
     const struct sip_message *m;
@@ -325,6 +446,7 @@ static void test_read_back(void **state)
     assert_int_equal(m->content, SIP_CONTENT_PIDF);
     assert_true(m->rport);
     assert_true(text_eq(sip_text(m, m->event_id), TEXT("q1")));
+    assert_true(text_eq(sip_text(m, m->etag), TEXT("e1")));
     assert_true(text_eq(sip_text(m, m->contact), r.contact));
     assert_true(text_eq(sip_text(m, m->from_uri), r.from_uri));
     assert_true(text_eq(sip_text(m, m->to_tag), r.to_tag));
@@ -366,13 +488,16 @@ static int stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_via),       cmocka_unit_test(test_via_claims),
-        cmocka_unit_test(test_via_list),  cmocka_unit_test(test_via_ipv6),
-        cmocka_unit_test(test_to_tag),    cmocka_unit_test(test_defective),
-        cmocka_unit_test(test_phrases),   cmocka_unit_test(test_names),
-        cmocka_unit_test(test_subscribe), cmocka_unit_test(test_subscribe_in_dialog),
-        cmocka_unit_test(test_notify),    cmocka_unit_test(test_substates),
-        cmocka_unit_test(test_read_back), cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_via),         cmocka_unit_test(test_via_claims),
+        cmocka_unit_test(test_via_list),    cmocka_unit_test(test_via_ipv6),
+        cmocka_unit_test(test_to_tag),      cmocka_unit_test(test_defective),
+        cmocka_unit_test(test_phrases),     cmocka_unit_test(test_names),
+        cmocka_unit_test(test_subscribe),   cmocka_unit_test(test_subscribe_in_dialog),
+        cmocka_unit_test(test_notify),      cmocka_unit_test(test_substates),
+        cmocka_unit_test(test_read_back),   cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_retry_after), cmocka_unit_test(test_rates),
+        cmocka_unit_test(test_winfo),       cmocka_unit_test(test_conditions),
+        cmocka_unit_test(test_rewrite),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
