@@ -8,6 +8,7 @@
 #include "core/credentials.h"
 #include "core/dialog.h"
 #include "core/domain.h"
+#include "core/manners.h"
 #include "core/record_write.h"
 #include "core/resync.h"
 #include "core/serve.h"
@@ -85,6 +86,8 @@ int core_create(struct core **out, const struct core_config *cfg)
     c->cfg.gateway_domain = (struct text){c->gateway_name, cfg->gateway_domain.n};
     int err = c->advertise && c->gateway_name ? pidf_reader_create(&c->pidf) : ENOMEM;
     if (!err)
+        err = manners_begin(c);
+    if (!err)
         err = credentials_create(&c->credentials, cfg->realms, cfg->n_realms);
     if (!err)
         err = domain_set_trust(c, &cfg->trust);
@@ -118,6 +121,8 @@ void core_destroy(struct core *c)
     buffer_free(&c->body);
     buffer_free(&c->line);
     buffer_free(&c->addr);
+    buffer_free(&c->caps);
+    buffer_free(&c->caps_node);
     free(c->advertise);
     free(c->gateway_name);
     free(c);

@@ -3,9 +3,15 @@
 
 #include <stdlib.h>
 
+// Items, that of the person included.
+static size_t known_items(const struct known *k)
+{
+    return k ? k->n + k->person : 0;
+}
+
 void known_free(struct known **k)
 {
-    for (size_t i = 0; i < known_count(*k); i++)
+    for (size_t i = 0; i < known_items(*k); i++)
         free((*k)->v[i].packed);
     free(*k);
     *k = NULL;
@@ -43,9 +49,16 @@ void known_remove(struct known **k, size_t i)
 {
     struct known *o = *k;
     free(o->v[i].packed);
-    memmove(&o->v[i], &o->v[i + 1], (o->n - i - 1) * sizeof o->v[0]);
-    if (--o->n == 0)
+    memmove(&o->v[i], &o->v[i + 1], (known_items(o) - i - 1) * sizeof o->v[0]);
+    o->n--;
+    if (known_items(o) == 0)
         known_free(k);
+}
+
+void known_forget_resources(struct known **k)
+{
+    while (known_count(*k))
+        known_remove(k, known_count(*k) - 1);
 }
 
 void known_doubt(struct known *k)
@@ -85,11 +98,15 @@ static struct known_item *known_grow(struct known **k)
         known_make_room(k);
         n--;
     }
-    struct known *o = realloc(*k, sizeof *o + (n + 1) * sizeof o->v[0]);
+    size_t person = known_items(*k) - n;
+    struct known *o = realloc(*k, sizeof *o + (n + person + 1) * sizeof o->v[0]);
     if (!o)
         return NULL;
+    if (person)
+        o->v[n + 1] = o->v[n];
     o->v[n] = (struct known_item){0};
     o->n = (uint32_t)n + 1;
+    o->person = (uint32_t)person;
     *k = o;
     return &o->v[n];
 }
@@ -124,6 +141,68 @@ enum known_change known_put(struct known **k, const struct presence *p, struct b
     if (!known_store(item, scratch)) {
         if (!item->packed)
             known_remove(k, (size_t)(item - (*k)->v));
+        return KNOWN_NO_MEMORY;
+    }
+    item->since_ms = now_ms;
+    return KNOWN_CHANGED;
+}
+
+// ── the person ──
+
+bool known_person(const struct known *k, struct presence *out)
+{
+    if (!k || !k->person)
+        return false;
+    known_at(k, k->n, out);
+    return true;
+}
+
+static enum known_change known_remove_person(struct known **k)
+{
+    struct known *o = *k;
+    if (!o || !o->person)
+        return KNOWN_SAME;
+    free(o->v[o->n].packed);
+    o->person = 0;
+    if (o->n == 0)
+        known_free(k);
+    return KNOWN_CHANGED;
+}
+
+static struct known_item *known_grow_person(struct known **k)
+{
+    size_t n = known_count(*k);
+    if (known_items(*k) > n)
+        return &(*k)->v[n];
+    struct known *o = realloc(*k, sizeof *o + (n + 1) * sizeof o->v[0]);
+    if (!o)
+        return NULL;
+    o->n = (uint32_t)n;
+    o->v[n] = (struct known_item){0};
+    o->person = 1;
+    *k = o;
+    return &o->v[n];
+}
+
+enum known_change known_put_person(struct known **k, const struct presence *p,
+                                   struct buffer *scratch, uint64_t now_ms)
+{
+    struct presence person = {0};
+    presence_take_person(&person, p);
+    if (!presence_says(&person, PRESENCE_OF_MOOD) && !presence_says(&person, PRESENCE_OF_ACTIVITY))
+        return known_remove_person(k);
+    buffer_reset(scratch);
+    if (!presence_pack(scratch, &person))
+        return KNOWN_NO_MEMORY;
+    struct known_item *item = known_grow_person(k);
+    if (!item)
+        return KNOWN_NO_MEMORY;
+    if (item->packed && presence_packed_same((struct text){item->packed, item->n},
+                                             (struct text){scratch->p, scratch->n}))
+        return KNOWN_SAME;
+    if (!known_store(item, scratch)) {
+        if (!item->packed)
+            known_remove_person(k);
         return KNOWN_NO_MEMORY;
     }
     item->since_ms = now_ms;

@@ -1,4 +1,5 @@
-// The presence known of one presentity: one packed value per resource.
+// The presence known of one presentity: one packed value per resource, and one of the person if she
+// says how she feels or what she does.
 #ifndef CORE_KNOWN_H
 #define CORE_KNOWN_H
 
@@ -18,6 +19,7 @@ struct known_item {
 
 struct known {
     uint32_t n;
+    uint32_t person; // 1: v[n] is what was said of the person, and none of the resources
     struct known_item v[];
 };
 
@@ -31,7 +33,8 @@ enum known_change known_put(struct known **k, const struct presence *p, struct b
 void known_remove(struct known **k, size_t i);
 // Doubts all: what is not put again before known_remove_doubted() is removed by that.
 void known_doubt(struct known *k);
-bool known_remove_doubted(struct known **k); // whether there was any
+bool known_remove_doubted(struct known **k);   // whether there was any
+void known_forget_resources(struct known **k); // what was said of the person stays
 static inline size_t known_count(const struct known *k)
 {
     return k ? k->n : 0;
@@ -40,5 +43,12 @@ void known_at(const struct known *k, size_t i, struct presence *out);
 // The index of a resource; known_count() if it is not there.
 size_t known_find(const struct known *k, struct text resource);
 bool known_any_available(const struct known *k);
+
+// Mood and activity of the person herself, whichever device she uses (XEP-0107, XEP-0108): of `p`
+// nothing else counts, and of nothing at all no memory is held. `p` may borrow from the known
+// value.
+enum known_change known_put_person(struct known **k, const struct presence *p,
+                                   struct buffer *scratch, uint64_t now_ms);
+bool known_person(const struct known *k, struct presence *out);
 
 #endif

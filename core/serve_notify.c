@@ -7,6 +7,7 @@
 
 #include "core/dialog.h"
 #include "core/known.h"
+#include "core/pep.h"
 #include "core/serve.h"
 #include "core/stanza_out.h"
 #include "core/sub.h"
@@ -65,7 +66,7 @@ static struct text notify_body(struct core *c, const struct dialog *d)
     if (!closed && (n == 0 || bare_end))
         return (struct text){0};
     for (size_t i = 0; i < n && !closed; i++)
-        known_at(s->known, i, &v[i]);
+        pep_known_at(s, i, &v[i]);
     notify_write(c, notify_entity(c, d), v, closed ? 0 : n);
     return (struct text){c->body.p, c->body.n};
 }

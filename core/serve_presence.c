@@ -41,7 +41,7 @@ static bool serve_remember(struct core *c, struct sub *s, const struct presence 
         return changed;
     }
     if (p->resource.n == 0 && known_any_available(s->known))
-        known_free(&s->known); // of the bare JID: none of her devices is there any more
+        known_forget_resources(&s->known); // of the bare JID: none of her devices is there any more
     if (was_there && known_count(s->known) > 1)
         known_remove(&s->known, i);
     else if (!known_count(s->known))

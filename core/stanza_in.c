@@ -8,6 +8,7 @@
 
 #include "core/domain.h"
 #include "core/manners.h"
+#include "core/pep.h"
 #include "core/probe.h"
 #include "core/serve.h"
 #include "core/stanza_out.h"
@@ -28,7 +29,7 @@ static bool stanza_wants_answer(const struct stanza *s)
         return s->type == STANZA_SUBSCRIBE || s->type == STANZA_UNSUBSCRIBE ||
                s->type == STANZA_PROBE;
     case STANZA_IQ: return s->type == STANZA_GET || s->type == STANZA_SET;
-    default: return s->type != STANZA_ERROR;
+    default: return s->type != STANZA_ERROR && s->pep == PEP_NONE;
     }
 }
 
@@ -80,7 +81,7 @@ static void stanza_to_domain(struct core *c, const struct addressed *a, const st
     uint32_t user = a->from.local.n ? user_find(c, &a->from) : 0;
     if (user && probe_answer(c, user, s))
         return;
-    if (!manners(c, a->to_domain, &a->to, s))
+    if (!manners(c, a->to_domain, &a->from, &a->to, s))
         stanza_refuse(c, a, s, CONDITION_SERVICE_UNAVAILABLE);
 }
 
@@ -93,9 +94,11 @@ static void stanza_trusted(struct core *c, const struct addressed *a, const stru
     } else if (s->kind == STANZA_PRESENCE) {
         if (a->from.local.n)
             stanza_to_user(c, a, s);
+    } else if (s->pep != PEP_NONE && s->type != STANZA_ERROR) { // else one of ours came back
+        pep_in(c, &a->from, &a->to, s);
     } else if (s->kind == STANZA_IQ && !stanza_wants_answer(s)) {
         serve_fence(c, &a->from, &a->to, s);
-    } else if (!manners(c, a->to_domain, &a->to, s)) {
+    } else if (!manners(c, a->to_domain, &a->from, &a->to, s)) {
         stanza_refuse(c, a, s, CONDITION_SERVICE_UNAVAILABLE);
     }
 }

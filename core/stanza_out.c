@@ -5,6 +5,7 @@
 #include "core/hex.h"
 #include "core/sub.h"
 #include "core/user.h"
+#include "core/wire/stanza_pep.h"
 
 // An effect for `domain`'s stream; NULL when it is down or there is no memory.
 static struct effect *out_begin(struct core *c, uint16_t domain)
@@ -52,7 +53,8 @@ void stanza_out_presence(struct core *c, uint16_t domain, struct text from, stru
     struct effect *e = out_begin(c, domain);
     if (!e)
         return;
-    stanza_write_notification(&c->fx->bytes, from, to, p, c->now_ms);
+    struct text caps = {c->caps.p, c->caps.n};
+    stanza_write_notification(&c->fx->bytes, from, to, p, caps, c->now_ms);
     out_end(c, e);
 }
 
@@ -87,6 +89,18 @@ void stanza_out_notification(struct core *c, const struct sub *s, const struct p
     struct text peer, user;
     out_addresses(c, s, &peer, &user);
     stanza_out_presence(c, s->peer_domain, peer, to.n ? to : user, p);
+}
+
+void stanza_out_pep(struct core *c, const struct sub *s, enum stanza_pep pep, struct text payload,
+                    struct text to)
+{
+    struct text peer, user;
+    out_addresses(c, s, &peer, &user);
+    struct effect *e = out_begin(c, s->peer_domain);
+    if (!e)
+        return;
+    stanza_write_pep(&c->fx->bytes, peer, to.n ? to : user, pep, payload);
+    out_end(c, e);
 }
 
 void stanza_out_error(struct core *c, uint16_t domain, const struct stanza *in,

@@ -20,6 +20,10 @@ void stanza_out_plain(struct core *c, uint16_t domain, struct text from, struct 
                       enum stanza_type type, struct text id);
 void stanza_out_presence(struct core *c, uint16_t domain, struct text from, struct text to,
                          const struct presence *p);
+// An event from the SIP user of `s`, to `to` or, if that is empty, to her bare JID. An empty
+// payload says that it is over.
+void stanza_out_pep(struct core *c, const struct sub *s, enum stanza_pep pep, struct text payload,
+                    struct text to);
 // The error answer to a stanza that came in for `domain`.
 void stanza_out_error(struct core *c, uint16_t domain, const struct stanza *in,
                       enum stanza_condition condition);

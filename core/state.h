@@ -104,6 +104,8 @@ enum sub_flag {
     SUB_UNSURE = 256,      // she may see what an earlier life of the process has shown
     SUB_SAID_NOBODY = 512, // that was mended, and no refresh has gone through since
     SUB_SILENT = 8192,     // her server was not to be reached when she was asked last
+    SUB_SAID_MOOD = 16384, // she was told how he feels, and nothing has taken it back
+    SUB_SAID_ACTIVITY = 32768,
     // serve
     SUB_FENCED = 1024,   // the fence behind the first probe is not answered yet
     SUB_STALE = 2048,    // what is known may be of before the stream was lost
@@ -234,6 +236,7 @@ struct core {
     uint32_t resync_at, resync_timer; // next subscription to look at
     uint32_t n_fetches;               // dialogs without subscription
     struct buffer body, line, addr;   // scratch: PIDF, header lines, addresses
+    struct buffer caps, caps_node;    // <c/> of SIP users' devices, and the node that it speaks of
     struct pidf_reader *pidf;
     struct credentials *credentials;
     struct core_stats stats;

@@ -6,6 +6,7 @@
 #include <assert.h>
 
 #include "core/known.h"
+#include "core/pep.h"
 #include "core/stanza_out.h"
 #include "core/sub.h"
 #include "core/watch_dialog.h"
@@ -81,6 +82,7 @@ void watch_show(struct core *c, uint32_t sub, const struct pidf *doc, bool all)
 {
     struct sub *s = core_sub(c, sub);
     bool bare_was_there = show_bare_is_there(s);
+    struct pep_seen before = pep_seen(c, s);
     show_nobody_first(c, s);
     if (known_count(s->known) + doc->n > KNOWN_MAX) // else nobody is away while he changes devices
         show_all_gone(c, s, doc);
@@ -95,6 +97,8 @@ void watch_show(struct core *c, uint32_t sub, const struct pidf *doc, bool all)
     bool hidden = bare_was_there && !show_bare_is_there(s) && known_any_available(s->known);
     if (hidden || all)
         watch_show_known(c, sub, (struct text){0});
+    else
+        pep_show_changes(c, s, before, doc);
 }
 
 void watch_show_known(struct core *c, uint32_t sub, struct text to)
@@ -113,11 +117,14 @@ void watch_show_known(struct core *c, uint32_t sub, struct text to)
         if (p.available || p.resource.n)
             stanza_out_notification(c, s, &p, to);
     }
+    pep_show(c, s, to);
 }
 
 void watch_hide_known(struct core *c, uint32_t sub)
 {
     struct sub *s = core_sub(c, sub);
+    struct pep_seen before = pep_seen(c, s);
     show_nobody_first(c, s);
     show_all_gone(c, s, NULL);
+    pep_show_changes(c, s, before, NULL);
 }

@@ -146,13 +146,12 @@ static void write_tuple(struct buffer *b, struct text entity, const struct prese
 
 static bool says_activity(const struct presence *p)
 {
-    return p->facts.activities || p->text[PRESENCE_ACTIVITY_NOTE].n ||
-           p->text[PRESENCE_ACTIVITY_OTHER].n;
+    return presence_says(p, PRESENCE_OF_ACTIVITY);
 }
 
 static bool says_mood(const struct presence *p)
 {
-    return p->facts.moods || p->text[PRESENCE_MOOD_NOTE].n || p->text[PRESENCE_MOOD_OTHER].n;
+    return presence_says(p, PRESENCE_OF_MOOD);
 }
 
 static bool is_reserved(const struct presence *p)

@@ -26,6 +26,34 @@ bool presence_show_parse(struct text t, enum presence_show *out)
     return false;
 }
 
+bool presence_says(const struct presence *p, enum presence_person what)
+{
+    return what == PRESENCE_OF_MOOD
+               ? p->facts.moods || p->text[PRESENCE_MOOD_NOTE].n || p->text[PRESENCE_MOOD_OTHER].n
+               : p->facts.activities || p->text[PRESENCE_ACTIVITY_NOTE].n ||
+                     p->text[PRESENCE_ACTIVITY_OTHER].n;
+}
+
+void presence_replace(struct presence *p, enum presence_person what, const struct presence *from)
+{
+    if (what == PRESENCE_OF_MOOD) {
+        p->facts.moods = from->facts.moods;
+        p->text[PRESENCE_MOOD_NOTE] = from->text[PRESENCE_MOOD_NOTE];
+        p->text[PRESENCE_MOOD_OTHER] = from->text[PRESENCE_MOOD_OTHER];
+    } else {
+        p->facts.activities = from->facts.activities;
+        p->text[PRESENCE_ACTIVITY_NOTE] = from->text[PRESENCE_ACTIVITY_NOTE];
+        p->text[PRESENCE_ACTIVITY_OTHER] = from->text[PRESENCE_ACTIVITY_OTHER];
+    }
+}
+
+void presence_take_person(struct presence *p, const struct presence *person)
+{
+    for (unsigned what = PRESENCE_OF_MOOD; what <= PRESENCE_OF_ACTIVITY; what++)
+        if (!presence_says(p, what))
+            presence_replace(p, what, person);
+}
+
 void presence_leave(struct presence *p)
 {
     static const bool STAYS[PRESENCE_TEXTS] = {

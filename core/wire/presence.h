@@ -93,6 +93,15 @@ struct text presence_show_text(enum presence_show show);
 // Unknown values are SHOW_NONE and false (RFC 6121 §4.7.2.1: a server may drop them, we ignore).
 bool presence_show_parse(struct text t, enum presence_show *out);
 
+// What a person says of herself, whichever device she uses: how she feels, what she does.
+enum presence_person { PRESENCE_OF_MOOD, PRESENCE_OF_ACTIVITY };
+// Whether anything at all of that is said: a word, a note.
+bool presence_says(const struct presence *p, enum presence_person what);
+// `what` of `p` is that of `from`, be it nothing.
+void presence_replace(struct presence *p, enum presence_person what, const struct presence *from);
+// What `p` does not say itself it takes from the person, mood and activity each as a whole.
+void presence_take_person(struct presence *p, const struct presence *person);
+
 // Of somebody who is not there only this remains of the rich payload: who he is (name, pictures,
 // pages) and when that was said.
 void presence_leave(struct presence *p);
@@ -118,6 +127,11 @@ bool presence_mood_parse(struct text t, unsigned *out);
 struct text presence_mood(unsigned i);
 // The activity that a word of XEP-0108, general or specific, stands for.
 bool presence_activity_of_xmpp(struct text t, unsigned *out);
+// The reverse, general and specific word; the latter may be empty, both are when XEP-0108 has no
+// word for it.
+struct text presence_activity_to_xmpp(unsigned i, struct text *specific);
+// Whether XMPP says this by presence: away, busy, and who will not come back (XEP-0108 §4).
+bool presence_activity_is_presence(unsigned i);
 
 // What one says first of all: whether an activity means away, do not disturb, or neither
 // (SHOW_NONE).

@@ -119,3 +119,42 @@ bool presence_activity_of_xmpp(struct text t, unsigned *out)
         }
     return false;
 }
+
+// By the table of XEP-0108 §4; what RFC 4480 §3.2 calls a sub-class of an appointment is one.
+static const struct {
+    struct text general, specific;
+} TO_XMPP[PRESENCE_ACTIVITIES] = {
+    [0] = {{"having_appointment", 18}, {"", 0}},        // appointment
+    [2] = {{"eating", 6}, {"having_breakfast", 16}},    // breakfast
+    [4] = {{"eating", 6}, {"having_dinner", 13}},       // dinner
+    [5] = {{"inactive", 8}, {"scheduled_holiday", 17}}, // holiday
+    [6] = {{"traveling", 9}, {"", 0}},                  // in-transit: nobody knows by what
+    [8] = {{"eating", 6}, {"having_lunch", 12}},        // lunch
+    [9] = {{"eating", 6}, {"", 0}},                     // meal
+    [10] = {{"working", 7}, {"in_a_meeting", 12}},      // meeting
+    [11] = {{"talking", 7}, {"on_the_phone", 12}},      // on-the-phone
+    [14] = {{"relaxing", 8}, {"", 0}},                  // playing
+    [15] = {{"having_appointment", 18}, {"", 0}},       // presentation
+    [16] = {{"relaxing", 8}, {"shopping", 8}},          // shopping
+    [17] = {{"inactive", 8}, {"sleeping", 8}},          // sleeping
+    [18] = {{"relaxing", 8}, {"", 0}},                  // spectator
+    [19] = {{"traveling", 9}, {"driving", 7}},          // steering
+    [20] = {{"traveling", 9}, {"on_a_trip", 9}},        // travel
+    [21] = {{"relaxing", 8}, {"watching_tv", 11}},      // tv
+    [22] = {{"inactive", 8}, {"on_vacation", 11}},      // vacation
+    [23] = {{"working", 7}, {"", 0}},                   // working
+    [24] = {{"inactive", 8}, {"praying", 7}},           // worship
+};
+
+struct text presence_activity_to_xmpp(unsigned i, struct text *specific)
+{
+    *specific = i < PRESENCE_ACTIVITIES ? TO_XMPP[i].specific : (struct text){0};
+    return i < PRESENCE_ACTIVITIES ? TO_XMPP[i].general : (struct text){0};
+}
+
+bool presence_activity_is_presence(unsigned i)
+{
+    struct text word = presence_activity(i);
+    return text_eq(word, TEXT("away")) || text_eq(word, TEXT("busy")) ||
+           text_eq(word, TEXT("permanent-absence"));
+}

@@ -53,6 +53,10 @@ enum stanza_condition {
     CONDITION_COUNT
 };
 
+// What a personal event tells (XEP-0163): mood and activity are in `rich` and `facts`, and if they
+// are not, she says nothing of it any more. Of all else it is only known that it is an event.
+enum stanza_pep { PEP_NONE, PEP_MOOD, PEP_ACTIVITY, PEP_OTHER };
+
 struct stanza {
     uint32_t size;                       // of the block: this struct and the text behind it
     uint8_t kind, type, condition, show; // the enums above
@@ -61,8 +65,10 @@ struct stanza {
     bool too_big; // past the reader's limits: kind, type and addresses are here, and no contents
     uint8_t n_status;
     bool child_has_node;              // of an iq's payload element: a `node` that is not empty
+    uint8_t pep;                      // enum stanza_pep: what an event in a message is about
     struct span from, to, id, lang;   // as on the wire, not yet prepared; n == 0: absent
     struct span child_name, child_ns; // the payload element of an iq or message; n == 0: none
+    struct span child_node;           // its `node`; n == 0 also if that is too long
     struct {
         struct span lang, text;
     } status[PRESENCE_STATUS_MAX];
@@ -100,7 +106,8 @@ void stanza_write_presence(struct buffer *b, struct text from, struct text to,
                            enum stanza_type type, struct text id);
 // A notification (available or unavailable by p->available): show, status with languages, priority,
 // and of the rich payload what XMPP has in presence: nick, idle, delay. `from` is a bare JID;
-// p->resource is appended to it.
+// p->resource is appended to it. `caps` is XML (see stanza_caps.h) and may be empty; it is said of
+// available devices only, for it is a device that is asked what it can do.
 //
 // Without any status, what is being done or felt stands in for it, if it was given as text: clients
 // expect activity and mood by PEP, never in presence. Idleness is said only with the moment since
@@ -109,7 +116,7 @@ void stanza_write_presence(struct buffer *b, struct text from, struct text to,
 // counts from 1970): clients take a delayed presence for an old one, and one that has just been
 // published is not; a moment to come is somebody's wrong clock.
 void stanza_write_notification(struct buffer *b, struct text from_bare, struct text to,
-                               const struct presence *p, uint64_t now_ms);
+                               const struct presence *p, struct text caps, uint64_t now_ms);
 // The error answer to `s`, with from and to exchanged. Writes nothing when `s` is itself an error
 // or an iq result (RFC 6120 §8.3.1: never an error to an error).
 void stanza_write_error(struct buffer *b, const struct stanza *s, enum stanza_condition c);

@@ -8,6 +8,7 @@
 #include <libxml/parser.h>
 #include <libxml/parserInternals.h>
 
+#include "core/wire/stanza_pep.h"
 #include "core/wire/stanza_rich.h"
 
 enum {
@@ -32,6 +33,7 @@ static const char STREAM_HEADER[] =
     " xmlns:stream='http://etherx.jabber.org/streams'>";
 #define NS_STREAM       "http://etherx.jabber.org/streams"
 #define NS_STREAM_ERROR "urn:ietf:params:xml:ns:xmpp-streams"
+#define NS_EVENT        "http://jabber.org/protocol/pubsub#event"
 #define NS_STANZA_ERROR "urn:ietf:params:xml:ns:xmpp-stanzas"
 
 enum inside { INSIDE_OTHER, INSIDE_STANZA, INSIDE_STREAM_ERROR };
@@ -53,7 +55,9 @@ struct stanza_reader {
     enum field field;     // of which child text is being collected
     unsigned field_depth; // of the element that the text stands in
     enum presence_text field_text; // FIELD_RICH
-    enum stanza_rich rich;         // the child of a presence that is open
+    enum stanza_rich rich;         // the child of a presence that is open, or what an event tells
+    unsigned rich_depth;           // of that element
+    unsigned event_depth;          // in an event: see begin_in_event(); else 0
     uint32_t field_from;           // where in the block its text begins
     struct buffer block;           // the stanza being built
     struct {
@@ -129,6 +133,7 @@ static void block_hand_out(struct stanza_reader *r)
     if (r->too_big) {
         draft(r)->too_big = true;
         draft(r)->n_status = 0;
+        draft(r)->pep = PEP_NONE;
         memset(draft(r)->rich, 0, sizeof draft(r)->rich);
         draft(r)->facts = (struct presence_facts){0};
     }
@@ -239,6 +244,7 @@ static void begin_rich_child(struct stanza_reader *r, struct text name, const xm
                              int n_attributes, const xmlChar **attributes)
 {
     r->rich = stanza_rich_of(name, name_text(uri));
+    r->rich_depth = r->depth;
     for (int i = 0; r->rich != RICH_NONE && i < n_attributes; i++) {
         struct attribute a = attribute_at(attributes, i);
         if (a.plain)
@@ -251,7 +257,7 @@ static void begin_rich_below(struct stanza_reader *r, struct text name, const xm
 {
     // The child's own namespace: the namespace and the name of a child go together.
     if (r->field == FIELD_NONE && text_eq(name_text(uri), stanza_rich_ns(r->rich)))
-        begin_rich(r, r->depth - 3, name);
+        begin_rich(r, r->depth - r->rich_depth, name);
 }
 
 // The payload element of an iq or message: the first one counts.
@@ -266,9 +272,73 @@ static void begin_payload(struct stanza_reader *r, struct text name, const xmlCh
     draft(r)->child_ns = ns;
     for (int i = 0; draft(r)->kind == STANZA_IQ && i < n_attributes; i++) {
         struct attribute a = attribute_at(attributes, i);
-        if (a.plain && a.value.n && text_eq(a.name, TEXT("node")))
-            draft(r)->child_has_node = true;
+        if (!a.plain || !a.value.n || !text_eq(a.name, TEXT("node")))
+            continue;
+        struct span node = a.value.n <= ATTRIBUTE_MAX ? keep(r, a.value.p, a.value.n) : at;
+        draft(r)->child_has_node = true;
+        draft(r)->child_node = a.value.n <= ATTRIBUTE_MAX ? node : (struct span){0};
     }
+}
+
+// ── events: <event><items node=''><item><mood/></item></items></event>, XEP-0060 §7.1.2.1 ──
+
+enum { EVENT_DEPTH = 3, ITEMS_DEPTH = 4, ITEM_DEPTH = 5, TOLD_DEPTH = 6 };
+
+static void begin_event(struct stanza_reader *r, struct text name, const xmlChar *uri)
+{
+    if (!text_eq(name, TEXT("event")) || !ns_is(uri, NS_EVENT))
+        return;
+    r->event_depth = EVENT_DEPTH;
+    if (draft(r)->pep == PEP_NONE)
+        draft(r)->pep = PEP_OTHER;
+}
+
+static bool take_node(struct stanza_reader *r, int n_attributes, const xmlChar **attributes)
+{
+    for (int i = 0; i < n_attributes; i++) {
+        struct attribute a = attribute_at(attributes, i);
+        if (a.plain && text_eq(a.name, TEXT("node")))
+            draft(r)->pep = (uint8_t)stanza_pep_of(a.value);
+    }
+    return draft(r)->pep != PEP_OTHER;
+}
+
+// What the last item tells holds.
+static bool take_told(struct stanza_reader *r, struct text name, const xmlChar *uri)
+{
+    enum stanza_rich told = stanza_rich_of(name, name_text(uri));
+    if (told != (draft(r)->pep == PEP_MOOD ? RICH_MOOD : RICH_ACTIVITY))
+        return false;
+    memset(draft(r)->rich, 0, sizeof draft(r)->rich);
+    draft(r)->facts = (struct presence_facts){0};
+    r->rich = told;
+    r->rich_depth = r->depth;
+    return true;
+}
+
+// An element somewhere in an event. `event_depth` is that of the innermost one that is open and has
+// its place there.
+static void begin_in_event(struct stanza_reader *r, struct text name, const xmlChar *uri,
+                           int n_attributes, const xmlChar **attributes)
+{
+    bool fits = false, of_event = ns_is(uri, NS_EVENT);
+    if (r->depth > TOLD_DEPTH && r->event_depth == TOLD_DEPTH) {
+        begin_rich_below(r, name, uri);
+        return;
+    }
+    if (r->event_depth >= r->depth)
+        r->event_depth = r->depth - 1; // what stood there is over
+    if (r->event_depth != r->depth - 1)
+        return;
+    r->rich = RICH_NONE;
+    if (r->depth == ITEMS_DEPTH) // an event is about one node
+        fits = of_event && text_eq(name, TEXT("items")) && draft(r)->pep == PEP_OTHER &&
+               take_node(r, n_attributes, attributes);
+    else if (r->depth == ITEM_DEPTH)
+        fits = of_event && text_eq(name, TEXT("item"));
+    else if (r->depth == TOLD_DEPTH)
+        fits = take_told(r, name, uri);
+    r->event_depth += fits;
 }
 
 // A child of a stanza. At most one show and one priority are allowed (RFC 6121 §4.7.2); should
@@ -280,11 +350,14 @@ static void begin_child(struct stanza_reader *r, struct text name, const xmlChar
     r->field = FIELD_NONE;
     r->field_depth = r->depth;
     r->rich = RICH_NONE;
+    r->event_depth = 0;
     r->field_from = text_end(r);
     if (content && text_eq(name, TEXT("error"))) {
         r->field = FIELD_ERROR;
     } else if (draft(r)->kind != STANZA_PRESENCE) {
         begin_payload(r, name, uri, n_attributes, attributes);
+        if (draft(r)->kind == STANZA_MESSAGE)
+            begin_event(r, name, uri);
     } else if (content && text_eq(name, TEXT("show"))) {
         r->field = FIELD_SHOW;
     } else if (content && text_eq(name, TEXT("priority"))) {
@@ -322,6 +395,8 @@ static void begin_below(struct stanza_reader *r, struct text name, const xmlChar
             begin_child(r, name, uri, n_attributes, attributes);
         else if (r->depth == 4 && r->field == FIELD_ERROR)
             take_stanza_condition(r, name, uri);
+        else if (r->event_depth)
+            begin_in_event(r, name, uri, n_attributes, attributes);
         else if (r->rich != RICH_NONE)
             begin_rich_below(r, name, uri);
     }

@@ -93,7 +93,8 @@ static void write_nick(struct buffer *b, struct text nick)
 }
 
 // RFC 6121 §4.7.2: show and priority say something of an available resource only.
-static void write_children(struct buffer *b, const struct presence *p, uint64_t now_ms)
+static void write_children(struct buffer *b, const struct presence *p, struct text caps,
+                           uint64_t now_ms)
 {
     const struct presence_facts *f = &p->facts;
     if (p->available && p->show != SHOW_NONE) {
@@ -106,6 +107,8 @@ static void write_children(struct buffer *b, const struct presence *p, uint64_t 
         write_priority(b, p->priority);
     if (p->available)
         write_nick(b, p->text[PRESENCE_NICK]);
+    if (p->available && p->resource.n)
+        buffer_text(b, caps);
     if (p->available && f->input == INPUT_IDLE && f->has_input)
         write_moment(b, TEXT("<idle xmlns='urn:xmpp:idle:1' since='"), f->input_ms);
     if (f->has_said && f->said_ms + PRESENCE_FRESH_MS <= (int64_t)now_ms)
@@ -113,7 +116,7 @@ static void write_children(struct buffer *b, const struct presence *p, uint64_t 
 }
 
 void stanza_write_notification(struct buffer *b, struct text from_bare, struct text to,
-                               const struct presence *p, uint64_t now_ms)
+                               const struct presence *p, struct text caps, uint64_t now_ms)
 {
     assert(p->n_status <= PRESENCE_STATUS_MAX);
     buffer_lit(b, "<presence");
@@ -123,7 +126,7 @@ void stanza_write_notification(struct buffer *b, struct text from_bare, struct t
         buffer_lit(b, " type='unavailable'");
     buffer_char(b, '>');
     size_t empty = b->n;
-    write_children(b, p, now_ms);
+    write_children(b, p, caps, now_ms);
     if (b->n > empty) {
         buffer_lit(b, "</presence>");
     } else if (!b->failed) {

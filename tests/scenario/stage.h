@@ -73,7 +73,14 @@ void stage_pass_until_said(struct stage *s, uint64_t most_s);
 
 // XMPP: one stanza as text, in and out.
 void xmpp_says(struct stage *s, const char *stanza);
-// The next stanza out, compared as it is but for `id` attributes, which may be given as id='*'.
+// What his devices can do, as their presence says it; test_caps.c looks at it.
+#define CAPS_NODE "urn:uuid:f5b6400b-ff63-44bd-8de2-417de52bbdb8"
+#define CAPS_VER  "ijDubysOMnxr8YRUI4hg8CQ8kHg="
+#define CAPS                                                                                       \
+    "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='" CAPS_NODE "' ver='" CAPS_VER  \
+    "'/>"
+// The next stanza out, compared as it is but for `id` attributes, which may be given as id='*', and
+// for CAPS, which may be left out: available presence of a device has to have it just once.
 void xmpp_sees(struct stage *s, const char *stanza);
 // Takes the gateway's fenced probe of `jid` and returns the fence's id.
 const char *xmpp_sees_probe(struct stage *s, const char *jid);

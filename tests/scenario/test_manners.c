@@ -37,8 +37,15 @@
 #define GATEWAY                                                                                    \
     HAS("<identity category='gateway' type='sip' name='Isthmus'/>",                                \
         FEATURE("jabber:iq:version") FEATURE("jabber:iq:last"))
-#define ACCOUNT HAS("<identity category='account' type='registered'/>", "")
-#define DEVICE  HAS("<identity category='client' type='phone'/>", "")
+#define ACCOUNT                                                                                    \
+    HAS("<identity category='account' type='registered'/>",                                        \
+        FEATURE("jabber:iq:last") FEATURE("vcard-temp"))
+#define DEVICE                                                                                     \
+    HAS("<identity category='client' type='phone'/>",                                              \
+        FEATURE("jabber:iq:version") FEATURE("jabber:iq:last") FEATURE("urn:xmpp:time")            \
+            FEATURE("http://jabber.org/protocol/caps")                                             \
+                FEATURE("http://jabber.org/protocol/activity+notify")                              \
+                    FEATURE("http://jabber.org/protocol/mood+notify"))
 
 static const struct exchange {
     const char *why, *said, *seen;

@@ -75,7 +75,8 @@ static void user_presence(struct world *w, unsigned x, const char *resource, con
     if (*type == 0) {
         for (size_t i = 0; i < n; i++)
             if (text_eq(p[i].resource, text_of(resource)))
-                stanza_write_notification(&b, text_of(u->jid), text_of(to), &p[i], w->now_ms);
+                stanza_write_notification(&b, text_of(u->jid), text_of(to), &p[i], (struct text){0},
+                                          w->now_ms);
     } else {
         buffer_lit(&b, "<presence from='");
         buffer_text(&b, text_of(u->jid));

@@ -63,7 +63,7 @@ static void expect_shown(const struct presence *p, uint64_t now_ms, const char *
 {
     struct buffer b;
     buffer_init(&b, 0);
-    stanza_write_notification(&b, TEXT("a@b"), TEXT("c@d"), p, now_ms);
+    stanza_write_notification(&b, TEXT("a@b"), TEXT("c@d"), p, (struct text){0}, now_ms);
     buffer_char(&b, '\0');
     assert_string_equal(b.p, want);
     buffer_free(&b);

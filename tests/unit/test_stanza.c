@@ -48,7 +48,8 @@ static void writes_notifications(void **state)
 {
     (void)state;
     struct presence p = {.available = true, .resource = TEXT("dr4hcr0st3lup4c")};
-    stanza_write_notification(&out, TEXT("romeo@example.net"), TEXT("juliet@example.com"), &p, 0);
+    stanza_write_notification(&out, TEXT("romeo@example.net"), TEXT("juliet@example.com"), &p,
+                              (struct text){0}, 0);
     expect("<presence from='romeo@example.net/dr4hcr0st3lup4c' to='juliet@example.com'/>");
     p.show = SHOW_XA;
     p.has_priority = true;
@@ -56,7 +57,8 @@ static void writes_notifications(void **state)
     p.n_status = 2;
     p.status[0] = (struct presence_status){TEXT("en"), TEXT("Wooing <Juliet>")};
     p.status[1] = (struct presence_status){TEXT(""), TEXT("a\nb")};
-    stanza_write_notification(&out, TEXT("romeo@example.net"), TEXT("juliet@example.com"), &p, 0);
+    stanza_write_notification(&out, TEXT("romeo@example.net"), TEXT("juliet@example.com"), &p,
+                              (struct text){0}, 0);
     expect(
         "<presence from='romeo@example.net/dr4hcr0st3lup4c' to='juliet@example.com'>"
         "<show>xa</show><status xml:lang='en'>Wooing &lt;Juliet&gt;</status>"
@@ -64,7 +66,8 @@ static void writes_notifications(void **state)
     p.n_status = 0;
     p.show = SHOW_NONE;
     p.priority = 127;
-    stanza_write_notification(&out, TEXT("romeo@example.net"), TEXT("juliet@example.com"), &p, 0);
+    stanza_write_notification(&out, TEXT("romeo@example.net"), TEXT("juliet@example.com"), &p,
+                              (struct text){0}, 0);
     expect(
         "<presence from='romeo@example.net/dr4hcr0st3lup4c' to='juliet@example.com'>"
         "<priority>127</priority></presence>");
@@ -76,13 +79,14 @@ static void unavailable_has_neither_show_nor_priority(void **state)
     struct presence p = {.show = SHOW_AWAY, .has_priority = true, .priority = 1};
     // RFC 8048 example 21
     stanza_write_notification(&out, TEXT("romeo@example.net"),
-                              TEXT("juliet@example.com/yn0cl4bnw0yr3vym"), &p, 0);
+                              TEXT("juliet@example.com/yn0cl4bnw0yr3vym"), &p, (struct text){0}, 0);
     expect(
         "<presence from='romeo@example.net' to='juliet@example.com/yn0cl4bnw0yr3vym'"
         " type='unavailable'/>");
     p.n_status = 1;
     p.status[0].text = TEXT("Busy IRL");
-    stanza_write_notification(&out, TEXT("romeo@example.net"), TEXT("juliet@example.com"), &p, 0);
+    stanza_write_notification(&out, TEXT("romeo@example.net"), TEXT("juliet@example.com"), &p,
+                              (struct text){0}, 0);
     expect(
         "<presence from='romeo@example.net' to='juliet@example.com' type='unavailable'>"
         "<status>Busy IRL</status></presence>");
