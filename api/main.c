@@ -13,6 +13,7 @@
 #include "shards/privileges.h"
 #include "shards/reload.h"
 #include "shards/shards.h"
+#include "shards/sip_tls.h"
 #include "store/store.h"
 
 // Scripts rely on these.
@@ -74,6 +75,20 @@ static int parse_args(struct daemon *d, int argc, char **argv)
     return EXIT_START;
 }
 
+// At start only: after it, the user that we are then need not be able to read the key.
+static bool certificates_are_good(const struct config *cfg)
+{
+    struct sip_tls *tls;
+    struct sip_tls_files files;
+    struct sip_tls_error why;
+    sip_tls_files_of(&files, cfg);
+    bool good = sip_tls_create(&tls, &files, &why) == 0;
+    if (!good)
+        fprintf(stderr, "%s: sip.tls.%s: %s\n", cfg->path, why.key, why.text);
+    sip_tls_destroy(tls);
+    return good;
+}
+
 // Returns -1 to go on, else the exit status.
 static int load_config(struct daemon *d)
 {
@@ -83,6 +98,8 @@ static int load_config(struct daemon *d)
         fprintf(stderr, "%s\n", why.text);
         return err == EINVAL ? EXIT_CONFIG : EXIT_START;
     }
+    if (!certificates_are_good(d->cfg))
+        return EXIT_CONFIG;
     if (d->only_test) {
         printf("%s: ok\n", d->path);
         return flushed();
@@ -117,14 +134,6 @@ static void raise_open_files(void)
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit))
         log_warn("open_files_limit", "why", strerror(errno), NULL);
-}
-
-static void warn_not_served(const struct config *cfg)
-{
-    for (size_t i = 0; i < cfg->sip.n_listen_hop; i++)
-        if (cfg->sip.listen_hop[i].transport != HOP_UDP)
-            log_warn("listen_not_served", "listen", cfg->sip.listen.v[i], "why",
-                     "this version serves SIP over UDP only", NULL);
 }
 
 static int start_failed(const char *part, const struct store_error *why, int status)
@@ -218,7 +227,6 @@ static int run(struct daemon *d)
 {
     block_signals(d);
     raise_open_files();
-    warn_not_served(d->cfg);
     int status = start(d);
     bool running = status < 0;
     if (running) {

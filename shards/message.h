@@ -33,9 +33,9 @@ struct message {
 struct message_sip {
     uint32_t kind;
     sip_port port;
-    uint16_t unused;
-    struct hop peer; // source or destination
-    uint32_t unused2;
+    uint16_t reopen_port; // MESSAGE_SIP_OUT: see struct effect
+    struct hop peer;      // source or destination
+    uint32_t unused;
 };
 
 struct message_stream {

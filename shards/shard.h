@@ -26,6 +26,7 @@ struct shard_setup {
     struct store *store;
     struct fabric *fabric;
     struct stream_table *table;
+    struct sip_tls *tls; // outlives the shard
     const struct clock *clock;
     const _Atomic bool *stopping; // set, then the shard's bell is rung: finish
 };

@@ -18,7 +18,7 @@
 enum {
     SHARD_EVENTS_MAX = 64,  // descriptors handled in one turn
     SHARD_RING_BATCH = 256, // messages taken from one ring in one turn
-    SHARD_PORTS_MAX = 1 + CONFIG_LISTEN_MAX + CORE_SHARDS_MAX,
+    SHARD_PORTS_MAX = 2 + CONFIG_LISTEN_MAX + CORE_SHARDS_MAX,
     SHARD_HEARTBEAT_MS = 1000, // sleeps at most so long; looks after its streams so often
     SHARD_SILENT_MS = 5000,    // without a turn for so long, it is reported as failing
     SHARD_COMMIT_RETRY_MS = 1000,
@@ -76,8 +76,9 @@ struct shard {
     bool listening; // wires are polled for reading
     char *scratch;  // XMPP_STREAM_READ_BYTES
 
-    // Ports: [0] is the shard's own, [1 + i] is [sip] listen number i, [n_listen + i] is that of
-    // the former shard number index + i × shards.
+    // Ports: [0] is the shard's own of UDP, [1] holds its connections, [2 + i] is [sip] listen
+    // number i if that is UDP, [1 + n_listen + i] is that of the former shard number
+    // index + i × shards.
     struct port_counters port_count;
     size_t n_ports, n_listen;
     struct shard_port port[SHARD_PORTS_MAX];
@@ -123,7 +124,8 @@ void shard_read_questions(struct shard *s); // the API's ring alone
 // shard_ports.c
 int shard_open_ports(struct shard *s, const struct shard_setup *setup, struct store_error *why);
 unsigned shard_owner_of_port(const struct shard *s, sip_port port);
-void shard_send_to_port(struct shard *s, sip_port port, const struct hop *to, struct text bytes);
+void shard_send_to_port(struct shard *s, sip_port port, const struct port_way *way,
+                        struct text bytes);
 
 // shard_release.c
 bool shard_commit(struct shard *s); // false: failed, to be tried again

@@ -1,27 +1,31 @@
 // A shard's SIP ports: which there are, how they are bound, and by which of them a message leaves.
 //
-// In the order of shard.port: its own; one of each [sip] listen address; and those of former
-// shards. While the count was larger, dialogs were made that name shard_port + k of a shard that is
-// no more. Shard k % shards has that port now, until their peers were told of another.
+// In the order of shard.port: its own over UDP; that of all its connections; one of each [sip]
+// listen address of UDP; and those of former shards. While the count was larger, dialogs were made
+// that name shard_port + k of a shard that is no more. Shard k % shards has that port now, until
+// their peers were told of another.
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
 #include "shards/log.h"
 #include "shards/shard_inner.h"
+#include "shards/sip_stream.h"
+#include "shards/sip_udp.h"
+
+static void wire_port(struct shard *s, struct shard_port *place)
+{
+    uint32_t number = (uint32_t)(place - s->port);
+    place->wire = (struct shard_wire){.fd = place->port->ops->fd(place->port),
+                                      .tag = shard_tag(SHARD_TAG_PORT, number)};
+}
 
 static int open_port(struct shard *s, const struct port_setup *setup, struct shard_port *out)
 {
-    const struct port_ops *ops = port_ops_of(setup->local.transport);
-    if (!ops)
-        return EPROTONOSUPPORT;
-    int error = ops->open(&out->port, setup);
-    if (error)
-        return error;
-    uint32_t number = (uint32_t)(out - s->port);
-    out->wire =
-        (struct shard_wire){.fd = ops->fd(out->port), .tag = shard_tag(SHARD_TAG_PORT, number)};
-    return 0;
+    int error = sip_udp_open(&out->port, setup);
+    if (!error)
+        wire_port(s, out);
+    return error;
 }
 
 static void write_hop(char out[80], const struct hop *h)
@@ -29,7 +33,8 @@ static void write_hop(char out[80], const struct hop *h)
     struct buffer b;
     buffer_init(&b, 0);
     hop_write_host(&b, h);
-    snprintf(out, 80, "%.*s port %u", (int)b.n, b.p, h->port);
+    snprintf(out, 80, "%.*s port %u%s", (int)b.n, b.p, h->port,
+             h->transport == HOP_UDP ? "" : " (TCP)");
     buffer_free(&b);
 }
 
@@ -73,17 +78,46 @@ static int open_own(struct shard *s, const struct config *cfg, struct hop *at,
     return error ? fail_port(why, &setup.local, error) : 0;
 }
 
+// Connections leave from the own port's address, and are accepted on TCP's and TLS's of `listen`.
+static int open_stream(struct shard *s, const struct shard_setup *setup, const struct hop *own,
+                       struct store_error *why)
+{
+    const struct config *cfg = setup->cfg;
+    const struct hop *failed;
+    struct shard_port *place = &s->port[s->n_ports++];
+    struct sip_stream_setup stream = {.port = {.local = *own,
+                                               .id = SIP_PORT_SHARD(s->index),
+                                               .shared = true,
+                                               .message_max = cfg->limits.sip_message_bytes,
+                                               .count = &s->port_count},
+                                      .listen = cfg->sip.listen_hop,
+                                      .n_listen = cfg->sip.n_listen_hop,
+                                      .tls = setup->tls,
+                                      .failed = &failed};
+    int error = sip_stream_open(&place->port, &stream);
+    if (!error)
+        wire_port(s, place);
+    else if (failed)
+        fail_port(why, failed, error);
+    else
+        snprintf(why->text, sizeof why->text, "SIP over TCP: %s", strerror(error));
+    return error;
+}
+
 static int open_listen(struct shard *s, const struct config *cfg, struct store_error *why)
 {
     s->n_listen = cfg->sip.n_listen_hop;
     for (size_t i = 0; i < s->n_listen; i++) {
+        struct shard_port *place = &s->port[s->n_ports++];
+        if (cfg->sip.listen_hop[i].transport != HOP_UDP)
+            continue;
         struct port_setup setup = {.local = cfg->sip.listen_hop[i],
                                    .id = SIP_PORT_LISTEN(i),
                                    .shared = true,
                                    .message_max = cfg->limits.sip_message_bytes,
                                    .count = &s->port_count};
-        int error = open_port(s, &setup, &s->port[s->n_ports++]);
-        if (error && error != EPROTONOSUPPORT) // main has told that of the latter
+        int error = open_port(s, &setup, place);
+        if (error)
             return fail_port(why, &setup.local, error);
     }
     return 0;
@@ -118,6 +152,8 @@ int shard_open_ports(struct shard *s, const struct shard_setup *setup, struct st
     struct hop own;
     int error = open_own(s, setup->cfg, &own, why);
     if (!error)
+        error = open_stream(s, setup, &own, why);
+    if (!error)
         error = open_listen(s, setup->cfg, why);
     for (unsigned k = s->index + s->shards; !error && k < setup->former_shards; k += s->shards)
         open_former(s, setup->cfg, k, &own);
@@ -135,18 +171,19 @@ static struct port *port_of(const struct shard *s, sip_port id)
 {
     size_t i = SIP_PORT_INDEX(id), place;
     if (SIP_PORT_IS_LISTEN(id))
-        place = i < s->n_listen ? 1 + i : s->n_ports;
+        place = i < s->n_listen ? 2 + i : s->n_ports;
     else // index, index + shards, index + 2 × shards …
-        place = i == s->index ? 0 : s->n_listen + i / s->shards;
+        place = i == s->index ? 0 : 1 + s->n_listen + i / s->shards;
     return place < s->n_ports ? s->port[place].port : NULL;
 }
 
-void shard_send_to_port(struct shard *s, sip_port id, const struct hop *to, struct text bytes)
+// Connections are those of one port, whatever the core calls it by.
+void shard_send_to_port(struct shard *s, sip_port id, const struct port_way *way, struct text bytes)
 {
     assert(shard_owner_of_port(s, id) == s->index);
-    struct port *p = port_of(s, id);
-    if (p && to->transport == HOP_UDP)
-        p->ops->send(p, to, bytes);
+    struct port *p = way->to.transport == HOP_UDP ? port_of(s, id) : s->port[1].port;
+    if (p)
+        p->ops->send(p, way, bytes);
     else
         s->port_count.send_failures++;
 }

@@ -92,10 +92,14 @@ static void release_sip(struct shard *s, const struct effect *e)
     unsigned owner = shard_owner_of_port(s, e->port);
     struct text bytes = effect_text(&s->fx, e);
     if (owner == s->index) {
-        shard_send_to_port(s, e->port, &e->to, bytes);
+        struct port_way way = {
+            e->to, e->reopen_port, {s->fx.bytes.p + e->server_name.off, e->server_name.n}};
+        shard_send_to_port(s, e->port, &way, bytes);
         return;
     }
-    struct message_sip head = {.kind = MESSAGE_SIP_OUT, .port = e->port, .peer = e->to};
+    // An answer: the request came to another shard. (What is asked leaves by the asker's own port.)
+    struct message_sip head = {
+        .kind = MESSAGE_SIP_OUT, .port = e->port, .reopen_port = e->reopen_port, .peer = e->to};
     fabric_send(&s->end, owner, &head, sizeof head, bytes);
 }
 

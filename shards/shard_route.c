@@ -61,7 +61,11 @@ void shard_route_stanza(void *arg, const struct stanza *stanza)
 
 void shard_read_port(struct shard *s, struct shard_port *p)
 {
-    p->port->ops->receive(p->port, route_sip, s); // what is left keeps the descriptor readable
+    const struct port_ops *ops = p->port->ops;
+    struct event ev = {.kind = EVENT_UNREACHABLE, .port = p->port->id};
+    ops->receive(p->port, route_sip, s); // what is left keeps the descriptor readable
+    while (ops->unreachable && ops->unreachable(p->port, &ev.source))
+        shard_step(s, &ev);
 }
 
 void shard_read_stream(struct shard *s, struct shard_stream *st)
@@ -89,7 +93,8 @@ static void read_sip_out(struct shard *s, const char *p, size_t n)
 {
     const struct message_sip *head = (const void *)p;
     struct text bytes = {p + sizeof *head, n - sizeof *head};
-    shard_send_to_port(s, head->port, &head->peer, bytes);
+    struct port_way way = {.to = head->peer, .reopen_port = head->reopen_port};
+    shard_send_to_port(s, head->port, &way, bytes);
 }
 
 static void read_stanza_out(struct shard *s, const char *p, size_t n)

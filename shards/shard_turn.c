@@ -167,6 +167,7 @@ static void turn_publish(struct shard *s)
     c->sip_out_bytes_total = s->port_count.out_bytes;
     c->sip_send_failures_total = s->port_count.send_failures;
     c->sip_oversized_total = s->port_count.oversized;
+    c->sip_stream = s->port_count.stream;
     c->stanza_backlog_bytes = 0;
     for (size_t i = 0; i < s->n_homed; i++)
         c->stanza_backlog_bytes += xmpp_stream_backlog(s->homed[i]->xmpp);

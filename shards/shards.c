@@ -13,6 +13,7 @@
 #include "shards/log.h"
 #include "shards/shard.h"
 #include "shards/xmpp_connect.h"
+#include "shards/sip_tls.h"
 
 struct shards {
     unsigned n;
@@ -22,6 +23,7 @@ struct shards {
     struct fabric *fabric;
     struct stream_table *table;
     struct xmpp_connect *connector;
+    struct sip_tls *tls;
     struct shard *shard[CORE_SHARDS_MAX];
     // Reload is main's; questions are the API's. The locks hold even if more than one thread is so.
     pthread_mutex_t reload_mutex, ask_mutex;
@@ -77,6 +79,19 @@ static int want_streams(struct shards *s, const struct config *cfg, const struct
 
 static int shards_create_connector(struct shards *s, const struct config *cfg)
 {
+// A client's certificate is wanted for connections that we open, so this is there without `tls:` in
+// [sip] listen too.
+static int shards_create_tls(struct shards *s, const struct config *cfg, struct store_error *why)
+{
+    struct sip_tls_files files;
+    struct sip_tls_error error;
+    sip_tls_files_of(&files, cfg);
+    int failed = sip_tls_create(&s->tls, &files, &error);
+    if (failed)
+        snprintf(why->text, sizeof why->text, "sip.tls.%s: %s", error.key, error.text);
+    return failed;
+}
+
     struct xmpp_connect_setup setup = {.fabric = s->fabric,
                                        .table = s->table,
                                        .clock = &s->clock,
@@ -111,6 +126,8 @@ static int shards_open(struct shards *s, const struct config *cfg, struct store 
                                     .fabric = s->fabric,
                                     .table = s->table,
                                     .clock = &s->clock,
+    else
+        error = shards_create_tls(s, cfg, why);
                                     .stopping = &s->stopping};
         error = shard_create(&s->shard[i], &setup, why);
     }
@@ -120,6 +137,7 @@ static int shards_open(struct shards *s, const struct config *cfg, struct store 
 
 int shards_create(struct shards **out, const struct config *cfg, struct store *store,
                   struct store_error *why)
+                                    .tls = s->tls,
 {
     *out = NULL;
     if (cfg->gateway.shards < 1 || cfg->gateway.shards > CORE_SHARDS_MAX)
@@ -200,6 +218,7 @@ static void settings_free_all(struct settings **v, unsigned n)
 // Each shard gets a copy of its own, all of which are made before the first is sent.
 static int reload_locked(struct shards *s, const struct config *cfg)
 {
+    sip_tls_destroy(s->tls);
     struct settings *copy[CORE_SHARDS_MAX];
     for (unsigned i = 0; i < s->n; i++) {
         int error = settings_create(&copy[i], cfg);

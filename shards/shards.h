@@ -6,6 +6,7 @@
 
 #include "core/core.h"
 #include "shards/config.h"
+#include "shards/port.h"
 #include "store/store.h"
 
 struct shards;
@@ -32,6 +33,7 @@ struct shard_counters {
     uint64_t sip_in_bytes_total, sip_out_bytes_total, sip_send_failures_total;
     uint64_t sip_oversized_total;  // above sip_message_bytes: requests are answered with 513
     uint64_t sip_unparsable_total; // not SIP at all, dropped
+    struct port_stream_counters sip_stream;
     uint64_t stanza_backlog_bytes, stanzas_dropped_total;
     // time from the first event of a turn to its release, log-linear buckets of microseconds
     uint64_t turn_us_bucket[32]; // bucket i: below 2^i µs

@@ -131,7 +131,7 @@ static void sip_udp_close(struct port *p)
     free(u);
 }
 
-static int sip_udp_open(struct port **out, const struct port_setup *setup)
+int sip_udp_open(struct port **out, const struct port_setup *setup)
 {
     struct sip_udp *u = calloc(1, sizeof *u);
     *out = NULL;
@@ -206,9 +206,10 @@ static void sip_udp_compact(struct sip_udp *u)
     u->done = 0;
 }
 
-static void sip_udp_send(struct port *p, const struct hop *to, struct text message)
+static void sip_udp_send(struct port *p, const struct port_way *way, struct text message)
 {
     struct sip_udp *u = sip_udp_of(p);
+    const struct hop *to = &way->to;
     sip_udp_compact(u);
     if (to->family != u->family || !sip_udp_make_room(u) || !buffer_reserve(&u->bytes, message.n)) {
         u->bytes.failed = false; // what is queued is whole; only this message is lost
@@ -270,7 +271,6 @@ static bool sip_udp_is_waiting(const struct port *p)
 }
 
 const struct port_ops sip_udp_ops = {
-    .open = sip_udp_open,
     .close = sip_udp_close,
     .fd = sip_udp_fd,
     .receive = sip_udp_receive,
@@ -278,8 +278,3 @@ const struct port_ops sip_udp_ops = {
     .flush = sip_udp_flush,
     .is_waiting = sip_udp_is_waiting,
 };
-
-const struct port_ops *port_ops_of(enum hop_transport transport)
-{
-    return transport == HOP_UDP ? &sip_udp_ops : NULL;
-}

@@ -11,6 +11,9 @@ enum {
     SIP_UDP_SOCKET_BYTES = 8 << 20,    // of kernel buffer wished for, each way
 };
 
+// EADDRINUSE, EACCES, EADDRNOTAVAIL …; ENOMEM.
+int sip_udp_open(struct port **out, const struct port_setup *setup);
+
 extern const struct port_ops sip_udp_ops;
 
 #endif

@@ -20,7 +20,7 @@ static int open_port(struct port **out, const char *host, uint16_t number, bool 
     struct port_setup setup = {
         .id = SIP_PORT_SHARD(3), .shared = shared, .message_max = 1000, .count = &count};
     assert_int_equal(hop_parse(&setup.local, text_of(host), number, HOP_UDP), 0);
-    return sip_udp_ops.open(out, &setup);
+    return sip_udp_open(out, &setup);
 }
 
 static struct port *opened(const char *host)
@@ -62,7 +62,7 @@ static void say(struct port *p, const struct hop *to, unsigned i)
 {
     char text[32];
     snprintf(text, sizeof text, "message %u", i);
-    sip_udp_ops.send(p, to, text_of(text));
+    sip_udp_ops.send(p, &(struct port_way){.to = *to}, text_of(text));
 }
 
 static void there_and_back(const char *host)
@@ -134,7 +134,7 @@ static void test_size_limit(void **state)
     size_t heard[8] = {0}, *next = heard;
     memset(large, 'x', sizeof large);
     for (size_t i = 0; i < sizeof sent / sizeof *sent; i++)
-        sip_udp_ops.send(a, &to_b, (struct text){large, sent[i]});
+        sip_udp_ops.send(a, &(struct port_way){.to = to_b}, (struct text){large, sent[i]});
     sip_udp_ops.flush(a);
     sip_udp_ops.receive(b, hear_size, &next);
     assert_int_equal(next - heard, 5);
@@ -162,9 +162,9 @@ static void test_queue_limit(void **state)
     static char large[60000];
     unsigned n = SIP_UDP_QUEUE_BYTES_MAX / sizeof large;
     for (unsigned i = 0; i < n; i++)
-        sip_udp_ops.send(a, &nobody, (struct text){large, sizeof large});
+        sip_udp_ops.send(a, &(struct port_way){.to = nobody}, (struct text){large, sizeof large});
     assert_int_equal(count.send_failures, 1);
-    sip_udp_ops.send(a, &nobody, (struct text){large, sizeof large});
+    sip_udp_ops.send(a, &(struct port_way){.to = nobody}, (struct text){large, sizeof large});
     assert_int_equal(count.send_failures, 2);
     sip_udp_ops.close(a);
 }
@@ -178,7 +178,7 @@ static void test_send_failure(void **state)
     static char large[70000]; // above what UDP carries
     struct heard heard = {0};
     say(a, &to_b, 0);
-    sip_udp_ops.send(a, &to_b, (struct text){large, sizeof large});
+    sip_udp_ops.send(a, &(struct port_way){.to = to_b}, (struct text){large, sizeof large});
     say(a, &to_b, 1);
     sip_udp_ops.flush(a);
     assert_false(sip_udp_ops.is_waiting(a));
