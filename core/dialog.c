@@ -320,7 +320,7 @@ void dialog_answered(struct core *c, uint32_t handle, enum sip_method method, un
     if (method == SIP_SUBSCRIBE)
         watch_answered(c, handle, status, m);
     else
-        serve_answered(c, handle, status);
+        serve_answered(c, handle, status, m);
 }
 
 void dialog_due(struct core *c, uint32_t handle)

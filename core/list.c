@@ -39,7 +39,7 @@ static bool list_matches(const struct list *l, const struct sub *s)
 static void list_dialog(const struct list *l, const struct dialog *d,
                         struct core_subscription_view *v)
 {
-    if (d->state > DIALOG_LIVE)
+    if (d->state > DIALOG_LIVE || (d->flags & DIALOG_WINFO))
         return;
     uint32_t left_s =
         d->expires_ms > l->now_ms ? (uint32_t)((d->expires_ms - l->now_ms) / 1000) : 0;

@@ -6,7 +6,7 @@
 //                      u64 expires_ms, FIELD_COUNT texts
 //
 // All little endian; a text is u16 length and bytes. Only dialogs that a peer may still use are
-// kept.
+// kept. Version 1 had no FIELD_PACE.
 #include "core/record.h"
 
 #include <errno.h>
@@ -30,8 +30,9 @@ static void put_text(struct buffer *b, struct text t)
 
 static void put_dialog(const struct dialog *d, struct buffer *b)
 {
+    uint8_t flags = d->flags & DIALOG_STORED;
     put(b, d->state);
-    put(b, d->flags);
+    put(b, flags);
     put(b, d->tag);
     put(b, d->cseq_lease);
     put(b, d->cseq_remote);
@@ -110,8 +111,8 @@ static int take_head(struct reader *r, struct record *o)
     take(r, o->head, sizeof o->head);
     if (r->bad)
         return EBADMSG;
-    if (o->head[0] != RECORD_VERSION)
-        return o->head[0] > RECORD_VERSION ? ENOTSUP : EBADMSG;
+    if (o->head[0] == 0 || o->head[0] > RECORD_VERSION)
+        return o->head[0] ? ENOTSUP : EBADMSG;
     take(r, &o->owner_hash, sizeof o->owner_hash);
     return r->bad ? EBADMSG : 0;
 }
@@ -145,18 +146,20 @@ static int take_record(struct reader *r, struct record *o)
     return bad ? EBADMSG : 0;
 }
 
-static int restore_dialog(struct core *c, uint32_t sub, struct reader *r)
+static int restore_dialog(struct core *c, uint32_t sub, struct reader *r, uint8_t version)
 {
     struct dialog v = {0};
-    struct text fields[FIELD_COUNT];
+    struct text fields[FIELD_COUNT] = {0};
+    unsigned n_fields = version == 1 ? FIELD_PACE : FIELD_COUNT;
+    uint8_t flags;
     take(r, &v.state, sizeof v.state);
-    take(r, &v.flags, sizeof v.flags);
+    take(r, &flags, sizeof flags);
     take(r, &v.tag, sizeof v.tag);
     take(r, &v.cseq_lease, sizeof v.cseq_lease);
     take(r, &v.cseq_remote, sizeof v.cseq_remote);
     take(r, &v.granted_s, sizeof v.granted_s);
     take(r, &v.expires_ms, sizeof v.expires_ms);
-    for (unsigned i = 0; i < FIELD_COUNT; i++)
+    for (unsigned i = 0; i < n_fields; i++)
         fields[i] = take_text(r, CORE_DIALOG_TEXT_MAX);
     if (r->bad || v.state > DIALOG_LIVE || v.tag == 0)
         return EBADMSG;
@@ -166,7 +169,7 @@ static int restore_dialog(struct core *c, uint32_t sub, struct reader *r)
         return ENOMEM;
     struct dialog *d = core_dialog(c, dialog);
     d->state = v.state;
-    d->flags = v.flags & DIALOG_HEARD;
+    d->flags = flags & DIALOG_STORED;
     d->cseq = d->cseq_lease = v.cseq_lease; // go on above all that may have been used
     d->cseq_remote = v.cseq_remote;
     d->granted_s = v.granted_s;
@@ -214,6 +217,6 @@ int record_restore(struct core *c, uint64_t id, struct text record)
     if (!sub)
         return ENOMEM;
     for (uint16_t i = 0; i < o.n_dialogs && !err; i++)
-        err = restore_dialog(c, sub, &r);
+        err = restore_dialog(c, sub, &r, o.head[0]);
     return err ? err : r.n ? EBADMSG : 0;
 }

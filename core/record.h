@@ -7,7 +7,7 @@
 
 #include "core/wire/text.h"
 
-enum { RECORD_VERSION = 1 };
+enum { RECORD_VERSION = 2 }; // all below are read, too
 
 // For re-partitioning: the keyed hash of the XMPP user's bare JID. EBADMSG; ENOTSUP: newer version.
 int record_owner_hash(struct text record, uint32_t *hash);

@@ -8,6 +8,8 @@
 #include "core/known.h"
 #include "core/serve_ask.h"
 #include "core/serve_notify.h"
+#include "core/serve_pace.h"
+#include "core/serve_winfo.h"
 #include "core/stanza_out.h"
 #include "core/sub.h"
 #include "core/transaction.h"
@@ -56,11 +58,12 @@ static unsigned serve_pair(struct core *c, struct serve_pair *pair, const struct
 static unsigned serve_terms(const struct core *c, const struct sip_message *m, uint32_t *expires_s)
 {
     const struct core_settings *set = &c->cfg.settings;
-    if (m->event != SIP_EVENT_PRESENCE)
+    if (m->event != SIP_EVENT_PRESENCE && m->event != SIP_EVENT_WINFO)
         return 489;
-    if (!m->accepts_pidf)
+    if (m->event == SIP_EVENT_WINFO ? !m->accepts_winfo : !m->accepts_pidf)
         return 406;
-    *expires_s = m->expires == SIP_ABSENT ? 3600 : m->expires; // RFC 3856 §6.4
+    // RFC 3856 §6.4, RFC 3857 §4.4
+    *expires_s = m->expires == SIP_ABSENT ? 3600 : m->expires;
     // Only what is below an hour may be too brief (RFC 6665 §4.2.1.1).
     if (*expires_s && *expires_s < 3600 && *expires_s < set->min_expires_s)
         return 423;
@@ -73,20 +76,24 @@ static void serve_refuse(struct core *c, const struct event *ev, unsigned status
 {
     buffer_reset(&c->line);
     if (status == 489)
-        buffer_lit(&c->line, "Allow-Events: presence\r\n");
+        buffer_lit(&c->line, SERVE_ALLOW_EVENTS);
     else if (status == 406)
-        buffer_lit(&c->line, "Accept: application/pidf+xml\r\n");
+        buffer_text(&c->line, ev->sip->event == SIP_EVENT_WINFO
+                                  ? TEXT("Accept: application/watcherinfo+xml\r\n")
+                                  : TEXT("Accept: application/pidf+xml\r\n"));
     else if (status == 423 || status == 503) {
         buffer_text(&c->line, status == 423 ? TEXT("Min-Expires: ") : TEXT("Retry-After: "));
         buffer_u64(&c->line, status == 423 ? c->cfg.settings.min_expires_s : CORE_RETRY_AFTER_S);
         buffer_lit(&c->line, "\r\n");
-    }
+    } else if (status == 403 && ev->sip->to_tag.n) // RFC 6665 §4.5.2
+        buffer_lit(&c->line, "Warning: 399 isthmus \"dialog sharing is not supported\"\r\n");
     server_refuse(c, ev, status, (struct text){c->line.p, c->line.n});
 }
 
-// Contact, Expires, and the route set given back (RFC 3261 §12.1.1).
+// Contact, Expires; in the first one the route set given back (RFC 3261 §12.1.1) and what else can
+// be asked for (RFC 6665 §4.4.4).
 static struct text serve_accept(struct core *c, const struct event *ev, const struct dialog *d,
-                                bool first)
+                                unsigned status, bool first)
 {
     struct text routes = sip_text(ev->sip, ev->sip->record_routes);
     char tag[CORE_TAG_HEX];
@@ -102,7 +109,9 @@ static struct text serve_accept(struct core *c, const struct event *ev, const st
     buffer_lit(b, ">\r\nExpires: ");
     buffer_u64(b, d->granted_s);
     buffer_lit(b, "\r\n");
-    return server_answer(c, ev, 200, dialog_tag(d, tag), (struct text){b->p, b->n});
+    if (first)
+        buffer_lit(b, SERVE_ALLOW_EVENTS);
+    return server_answer(c, ev, status, dialog_tag(d, tag), (struct text){b->p, b->n});
 }
 
 // Texts of a new dialog; addresses only where they are not what the pair maps to anyway.
@@ -127,8 +136,15 @@ static int serve_fill(struct core *c, struct dialog *d, const struct sip_message
     int err = dialog_set(c, d, f);
     if (!err)
         err = dialog_learn(c, d, m);
+    if (!err)
+        err = serve_pace_take(c, d, m);
     dialog_took(d, m);
     return err;
+}
+
+static enum dialog_flag serve_package(const struct sip_message *m)
+{
+    return m->event == SIP_EVENT_WINFO ? DIALOG_WINFO : 0;
 }
 
 // A dialog for this request, in `sub` or (fetch) in none. 0: refused with a 5xx.
@@ -145,9 +161,12 @@ static uint32_t serve_dialog(struct core *c, const struct event *ev, uint32_t su
     }
     struct dialog *d = core_dialog(c, dialog);
     d->state = DIALOG_LIVE;
+    d->flags |= serve_package(ev->sip);
     d->granted_s = expires_s;
     d->expires_ms = c->now_ms + (uint64_t)expires_s * 1000;
-    server_keep(c, ev, serve_accept(c, ev, d, true));
+    server_keep(c, ev, serve_accept(c, ev, d, 200, true));
+    serve_condition(c, dialog,
+                    ev->sip); // keeps back the document, never the NOTIFY (RFC 5839 §6.3)
     return dialog;
 }
 
@@ -162,21 +181,30 @@ static bool serve_admit_fetch(struct core *c, const struct serve_pair *pair, uin
     return user && user_admit(c, core_user(c, user));
 }
 
-// RFC 8048 §7.2: what is known, at once, and over; a probe if that is nothing.
-static void serve_fetch(struct core *c, const struct event *ev, const struct serve_pair *pair,
-                        uint32_t sub)
+// What there is to say, at once, and over. False: refused.
+static bool serve_once(struct core *c, const struct event *ev, const struct serve_pair *pair,
+                       uint32_t sub, enum sip_reason reason)
 {
     if (!serve_admit_fetch(c, pair, sub)) {
         c->stats.refused_limit++;
         serve_refuse(c, ev, 503);
-        return;
+        return false;
     }
-    const struct sub *s = sub ? core_sub(c, sub) : NULL;
     uint32_t dialog = serve_dialog(c, ev, sub, user_hash(c->cfg.key, &pair->xmpp), 0);
     if (!dialog)
-        return;
+        return false;
     core_dialog(c, dialog)->flags |= DIALOG_FETCH;
-    serve_end(c, dialog, REASON_TIMEOUT, false);
+    serve_end(c, dialog, reason, false);
+    return true;
+}
+
+// RFC 8048 §7.2: what is known; a probe if that is nothing.
+static void serve_fetch(struct core *c, const struct event *ev, const struct serve_pair *pair,
+                        uint32_t sub)
+{
+    const struct sub *s = sub ? core_sub(c, sub) : NULL;
+    if (!serve_once(c, ev, pair, sub, REASON_TIMEOUT))
+        return;
     if (s && (known_count(s->known) || s->state == STATE_PENDING))
         return; // an undecided request must not be probed, see serve_ask_first()
     buffer_reset(&c->addr);
@@ -230,9 +258,63 @@ static uint32_t serve_made_by(const struct core *c, const struct sub *s,
 static void serve_again(struct core *c, const struct event *ev, uint32_t dialog)
 {
     struct dialog *d = core_dialog(c, dialog);
-    server_keep(c, ev, serve_accept(c, ev, d, true));
-    serve_notify(c, dialog);
-    serve_ask(c, d->sub);
+    server_keep(c, ev, serve_accept(c, ev, d, 200, true));
+    serve_must_notify(c, dialog);
+    if (!(d->flags & DIALOG_WINFO))
+        serve_ask(c, d->sub);
+}
+
+// One more dialog of an authorization that there is. 0: refused.
+static uint32_t serve_join(struct core *c, const struct event *ev, uint32_t sub, uint32_t expires_s)
+{
+    struct sub *s = core_sub(c, sub);
+    uint32_t dialog = serve_dialog(c, ev, sub, core_user(c, s->user)->hash, expires_s);
+    if (!dialog)
+        return 0;
+    dialog_wait(c, dialog, WAIT_EXPIRY, core_dialog(c, dialog)->expires_ms);
+    sub_touch(c, sub);
+    return dialog;
+}
+
+// How his own subscriptions stand. Nothing of it concerns the XMPP side; see serve_winfo.h.
+static void serve_winfo(struct core *c, const struct event *ev, const struct serve_pair *pair,
+                        uint32_t sub, uint32_t expires_s)
+{
+    if (!sub || !expires_s) {
+        serve_once(c, ev, pair, sub, sub || !expires_s ? REASON_TIMEOUT : REASON_PROBATION);
+    } else if (core_sub(c, sub)->n_dialogs >= CORE_DIALOGS_PER_SUB || c->cfg.settings.draining) {
+        c->stats.refused_limit++;
+        serve_refuse(c, ev, 503);
+    } else {
+        uint32_t dialog = serve_join(c, ev, sub, expires_s);
+        if (dialog)
+            serve_must_notify(c, dialog);
+    }
+}
+
+// Her presence.
+static void serve_watch(struct core *c, const struct event *ev, const struct serve_pair *pair,
+                        uint32_t sub, uint32_t expires_s)
+{
+    bool first = sub == 0;
+    sub = serve_admit(c, ev, pair, sub);
+    uint32_t dialog = sub ? serve_join(c, ev, sub, expires_s) : 0;
+    if (!dialog) {
+        if (sub)
+            serve_settle(c, sub);
+        return;
+    }
+    struct sub *s = core_sub(c, sub);
+    if (s->state == STATE_PENDING)
+        core_dialog(c, dialog)->flags |= DIALOG_WAITED;
+    else if (s->state == STATE_DORMANT)
+        sub_set_state(c, s, STATE_ACTIVE);
+    serve_must_notify(c, dialog);
+    serve_winfo_changed(c, sub);
+    if (first)
+        serve_ask_first(c, sub);
+    else
+        serve_ask(c, sub);
 }
 
 void serve_subscribe(struct core *c, const struct event *ev)
@@ -251,53 +333,75 @@ void serve_subscribe(struct core *c, const struct event *ev)
         return;
     }
     uint32_t sub = sub_find(c, &pair.xmpp, &pair.peer, SIP_TO_XMPP);
-    if (!expires_s) {
-        serve_fetch(c, ev, &pair, sub);
-        return;
-    }
-    uint32_t made = sub ? serve_made_by(c, core_sub(c, sub), ev->sip) : 0;
-    if (made) {
+    uint32_t made = sub && expires_s ? serve_made_by(c, core_sub(c, sub), ev->sip) : 0;
+    if (made)
         serve_again(c, ev, made);
-        return;
-    }
-    bool first = sub == 0;
-    sub = serve_admit(c, ev, &pair, sub);
-    if (!sub)
-        return;
-    struct sub *s = core_sub(c, sub);
-    uint32_t dialog = serve_dialog(c, ev, sub, core_user(c, s->user)->hash, expires_s);
-    if (!dialog) {
-        serve_settle(c, sub);
-        return;
-    }
-    dialog_wait(c, dialog, WAIT_EXPIRY, core_dialog(c, dialog)->expires_ms);
-    if (s->state == STATE_DORMANT)
-        sub_set_state(c, s, STATE_ACTIVE);
-    sub_touch(c, sub);
-    serve_notify(c, dialog);
-    if (first)
-        serve_ask_first(c, sub);
+    else if (ev->sip->event == SIP_EVENT_WINFO)
+        serve_winfo(c, ev, &pair, sub, expires_s);
+    else if (!expires_s)
+        serve_fetch(c, ev, &pair, sub);
     else
-        serve_ask(c, sub);
+        serve_watch(c, ev, &pair, sub, expires_s);
+}
+
+// The refresh asks for what the dialog is about: we share no dialogs (RFC 6665 §4.5.2).
+static bool serve_same_event(const struct dialog *d, const struct sip_message *m)
+{
+    return serve_package(m) == (d->flags & DIALOG_WINFO) &&
+           text_eq(dialog_get(d, FIELD_EVENT_ID), sip_text(m, m->event_id));
+}
+
+static void serve_over(struct core *c, uint32_t dialog, bool told)
+{
+    uint32_t sub = core_dialog(c, dialog)->sub;
+    if (told)
+        serve_leave(c, dialog);
+    else
+        serve_end(c, dialog, REASON_TIMEOUT, true); // RFC 8048 §5.3.3
+    serve_settle(c, sub);
 }
 
 static void serve_refreshed(struct core *c, const struct event *ev, uint32_t dialog,
                             uint32_t expires_s)
 {
     struct dialog *d = core_dialog(c, dialog);
+    bool told = serve_condition(c, dialog, ev->sip); // RFC 5839 §6.3
     d->granted_s = expires_s;
     d->expires_ms = c->now_ms + (uint64_t)expires_s * 1000;
-    serve_accept(c, ev, d, false);
+    serve_accept(c, ev, d, told ? 204 : 200, false);
     if (!expires_s) {
-        serve_end(c, dialog, REASON_TIMEOUT, true); // RFC 8048 §5.3.3
-        serve_settle(c, d->sub);
+        serve_over(c, dialog, told);
         return;
     }
     dialog_wait(c, dialog, WAIT_EXPIRY, d->expires_ms);
     sub_touch(c, d->sub);
-    d->notified_ms = 0; // RFC 6665 §4.2.1.2: this NOTIFY is due at once, whatever the rate
-    serve_notify(c, dialog);
-    serve_ask(c, d->sub);
+    if (told) {
+        serve_unnotified(c, dialog);
+    } else {
+        d->notified_ms = 0; // RFC 6665 §4.2.1.2: this NOTIFY is due at once, whatever the rate
+        serve_must_notify(c, dialog);
+    }
+    if (!(d->flags & DIALOG_WINFO))
+        serve_ask(c, d->sub);
+}
+
+// Sent again: answered as before, unless he has been told more since.
+static void serve_reanswer(struct core *c, const struct event *ev, const struct dialog *d)
+{
+    bool told = ev->sip->suppress_if_match.n && (d->flags & (DIALOG_MATCHED | DIALOG_QUENCHED));
+    serve_accept(c, ev, d, told ? 204 : 200, false);
+}
+
+// 0, or the status to refuse a new request in a dialog with.
+static unsigned serve_retake(struct core *c, struct dialog *d, const struct sip_message *m,
+                             uint32_t *expires_s)
+{
+    unsigned status = d->state == DIALOG_LIVE ? serve_terms(c, m, expires_s) : 481;
+    if (!status && !serve_same_event(d, m))
+        status = 403;
+    if (!status && (dialog_learn(c, d, m) != 0 || serve_pace_take(c, d, m) != 0))
+        status = 513;
+    return status;
 }
 
 void serve_resubscribe(struct core *c, const struct event *ev, uint32_t dialog)
@@ -312,14 +416,10 @@ void serve_resubscribe(struct core *c, const struct event *ev, uint32_t dialog)
     else if (order == ORDER_OLD)
         status = 500; // RFC 3261 §12.2.2
     else if (order == ORDER_SAME) {
-        serve_accept(c, ev, d, false);
+        serve_reanswer(c, ev, d);
         return;
-    } else if (d->state != DIALOG_LIVE)
-        status = 481;
-    else
-        status = serve_terms(c, m, &expires_s);
-    if (!status && dialog_learn(c, d, m) != 0)
-        status = 513;
+    } else
+        status = serve_retake(c, d, m, &expires_s);
     if (status) {
         serve_refuse(c, ev, status);
         return;
@@ -332,7 +432,10 @@ void serve_cancel(struct core *c, uint32_t sub, enum sip_reason reason)
 {
     struct sub *s = core_sub(c, sub);
     sub_end(c, sub);
-    for (uint32_t h = s->first_dialog; h; h = core_dialog(c, h)->next_of_sub)
-        if (core_dialog(c, h)->state == DIALOG_LIVE)
+    for (uint32_t h = s->first_dialog; h; h = core_dialog(c, h)->next_of_sub) {
+        const struct dialog *d = core_dialog(c, h);
+        if (d->state == DIALOG_LIVE && !(d->flags & DIALOG_WINFO))
             serve_end(c, h, reason, false);
+    }
+    serve_winfo_end(c, sub, reason);
 }

@@ -36,8 +36,10 @@ void serve_fence(struct core *c, const struct jid *from, const struct jid *to,
 void serve_error(struct core *c, const struct jid *from, const struct jid *to,
                  enum stanza_condition condition);
 
-// Our NOTIFY was answered; 408: it was not. From core/dialog.c.
-void serve_answered(struct core *c, uint32_t dialog, unsigned status);
+// Our NOTIFY was answered; 408 and no message: it was not. From core/dialog.c.
+void serve_answered(struct core *c, uint32_t dialog, unsigned status, const struct sip_message *m);
+// It was answered with a challenge that there are credentials for: it is sent once more.
+void serve_challenged(struct core *c, uint32_t dialog);
 void serve_dialog_due(struct core *c, uint32_t dialog);
 // TIMER_NOTIFY.
 void serve_notify_due(struct core *c, uint32_t dialog);

@@ -6,16 +6,28 @@
 
 // Bytes of a NOTIFY's document. A UDP datagram has room for 65,507, and long addresses, routes and
 // Call-IDs in the header can take 24,000.
-enum { SERVE_BODY_MAX = 40000 };
+enum { SERVE_BODY_MAX = 40000, SERVE_TAG_HEX = 16 };
 
-// Sends the present state, or notes that there is something to send (one in flight per dialog, RFC
-// 6665 §4.2.2; [subscription] notify_interval_ms).
+// He is told if there is news: something else than he has (RFC 5839), or than the NOTIFY in flight
+// carries. One is in flight per dialog (RFC 6665 §4.2.2), and rates hold (core/serve_pace.h).
 void serve_notify(struct core *c, uint32_t dialog);
+// The same, whether or not there is news: a SUBSCRIBE or a change of the subscription demands it.
+void serve_must_notify(struct core *c, uint32_t dialog);
+// All that are told of her presence.
 void serve_notify_all(struct core *c, uint32_t sub);
+void serve_must_notify_all(struct core *c, uint32_t sub);
+// The condition of a SUBSCRIBE in this dialog, or of none: true if he has what he would be told.
+// Holds until he is told something else (RFC 5839 §6.2, §6.3).
+bool serve_condition(struct core *c, uint32_t dialog, const struct sip_message *m);
+// No NOTIFY follows the SUBSCRIBE: 204.
+void serve_unnotified(struct core *c, uint32_t dialog);
 // Ends a dialog with a last NOTIFY; `closed`: its document says so (RFC 8048 §5.3.3).
 void serve_end(struct core *c, uint32_t dialog, enum sip_reason reason, bool closed);
+// Ends a dialog without one: he has all that it would say (RFC 5839 §5.7).
+void serve_leave(struct core *c, uint32_t dialog);
 // Dialogs have ended: if none is live, the pair goes dormant (or, by on_expiry, away).
 void serve_settle(struct core *c, uint32_t sub);
+// Those that are told of her presence.
 size_t serve_live_dialogs(const struct core *c, const struct sub *s);
 
 #endif

@@ -3,6 +3,7 @@
 #include "core/serve.h"
 #include "core/serve_ask.h"
 #include "core/serve_notify.h"
+#include "core/serve_winfo.h"
 #include "core/sub.h"
 
 static void serve_activate(struct core *c, uint32_t sub)
@@ -12,6 +13,8 @@ static void serve_activate(struct core *c, uint32_t sub)
     s->backoff_s = 0;
     wheel_cancel(&c->wheel, &s->retry_timer);
     sub_touch(c, sub);
+    serve_must_notify_all(c, sub);
+    serve_winfo_changed(c, sub);
 }
 
 void serve_approved(struct core *c, const struct jid *from, const struct jid *to)
@@ -20,7 +23,6 @@ void serve_approved(struct core *c, const struct jid *from, const struct jid *to
     if (!sub || core_sub(c, sub)->state != STATE_PENDING)
         return;
     serve_activate(c, sub);
-    serve_notify_all(c, sub);
     serve_ask(c, sub); // ejabberd sends no presence along
 }
 
@@ -95,7 +97,7 @@ void serve_presence(struct core *c, const struct jid *from, const struct jid *to
     bool changed = serve_remember(c, o, &p);
     if (approved)
         serve_activate(c, sub);
-    if (changed || approved)
+    else if (changed)
         serve_notify_all(c, sub);
     if (approved && !(o->flags & SUB_FENCED)) { // no answer to a probe: not all that there is
         o->flags |= SUB_STALE;

@@ -8,6 +8,7 @@
 #include "core/dialog.h"
 #include "core/domain.h"
 #include "core/serve.h"
+#include "core/serve_winfo.h"
 #include "core/sub.h"
 #include "core/transaction.h"
 #include "core/watch.h"
@@ -48,7 +49,7 @@ static void sip_in_notify(struct core *c, const struct event *ev)
     }
     c->stats.unmatched++;
     if (ev->sip->event != SIP_EVENT_PRESENCE) // RFC 6665 §4.1.3, §8.2.1
-        server_refuse(c, ev, 489, TEXT("Allow-Events: presence\r\n"));
+        server_refuse(c, ev, 489, TEXT(SERVE_ALLOW_EVENTS));
     else
         server_refuse(c, ev, 481, (struct text){0});
 }
@@ -57,7 +58,8 @@ static void sip_in_notify(struct core *c, const struct event *ev)
 static void sip_in_options(struct core *c, const struct event *ev)
 {
     server_refuse(c, ev, 200,
-                  TEXT(SIP_IN_ALLOW "Allow-Events: presence\r\nAccept: application/pidf+xml\r\n"));
+                  TEXT(SIP_IN_ALLOW SERVE_ALLOW_EVENTS
+                       "Accept: application/pidf+xml, application/watcherinfo+xml\r\n"));
 }
 
 static void sip_in_method(struct core *c, const struct event *ev)

@@ -42,7 +42,7 @@ enum timer_kind {
     TIMER_CLIENT, // client transaction: retransmit or give up
     TIMER_SERVER, // server transaction: forget
     TIMER_DIALOG, // dialog: see enum dialog_wait
-    TIMER_NOTIFY, // serve dialog: a NOTIFY that had to wait
+    TIMER_NOTIFY, // serve dialog: a NOTIFY that had to wait, or is to say the same once more
     TIMER_SUB,    // watch: try again; serve: the same, or what was doubted goes
     TIMER_PROBE,  // user: the answers are due
     TIMER_USER,   // user: forget
@@ -139,10 +139,18 @@ enum dialog_state {
 enum dialog_wait { WAIT_NONE, WAIT_NOTIFY, WAIT_REFRESH, WAIT_EXPIRY, WAIT_LINGER };
 
 enum dialog_flag {
-    DIALOG_DIRTY = 1,  // serve: newer presence than the last NOTIFY carried
+    DIALOG_DIRTY = 1,  // serve: there may be news that the last NOTIFY did not carry
     DIALOG_FETCH = 2,  // Expires 0 outside of any dialog: one NOTIFY and over
     DIALOG_CLOSED = 4, // serve: the last NOTIFY says closed
     DIALOG_HEARD = 8,  // has had a request from the peer: cseq_remote counts
+    // All serve:
+    DIALOG_WINFO = 16,    // of watcher information, not presence (core/serve_winfo.h)
+    DIALOG_QUENCHED = 32, // Suppress-If-Match: *
+    DIALOG_WAITED = 64,   // began while she had not decided
+    DIALOG_MATCHED = 128, // Suppress-If-Match was `entity`, and nothing else was said since
+    DIALOG_MUST = 256,    // a NOTIFY is due whether or not there is news
+
+    DIALOG_STORED = DIALOG_HEARD | DIALOG_WINFO | DIALOG_QUENCHED | DIALOG_WAITED,
 };
 
 enum dialog_field {
@@ -154,6 +162,7 @@ enum dialog_field {
     FIELD_REMOTE_URI, // empty: as mapped from the pair
     FIELD_EVENT_ID,
     FIELD_REPLY_TO, // watch, fetch: the JID that asked
+    FIELD_PACE,     // serve, not text: see core/serve_pace.c
     FIELD_COUNT
 };
 
@@ -177,9 +186,11 @@ struct dialog {
     uint64_t notified_ms;
     struct hop next_hop;
     struct credentials_tried tried;
-    uint8_t direction, state, wait, flags, failures;
-    uint8_t reason; // enum sip_reason of the last NOTIFY
-    char *text;     // see core/dialog.c
+    uint16_t flags; // enum dialog_flag
+    uint8_t direction, state, wait, failures;
+    uint8_t reason;  // enum sip_reason of the last NOTIFY
+    char *text;      // see core/dialog.c
+    uint64_t entity; // serve: what the peer has, as core/serve_notify.c hashes it; 0: who knows
 };
 
 // A request of ours that waits for its final answer. `dialog` is told of the end; 0: nobody.

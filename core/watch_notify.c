@@ -4,6 +4,7 @@
 #include "core/domain.h"
 #include "core/known.h"
 #include "core/stanza_out.h"
+#include "core/serve_winfo.h"
 #include "core/sub.h"
 #include "core/transaction.h"
 #include "core/watch.h"
@@ -311,7 +312,7 @@ static struct text watch_answer_headers(unsigned status)
 {
     switch (status) {
     case 415: return TEXT("Accept: application/pidf+xml\r\n");
-    case 489: return TEXT("Allow-Events: presence\r\n");
+    case 489: return TEXT(SERVE_ALLOW_EVENTS);
     default: return (struct text){0};
     }
 }

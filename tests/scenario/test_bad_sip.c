@@ -52,19 +52,19 @@ static const struct refusal refusals[] = {
     {"no Event",
      HEAD("SUBSCRIBE", "sip:juliet@example.com") "Max-Forwards: 70\n"
                                                  "Contact: <sip:romeo@127.0.0.1:5099>\n\n",
-     "SIP/2.0 489", "Allow-Events: presence\r\n"},
+     "SIP/2.0 489", "Allow-Events: presence, presence.winfo\r\n"},
     {"an unknown event",
      HEAD("SUBSCRIBE", "sip:juliet@example.com") "Max-Forwards: 70\nEvent: dialog\n"
                                                  "Contact: <sip:romeo@127.0.0.1:5099>\n\n",
-     "SIP/2.0 489", "Allow-Events: presence\r\n"},
-    {"watcher information, a template of presence",
-     HEAD("SUBSCRIBE", "sip:juliet@example.com") "Max-Forwards: 70\nEvent: presence.winfo\n"
+     "SIP/2.0 489", "Allow-Events: presence, presence.winfo\r\n"},
+    {"watcher information of watcher information",
+     HEAD("SUBSCRIBE", "sip:juliet@example.com") "Max-Forwards: 70\nEvent: presence.winfo.winfo\n"
                                                  "Contact: <sip:romeo@127.0.0.1:5099>\n\n",
-     "SIP/2.0 489", "Allow-Events: presence\r\n"},
+     "SIP/2.0 489", "Allow-Events: presence, presence.winfo\r\n"},
     {"an unknown event in a NOTIFY outside of any dialog",
      HEAD("NOTIFY", "sip:juliet@127.0.0.1") "Max-Forwards: 70\nEvent: message-summary\n"
                                             "Subscription-State: active\n\n",
-     "SIP/2.0 489", "Allow-Events: presence\r\n"},
+     "SIP/2.0 489", "Allow-Events: presence, presence.winfo\r\n"},
     {"a NOTIFY outside of any dialog",
      HEAD("NOTIFY", "sip:juliet@127.0.0.1") "Subscription-State: active\n" GOOD_REST, "SIP/2.0 481",
      NULL},
@@ -238,7 +238,8 @@ static void options_are_told(void **state)
     struct stage *s = stage_open();
     sip_says(s, HEAD("OPTIONS", "sip:127.0.0.1") "Max-Forwards: 70\n\n");
     sip_sees(s, "SIP/2.0 200", "Allow: SUBSCRIBE, NOTIFY, OPTIONS\r\n",
-             "Accept: application/pidf+xml\r\n", "Allow-Events: presence\r\n", NULL);
+             "Accept: application/pidf+xml, application/watcherinfo+xml\r\n",
+             "Allow-Events: presence, presence.winfo\r\n", NULL);
     sip_says(s, HEAD("OPTIONS", "sip:127.0.0.1") "Max-Forwards: 0\n\n"); // §11: for ourselves
     sip_sees(s, "SIP/2.0 200", NULL);
     all_is_over(s, 100);
@@ -263,7 +264,7 @@ static void bad_refreshes_leave_the_dialog_alone(void **state)
     struct stage_dialog d;
     serve_established(s, &d);
     refresh(s, &d, "Event: presence\nExpires: 30\n", "SIP/2.0 423", "Min-Expires: 60\r\n");
-    refresh(s, &d, "Event: dialog\n", "SIP/2.0 489", "Allow-Events: presence\r\n");
+    refresh(s, &d, "Event: dialog\n", "SIP/2.0 489", "Allow-Events: presence, presence.winfo\r\n");
     refresh(s, &d, "Event: presence\nAccept: text/plain\n", "SIP/2.0 406", NULL);
     refresh(s, &d, "Event: presence\nRequire: pending-additions\n", "SIP/2.0 420",
             "Unsupported: pending-additions\r\n");
@@ -382,7 +383,7 @@ static void a_bad_notify_leaves_the_dialog_alone(void **state)
         {NOTIFY_HEADERS, "<presence/>", "SIP/2.0 415", NULL}, // a body of no type
         {"Event: presence\n", "", "SIP/2.0 400", NULL},       // RFC 6665 §4.1.3
         {"Event: dialog\nSubscription-State: active\n", "", "SIP/2.0 489",
-         "Allow-Events: presence\r\n"},
+         "Allow-Events: presence, presence.winfo\r\n"},
         {NOTIFY_HEADERS "Require: foo\n", "", "SIP/2.0 420", "Unsupported: foo\r\n"},
     };
     struct stage *s = stage_open();
