@@ -2,6 +2,7 @@
 #include "core/wire/address.h"
 
 #include "core/wire/jid_prep.h"
+#include "core/wire/sip_scan.h"
 
 #include <errno.h>
 
@@ -56,25 +57,16 @@ static bool blank_at_an_end(struct text plain)
 
 // ---- Percent-encoding --------------------------------------------------------------------------
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 // Into z, NUL-terminated. A '%' without two digits stays what it is. EBADMSG: longer than fits.
 static int percent_decode(struct text t, char *z, size_t size, size_t *n)
 {
     *n = 0;
     for (size_t i = 0; i < t.n; i++) {
-        int high = t.p[i] == '%' && i + 2 < t.n ? hex_digit(t.p[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(t.p[i + 2]) : -1;
+        int byte = scan_percent(t, i);
         if (*n + 1 >= size)
             return EBADMSG;
-        z[(*n)++] = low >= 0 ? (char)(high * 16 + low) : t.p[i];
-        if (low >= 0)
+        z[(*n)++] = byte >= 0 ? (char)byte : t.p[i];
+        if (byte >= 0)
             i += 2;
     }
     z[*n] = '\0';
@@ -108,13 +100,29 @@ static void percent_encode(struct buffer *b, struct text t, const char *keep)
 
 // ---- The mapping -------------------------------------------------------------------------------
 
+// A local number of RFC 3966 §3, decoded, without its visual separators: these "are not used for
+// URI comparison" (§5.1.1). EBADMSG: it is none.
+static int local_number(char *z, size_t *n)
+{
+    size_t digits = 0;
+    for (size_t i = 0; i < *n; i++) {
+        if (z[i] && strchr("0123456789abcdefABCDEF*#", z[i]))
+            z[digits++] = z[i];
+        else if (!z[i] || !strchr("-.()", z[i]))
+            return EBADMSG;
+    }
+    z[ *n = digits] = '\0';
+    return digits ? 0 : EBADMSG;
+}
+
 // RFC 7247 §6.4 steps 3 to 6. Folding comes first, so that what folds to a forbidden character or
 // to a sequence is escaped as if it had been written so.
-static int map_user(struct text user, struct room *room, struct text *out)
+static int map_user(const struct sip_uri *uri, struct room *room, struct text *out)
 {
     char plain[PREP_RAW_MAX + 1], escaped[PREP_RAW_MAX + 1];
     size_t n;
-    if (percent_decode(user, plain, sizeof plain, &n) || memchr(plain, '\0', n) ||
+    if (percent_decode(uri->user, plain, sizeof plain, &n) || memchr(plain, '\0', n) ||
+        (uri->scheme == SCHEME_TEL && local_number(plain, &n)) ||
         prep_fold(plain, sizeof plain, &n) || blank_at_an_end((struct text){plain, n}))
         return EBADMSG;
     struct buffer b = {.p = escaped, .cap = sizeof escaped, .limit = sizeof escaped};
@@ -131,8 +139,12 @@ static int map_host(struct text host, struct room *room, struct text *out)
     if (!memchr(host.p, ':', host.n))
         return prep_domain(host, room, out);
     struct buffer b = {.p = literal, .cap = sizeof literal, .limit = sizeof literal};
+    const char *colons = memmem(host.p, host.n, ":::", 3); // RFC 5118 §4.10: one too many
+    size_t n = colons ? (size_t)(colons - host.p) + 2 : host.n;
     buffer_char(&b, '[');
-    buffer_text(&b, host);
+    buffer_add(&b, host.p, n);
+    if (colons)
+        buffer_add(&b, colons + 3, host.n - n - 1);
     buffer_char(&b, ']');
     return b.failed ? EBADMSG : prep_domain((struct text){b.p, b.n}, room, out);
 }
@@ -148,15 +160,29 @@ static int map_gr(struct text gr, struct room *room, struct text *out)
     return err || out->p != plain ? err : room_add(room, *out, out);
 }
 
+bool address_is_mapped(const struct sip_uri *uri)
+{
+    switch (uri->scheme) {
+    case SCHEME_SIP:
+    case SCHEME_PRES:
+    case SCHEME_IM: return true;
+    // A number that is somebody's at a domain. RFC 3966 §5.1.5: the combination of the local number
+    // and its context is globally unique. A global number has no domain, and a number as context
+    // names none: whose user that is nobody can tell.
+    case SCHEME_TEL: return uri->host.n > 0;
+    default: return false; // sips: RFC 7247 §8
+    }
+}
+
 int address_to_jid(struct jid *out, const struct sip_uri *uri, char *scratch, size_t scratch_size)
 {
     struct room room = {scratch, scratch_size};
     *out = (struct jid){0};
-    if (uri->scheme != SCHEME_SIP && uri->scheme != SCHEME_PRES && uri->scheme != SCHEME_IM)
+    if (!address_is_mapped(uri))
         return EPROTONOSUPPORT;
     if (uri->user.n == 0)
         return EBADMSG;
-    int err = map_user(uri->user, &room, &out->local);
+    int err = map_user(uri, &room, &out->local);
     if (!err)
         err = map_host(uri->host, &room, &out->domain);
     if (!err && uri->gr.n)

@@ -169,8 +169,11 @@ static int prep_idn(struct text t, struct room *room, struct text *out)
         if (*c >= 'A' && *c <= 'Z')
             *c = (char)(*c | 0x20);
     int err = EBADMSG;
-    if (idna_to_unicode_8z8z(ascii, &unicode, IDNA_ALLOW_UNASSIGNED) == IDNA_SUCCESS)
-        err = prep(text_of(unicode), stringprep_nameprep, room, out);
+    // What it gives is prepared, label by label; as a whole it may well be against the rule that
+    // right-to-left and left-to-right letters don't mix (RFC 3454 §6), which is a label's.
+    if (idna_to_unicode_8z8z(ascii, &unicode, IDNA_ALLOW_UNASSIGNED) == IDNA_SUCCESS &&
+        strlen(unicode) <= JID_PART_MAX)
+        err = room_add(room, text_of(unicode), out);
     free(unicode);
     return err;
 }

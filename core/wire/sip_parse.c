@@ -279,11 +279,6 @@ static int read_status_line(struct sip_parser *p, struct text line)
     return 0;
 }
 
-static bool is_mapped(enum address_scheme s)
-{
-    return s == SCHEME_SIP || s == SCHEME_SIPS || s == SCHEME_PRES || s == SCHEME_IM;
-}
-
 static void read_request_uri(struct sip_parser *p, struct text uri)
 {
     struct sip_uri u;
@@ -291,7 +286,7 @@ static void read_request_uri(struct sip_parser *p, struct text uri)
     // RFC 4475 §3.1.2.7, §3.1.2.8, §3.1.2.11: brackets, blanks and escaped headers.
     if (sip_uri_parse(&u, uri) != 0 || u.headers.n)
         parser_defect(p, 400, "Bad Request-URI");
-    else if (!is_mapped(u.scheme))
+    else if (u.scheme != SCHEME_SIPS && !address_is_mapped(&u))
         parser_defect(p, 416, "Unsupported URI Scheme");
 }
 

@@ -32,6 +32,22 @@ struct text scan_trim(struct text t)
     return t;
 }
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int scan_percent(struct text t, size_t i)
+{
+    if (t.n - i < 3 || t.p[i] != '%')
+        return -1;
+    int high = hex_digit(t.p[i + 1]), low = hex_digit(t.p[i + 2]);
+    return high >= 0 && low >= 0 ? high * 16 + low : -1;
+}
+
 // RFC 5118 §4.10: the grammar of RFC 3261 lets a third colon stand before an IPv4 address, and it
 // has to be tolerated.
 static bool ipv6_of(struct text t, struct in6_addr *out)

@@ -11,6 +11,8 @@ bool scan_is_blank(char c); // SP or HTAB
 // token of RFC 3261 §25.1; false when empty.
 bool scan_is_token(struct text t);
 struct text scan_trim(struct text t);
+// The byte that "%hh" at t.p[i] stands for; -1: it is no such triplet.
+int scan_percent(struct text t, size_t i);
 // An IPv6 address as it may stand in brackets, without them.
 bool scan_is_ipv6(struct text t);
 // The same host: names without regard to case, IPv6 addresses (without brackets) whatever way they

@@ -1,4 +1,4 @@
-// Taking a SIP, pres or im URI apart.
+// Taking a SIP, pres, im or tel URI apart.
 #include "core/wire/address.h"
 
 #include "core/wire/sip_scan.h"
@@ -120,30 +120,83 @@ static bool take_port(struct text *rest, uint16_t *port)
     return rest->n == 0 || rest->p[0] == ';' || rest->p[0] == '?';
 }
 
-static void take_param(struct sip_uri *out, struct text param)
+// RFC 3261 §19.1.4: an escaped letter is that letter, in parameters' names as well (RFC 4475
+// §3.1.1.3 has "%6C%72" for "lr").
+static bool name_is(struct text name, struct text wanted)
 {
-    struct text name = {param.p, until(param, '=')};
-    struct text value = skip(param, name.n < param.n ? name.n + 1 : name.n);
-    if (text_eq_nocase(name, TEXT("transport")))
-        out->transport = value;
-    else if (text_eq_nocase(name, TEXT("gr")))
-        out->gr = value; // empty: a temporary GRUU (RFC 5627 §4.2), which is not mapped
-    else if (text_eq_nocase(name, TEXT("lr")))
-        out->lr = true;
+    size_t k = 0;
+    for (size_t i = 0; i < name.n; i++, k++) {
+        int byte = scan_percent(name, i);
+        char c = byte >= 0 ? (char)byte : name.p[i];
+        if (k == wanted.n || (c >= 'A' && c <= 'Z' ? c | 0x20 : c) != wanted.p[k])
+            return false;
+        i += byte >= 0 ? 2 : 0;
+    }
+    return k == wanted.n;
+}
+
+// Takes one ";name[=value]" from the front.
+static struct text take_param(struct text *rest, struct text *value)
+{
+    *rest = skip(*rest, 1);
+    struct text param = {rest->p, until(*rest, ';')}, name = {param.p, until(param, '=')};
+    *value = skip(param, name.n < param.n ? name.n + 1 : name.n);
+    *rest = skip(*rest, param.n);
+    return name;
 }
 
 static void take_params(struct sip_uri *out, struct text rest)
 {
+    struct text value;
     size_t n = until(rest, '?');
     if (n < rest.n)
         out->headers = skip(rest, n + 1);
     rest.n = n;
     while (rest.n) { // at a ';'
-        rest = skip(rest, 1);
-        n = until(rest, ';');
-        take_param(out, (struct text){rest.p, n});
-        rest = skip(rest, n);
+        struct text name = take_param(&rest, &value);
+        if (name_is(name, TEXT("transport")))
+            out->transport = value;
+        else if (name_is(name, TEXT("gr")))
+            out->gr = value; // empty: a temporary GRUU (RFC 5627 §3.1.2), which is not mapped
+        else if (name_is(name, TEXT("lr")))
+            out->lr = true;
     }
+}
+
+// domainname of RFC 3966 §3, as far as its characters go; its last label begins with a letter.
+static bool is_domain_name(struct text t)
+{
+    if (t.n && t.p[t.n - 1] == '.')
+        t.n--;
+    const char *dot = t.n ? memrchr(t.p, '.', t.n) : NULL;
+    const char *top = dot ? dot + 1 : t.p;
+    return t.n && span_of(t, HOST) == t.n && top < t.p + t.n &&
+           (classes[(unsigned char)*top] & ALPHA);
+}
+
+static void take_phone_params(struct sip_uri *out, struct text rest)
+{
+    struct text value, context = {0};
+    bool more = out->user.p[0] == '+'; // a global number: a context would be none of its own
+    while (rest.n) {
+        struct text name = take_param(&rest, &value);
+        if (name_is(name, TEXT("phone-context")))
+            context = value;
+        else
+            more |= name_is(name, TEXT("ext")) || name_is(name, TEXT("isub")) ||
+                    name_is((struct text){name.p, name.n < 2 ? name.n : 2}, TEXT("m-"));
+    }
+    if (!more && is_domain_name(context))
+        out->host = context;
+}
+
+static int take_phone(struct sip_uri *out, struct text rest)
+{
+    out->user = (struct text){rest.p, until(rest, ';')};
+    if (out->user.n == 0)
+        return EBADMSG;
+    take_phone_params(out, skip(rest, out->user.n));
+    return 0;
 }
 
 int sip_uri_parse(struct sip_uri *out, struct text uri)
@@ -154,10 +207,8 @@ int sip_uri_parse(struct sip_uri *out, struct text uri)
         return EBADMSG;
     if (out->scheme == SCHEME_OTHER)
         return 0;
-    if (out->scheme == SCHEME_TEL) {
-        out->user = (struct text){rest.p, until(rest, ';')};
-        return out->user.n ? 0 : EBADMSG;
-    }
+    if (out->scheme == SCHEME_TEL)
+        return take_phone(out, rest);
     if (!take_user(&rest, &out->user) || !take_host(&rest, &out->host) ||
         !take_port(&rest, &out->port))
         return EBADMSG;
