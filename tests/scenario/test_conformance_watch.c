@@ -87,6 +87,25 @@ static void these_end_the_authorization(void **state)
 
 // ---- How long: §4.1.2.1, §4.1.3
 
+// 202 is of RFC 3265, and says no more than 200.
+static void accepted_is_as_good_as_ok(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    said_subscribe(s, &d);
+    sip_answers(s, 202, "Expires: 600\n");
+    quiet(s);
+    sip_notifies(s, &d, "active", PIDF_AWAY);
+    sip_sees(s, "SIP/2.0 200", NULL);
+    xmpp_sees(s, SUBSCRIBED);
+    xmpp_sees(s, ROMEO_AWAY);
+    uint64_t before_ms = s->now_ms;
+    refresh_leaves(s);
+    assert_in_range((s->now_ms - before_ms) / 1000, 490, 559);
+    stage_close(s);
+}
+
 // The 200 may grant less than was asked for, and never more.
 static void the_200_tells_how_long(void **state)
 {
@@ -245,6 +264,7 @@ int main(void)
         cmocka_unit_test(these_end_the_subscription),
         cmocka_unit_test(dialog_not_there_begins_anew_at_once),
         cmocka_unit_test(these_end_the_authorization),
+        cmocka_unit_test(accepted_is_as_good_as_ok),
         cmocka_unit_test(the_200_tells_how_long),
         cmocka_unit_test(pending_tells_how_long_as_well),
         cmocka_unit_test(the_end_has_no_expires),
