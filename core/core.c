@@ -18,6 +18,7 @@
 #include "core/transaction.h"
 #include "core/user.h"
 #include "core/watch.h"
+#include "core/watch_session.h"
 #include "core/wire/pidf.h"
 
 static char *copy_text(struct text t)
@@ -174,6 +175,7 @@ static void core_timer(struct core *c, enum timer_kind kind, uint32_t owner)
     case TIMER_SUB: core_sub_due(c, owner); break;
     case TIMER_PROBE: probe_due(c, owner); break;
     case TIMER_USER: user_forget_due(c, owner); break;
+    case TIMER_SESSION: watch_session_due(c, owner); break;
     case TIMER_RESYNC: resync_due(c); break;
     }
 }

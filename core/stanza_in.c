@@ -14,6 +14,7 @@
 #include "core/stanza_out.h"
 #include "core/user.h"
 #include "core/watch.h"
+#include "core/watch_session.h"
 
 struct addressed {
     struct jid from, to;
@@ -51,6 +52,8 @@ static void stanza_available(struct core *c, const struct addressed *a, const st
     serve_presence(c, &a->from, &a->to, s);
     if (s->type == STANZA_NONE)
         watch_user_seen(c, &a->from, &a->to);
+    else
+        watch_session_left(c, &a->from, &a->to);
 }
 
 static void stanza_to_user(struct core *c, const struct addressed *a, const struct stanza *s)

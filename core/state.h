@@ -34,19 +34,23 @@ enum {
     CORE_NOTIFY_RETRY_MS = 5000,
     CORE_REFRESH_FLOOR_MS = 5000, // no refresh sooner, however little a notifier grants
     CORE_GONE_MS = 600000,        // a device that left is remembered so long, to be told of again
+    CORE_SESSION_GRACE_MS = 5000, // from her last `unavailable` to the end of her session
+    CORE_SESSION_STEP = 20,       // dialogs closed or opened per CORE_SESSION_MS, of one user
+    CORE_SESSION_MS = 100,
     CORE_CHECK_MS = 2000,    // ejabberd: presence may come so much later than the fence's answer
     CORE_PEER_BUSY_MS = 500, // wait when requests_in_flight_per_peer is reached
 };
 
 enum timer_kind {
-    TIMER_CLIENT, // client transaction: retransmit or give up
-    TIMER_SERVER, // server transaction: forget
-    TIMER_DIALOG, // dialog: see enum dialog_wait
-    TIMER_NOTIFY, // serve dialog: a NOTIFY that had to wait, or is to say the same once more
-    TIMER_SUB,    // watch: try again; serve: the same, or what was doubted goes
-    TIMER_PROBE,  // user: the answers are due
-    TIMER_USER,   // user: forget
-    TIMER_RESYNC  // go on with telling a new stream what it missed
+    TIMER_CLIENT,  // client transaction: retransmit or give up
+    TIMER_SERVER,  // server transaction: forget
+    TIMER_DIALOG,  // dialog: see enum dialog_wait
+    TIMER_NOTIFY,  // serve dialog: a NOTIFY that had to wait, or is to say the same once more
+    TIMER_SUB,     // watch: try again; serve: the same, or what was doubted goes
+    TIMER_PROBE,   // user: the answers are due
+    TIMER_USER,    // user: forget
+    TIMER_SESSION, // user: her session has ended or begun (core/watch_session.c)
+    TIMER_RESYNC   // go on with telling a new stream what it missed
 };
 
 enum domain_flag {
@@ -76,6 +80,15 @@ enum probe_seen {
     SEEN_UNREACHABLE = 32,
 };
 
+// Of her presence session, as far as the gateway can know it.
+enum user_session {
+    SESSION_UNKNOWN, // she may be there
+    SESSION_LEAVING, // nobody sees her any more: over, unless she is back soon
+    SESSION_OVER,    // her dialogs are closed
+    SESSION_BACK,    // and are being opened again
+};
+enum { USER_DEVICES = 4 };
+
 struct user {
     uint32_t hash; // keyed, of the bare JID: the shard's owner hash
     uint32_t first_sub, n_subs;
@@ -85,9 +98,12 @@ struct user {
     uint32_t forget_timer;
     uint32_t new_window; // minute in which new_count counts
     uint32_t new_count;
+    uint32_t session_timer;
     uint64_t alive_ms; // when a probe was last answered well; 0: never
     uint16_t domain, local_n;
-    uint8_t probe_seen; // enum probe_seen
+    uint8_t probe_seen;             // enum probe_seen
+    uint8_t session;                // enum user_session
+    uint16_t devices[USER_DEVICES]; // hashes of those heard of, the latest first; 0: none
     char *local;
 };
 
@@ -99,7 +115,7 @@ enum sub_flag {
     SUB_WANTS = 8,         // waits for a probe's answer to open or refresh
     SUB_TOLD = 16,         // `subscribed` was sent in this life of the process
     SUB_ANSWER_LATE = 32,  // `unsubscribed` is due once the SIP side has answered
-    SUB_OFFLINE = 64,      // a probe said that she has no session
+    SUB_OFFLINE = 64,      // she has no session: no dialog is opened or refreshed
     SUB_BOUNCED = 128,     // her server could not be reached with what we said
     SUB_UNSURE = 256,      // she may see what an earlier life of the process has shown
     SUB_SAID_NOBODY = 512, // that was mended, and no refresh has gone through since
@@ -124,8 +140,9 @@ struct sub {
     uint16_t peer_domain, peer_n, sip_n, n_dialogs;
     uint16_t flags; // enum sub_flag
     uint8_t direction, state;
-    char *text; // the SIP user's localpart as a JID (peer_n), then his URI in his own spelling
-                // (sip_n)
+    bool directed; // watch: she shows herself to him who may not watch her (RFC 6121 §4.6)
+    char *text;    // the SIP user's localpart as a JID (peer_n), then his URI in his own spelling
+                   // (sip_n)
     struct known *known;
 };
 

@@ -75,6 +75,39 @@ uint32_t user_get(struct core *c, const struct jid *bare)
     return handle;
 }
 
+// Colliding resources are taken for one device: then she is thought to be gone too soon, once in
+// 65535 times.
+static uint16_t user_device(const struct core *c, struct text resource)
+{
+    uint64_t h = hash_sip(c->cfg.key, resource.p, resource.n);
+    return (uint16_t)(h % UINT16_MAX + 1);
+}
+
+// `device` leaves the list, and those behind it close up.
+static void user_device_out(struct user *u, uint16_t device)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < USER_DEVICES; i++)
+        if (u->devices[i] != device)
+            u->devices[n++] = u->devices[i];
+    while (n < USER_DEVICES)
+        u->devices[n++] = 0;
+}
+
+void user_device_here(const struct core *c, struct user *u, struct text resource)
+{
+    uint16_t device = user_device(c, resource);
+    user_device_out(u, device);
+    memmove(u->devices + 1, u->devices, sizeof u->devices - sizeof u->devices[0]);
+    u->devices[0] = device;
+}
+
+bool user_device_gone(const struct core *c, struct user *u, struct text resource)
+{
+    user_device_out(u, user_device(c, resource));
+    return u->devices[0] == 0;
+}
+
 bool user_admit(struct core *c, struct user *u)
 {
     uint32_t window = (uint32_t)(c->now_ms / 60000);
@@ -103,6 +136,7 @@ void user_forget_due(struct core *c, uint32_t handle)
     u->forget_timer = 0;
     assert(!u->first_sub);
     wheel_cancel(&c->wheel, &u->probe_timer);
+    wheel_cancel(&c->wheel, &u->session_timer);
     table_remove(&c->user_index, u->hash, handle);
     free(u->local);
     pool_give(&c->users, handle);

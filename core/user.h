@@ -15,6 +15,10 @@ void user_jid(const struct core *c, const struct user *u, struct jid *out);
 // One more new subscription or fetch of this user; false: too many in this minute
 // ([limits] new_subscriptions_per_user_per_min).
 bool user_admit(struct core *c, struct user *u);
+// One of her devices has spoken, or has said that it leaves; then whether no other is known. The
+// USER_DEVICES latest are: one that left without a word stays among them until others push it out.
+void user_device_here(const struct core *c, struct user *u, struct text resource);
+bool user_device_gone(const struct core *c, struct user *u, struct text resource);
 // TIMER_USER.
 void user_forget_due(struct core *c, uint32_t handle);
 void user_free_all(struct core *c);

@@ -7,6 +7,7 @@
 #include "core/sub.h"
 #include "core/user.h"
 #include "core/watch_dialog.h"
+#include "core/watch_session.h"
 
 // She may have one more subscription or fetch; false: `resource-constraint` was sent.
 static bool watch_admit(struct core *c, const struct stanza *s, uint32_t user, uint16_t domain)
@@ -24,6 +25,24 @@ static bool watch_admit(struct core *c, const struct stanza *s, uint32_t user, u
 static bool watch_may_try(struct core *c, const struct sub *s)
 {
     return c->now_ms / 1000 >= (uint64_t)s->tried_s + CORE_ATTEMPT_GAP_S;
+}
+
+bool watch_too_soon(struct core *c, uint32_t sub)
+{
+    struct sub *s = core_sub(c, sub);
+    if (watch_may_try(c, s))
+        return false;
+    uint64_t due_ms = ((uint64_t)s->tried_s + CORE_ATTEMPT_GAP_S) * 1000;
+    s->flags &= (uint16_t)~SUB_OFFLINE;
+    if (!s->retry_timer)
+        s->retry_timer = wheel_add(&c->wheel, due_ms, TIMER_SUB, sub);
+    return true;
+}
+
+static void watch_try(struct core *c, uint32_t sub)
+{
+    if (!watch_too_soon(c, sub))
+        watch_open(c, sub, c->cfg.settings.expires_s);
 }
 
 // `invariant`: there is no dialog any more, and what is known stays true (RFC 6665 §4.1.3).
@@ -57,14 +76,15 @@ static void watch_subscribe_again(struct core *c, uint32_t sub)
     }
     if (dialog)
         watch_back(c, sub, dialog);
-    else if (!final && watch_may_try(c, s))
-        watch_open(c, sub, c->cfg.settings.expires_s);
+    else if (!final)
+        watch_try(c, sub);
 }
 
 void watch_subscribe(struct core *c, const struct stanza *s, const struct jid *from,
                      const struct jid *to)
 {
     uint32_t sub = sub_find(c, from, to, XMPP_TO_SIP);
+    watch_session_seen(c, from);
     if (sub) {
         watch_subscribe_again(c, sub);
         return;
@@ -116,6 +136,7 @@ void watch_probe(struct core *c, const struct stanza *s, const struct jid *from,
                  const struct jid *to)
 {
     uint32_t sub = sub_find(c, from, to, XMPP_TO_SIP);
+    watch_session_seen(c, from);
     if (!sub) {
         uint32_t user = c->n_fetches < CORE_FETCHES_MAX ? user_get(c, from) : 0;
         if (watch_admit(c, s, user, domain_find(c, to->domain)))
@@ -128,8 +149,8 @@ void watch_probe(struct core *c, const struct stanza *s, const struct jid *from,
     bool knows = known_count(o->known) || (o->flags & SUB_TOLD); // not yet, after a restart
     if ((live && knows && o->state == STATE_ACTIVE) || watch_is_final(c, o))
         watch_show_known(c, sub, stanza_text(s, s->from));
-    else if (!dialog && watch_may_try(c, o))
-        watch_open(c, sub, c->cfg.settings.expires_s);
+    else if (!dialog)
+        watch_try(c, sub);
     if (dialog)
         watch_back(c, sub, dialog);
 }
@@ -137,14 +158,15 @@ void watch_probe(struct core *c, const struct stanza *s, const struct jid *from,
 void watch_user_seen(struct core *c, const struct jid *from, const struct jid *to)
 {
     uint32_t sub = sub_find(c, from, to, XMPP_TO_SIP);
+    watch_session_shown(c, from, to);
     if (!sub)
         return;
     struct sub *s = core_sub(c, sub);
     uint32_t dialog = watch_dialog(c, s);
     if (dialog)
         watch_back(c, sub, dialog);
-    else if (!watch_is_final(c, s) && watch_may_try(c, s))
-        watch_open(c, sub, c->cfg.settings.expires_s);
+    else if (!watch_is_final(c, s))
+        watch_try(c, sub);
 }
 
 void watch_say_unsubscribed(struct core *c, uint32_t sub)
@@ -280,6 +302,7 @@ void watch_resync(struct core *c, uint32_t sub)
     struct sub *s = core_sub(c, sub);
     uint32_t dialog = watch_dialog(c, s);
     s->flags &= (uint16_t)~SUB_OFFLINE; // she may have come while nobody could tell us
+    watch_session_forget(c, s->user);
     watch_forgive_silence(c, s);
     if (s->flags & SUB_SAID_NOBODY) // perhaps to a stream that was dead already
         s->flags |= SUB_UNSURE;

@@ -58,6 +58,7 @@ void watch_open(struct core *c, uint32_t sub, uint32_t expires_s)
     struct text fields[FIELD_COUNT] = {0};
     wheel_cancel(&c->wheel, &s->retry_timer);
     s->tried_s = (uint32_t)(c->now_ms / 1000);
+    s->flags &= (uint16_t)~SUB_OFFLINE;
     uint32_t dialog = watch_dialog_create(c, sub, core_user(c, s->user)->hash, fields);
     if (!dialog || watch_send(c, dialog, expires_s) != 0) {
         if (dialog)
@@ -161,18 +162,23 @@ void watch_linger(struct core *c, uint32_t dialog)
 
 // Before the first NOTIFY there is no dialog to unsubscribe in: the NOTIFY that may still come is
 // answered, and then the Expires 0 is sent (core/watch_notify.c).
+bool watch_hang_up(struct core *c, uint32_t dialog)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    if (d->state != DIALOG_EARLY && watch_send(c, dialog, 0) != 0)
+        return false;
+    d->state = DIALOG_ENDING;
+    dialog_wait(c, dialog, WAIT_NOTIFY, timer_n_ms(c));
+    return true;
+}
+
 void watch_close(struct core *c, uint32_t dialog)
 {
     struct dialog *d = core_dialog(c, dialog);
-    bool early = d->state == DIALOG_EARLY;
-    d->state = DIALOG_ENDING;
-    dialog_wait(c, dialog, WAIT_NOTIFY, timer_n_ms(c));
-    if (early)
+    if (watch_hang_up(c, dialog))
         return;
-    if (watch_send(c, dialog, 0) != 0) {
-        watch_say_unsubscribed(c, d->sub);
-        watch_linger(c, dialog);
-    }
+    watch_say_unsubscribed(c, d->sub);
+    watch_linger(c, dialog);
 }
 
 // Timer N has fired without a NOTIFY (RFC 6665 §4.1.2.2, §4.1.2.4), or an end was not confirmed.

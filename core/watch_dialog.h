@@ -9,6 +9,8 @@
 uint32_t watch_dialog(const struct core *c, const struct sub *s);
 // A new dialog at once, asking for `expires_s`; on failure a retry is arranged.
 void watch_open(struct core *c, uint32_t sub, uint32_t expires_s);
+// Another attempt at her wish within CORE_ATTEMPT_GAP_S: then one is arranged for its end.
+bool watch_too_soon(struct core *c, uint32_t sub);
 // Open or refresh, by way of the probe.
 void watch_want(struct core *c, uint32_t sub);
 // The same once the probe's answer is here.
@@ -19,6 +21,8 @@ void watch_fetch(struct core *c, const struct jid *from, const struct jid *to, s
                  uint32_t owner_hash);
 // Ends the SIP side; `unsubscribed` follows when it has been answered, if SUB_ANSWER_LATE.
 void watch_close(struct core *c, uint32_t dialog);
+// Begins that end. False: the next hop is busy, and nothing has happened.
+bool watch_hang_up(struct core *c, uint32_t dialog);
 // The SIP side failed for now: dormant, try again after the peer's wish or our backoff.
 void watch_failed(struct core *c, uint32_t sub, uint32_t retry_after_s);
 // The SIP side said no for good (403, 489, 603, rejected, noresource): tell her and forget.

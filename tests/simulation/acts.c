@@ -140,6 +140,28 @@ void acts_change_all(struct world *w)
         world_in(w, i * 1, change, NULL, 0); // faster than a NOTIFY is answered
 }
 
+void acts_log_off_all(struct world *w)
+{
+    world_note(w, "==== all log off");
+    for (unsigned x = 0; x < w->opt.xmpp_users; x++) {
+        struct xmpp_user *u = &w->xmpp->user[x];
+        u->slept = 0;
+        for (unsigned i = 0; i < WORLD_RESOURCES_MAX; i++) {
+            u->slept |= (unsigned)u->session[i].open << i;
+            xmpp_log_out(w, x, i);
+        }
+    }
+}
+
+void acts_log_on_all(struct world *w)
+{
+    world_note(w, "==== all log on");
+    for (unsigned x = 0; x < w->opt.xmpp_users; x++)
+        for (unsigned i = 0; i < WORLD_RESOURCES_MAX; i++)
+            if (w->xmpp->user[x].slept >> i & 1)
+                xmpp_log_in(w, x, i);
+}
+
 void acts_end_all(struct world *w)
 {
     world_note(w, "==== the end of all");

@@ -13,4 +13,8 @@ void acts_change_all(struct world *w);
 // Everybody ends what he has.
 void acts_end_all(struct world *w);
 
+// All who are there log off, and the same sessions on again.
+void acts_log_off_all(struct world *w);
+void acts_log_on_all(struct world *w);
+
 #endif

@@ -84,6 +84,46 @@ bool rest_is_true(struct world *w, char why[512])
     return true;
 }
 
+// Her server and the gateway agree that somebody may watch her.
+static bool is_watched(struct world *w, unsigned x)
+{
+    enum core_state state;
+    for (unsigned s = 0; s < w->opt.sip_users; s++)
+        if (w->xmpp->user[x].roster[s].from &&
+            gateway_find(w, w->xmpp->user[x].jid, w->sip->user[s].jid, SIP_TO_XMPP, &state) &&
+            state != STATE_PENDING)
+            return true;
+    return false;
+}
+
+bool rest_is_away(struct world *w, char why[512])
+{
+    for (unsigned x = 0; x < w->opt.xmpp_users; x++) {
+        const char *jid = w->xmpp->user[x].jid;
+        for (unsigned s = 0; w->xmpp->user[x].slept && s < w->opt.sip_users; s++) {
+            enum core_state state;
+            if (!gateway_find(w, jid, w->sip->user[s].jid, XMPP_TO_SIP, &state) ||
+                state != STATE_ACTIVE || !is_watched(w, x))
+                continue;
+            snprintf(why, 512, "%s is not there, and watches %s", jid, w->sip->user[s].jid);
+            return false;
+        }
+    }
+    return true;
+}
+
+// The gateway waits a little before it takes her for gone.
+uint32_t rest_away_within_s(void)
+{
+    return 20;
+}
+
+// Two dialogs for one pair are ten seconds apart, and the second may wait for an answer to a probe.
+uint32_t rest_back_within_s(const struct world *w)
+{
+    return rest_prompt_within_s(w) + 10 + w->opt.probe_timeout_s;
+}
+
 bool rest_is_empty(struct world *w, char why[512])
 {
     struct core_stats s = gateway_stats(w);

@@ -16,4 +16,10 @@ uint32_t rest_stays_true_s(const struct world *w);
 uint32_t rest_prompt_within_s(const struct world *w);
 uint32_t rest_empty_within_s(const struct world *w);
 
+// Who has logged off, and is seen by somebody so that the gateway can know, costs the SIP side no
+// dialog.
+bool rest_is_away(struct world *w, char why[512]);
+uint32_t rest_away_within_s(void);
+uint32_t rest_back_within_s(const struct world *w);
+
 #endif

@@ -1,5 +1,6 @@
 // Runs worlds from seeds: a wild phase, a calm one that must come to the truth, changes that must
-// be seen without delay, and an end that must leave nothing behind.
+// be seen without delay, a night without dialogs and a morning, and an end that must leave nothing
+// behind.
 //
 //   simulation_world [--seed N] [--seeds N] [--verbose]
 #include <stdlib.h>
@@ -52,6 +53,12 @@ static void run_phases(struct world *w)
     run_until(w, rest_is_true, rest_prompt_within_s(w), 0);
     if (!w->failed)
         inspector_check_authorizations(w);
+    if (!w->failed)
+        acts_log_off_all(w);
+    run_until(w, rest_is_away, rest_away_within_s(), 0);
+    if (!w->failed)
+        acts_log_on_all(w);
+    run_until(w, rest_is_true, rest_back_within_s(w), 0);
     if (!w->failed)
         acts_end_all(w);
     run_until(w, rest_is_empty, rest_empty_within_s(w), 0);

@@ -25,6 +25,7 @@ struct xmpp_session {
 struct xmpp_user {
     char jid[32];
     bool remote;
+    unsigned slept; // bits: sessions to be opened again
     struct xmpp_session session[WORLD_RESOURCES_MAX];
     struct view own; // her presence: one for each open session
     struct xmpp_roster roster[WORLD_SIP_MAX];
