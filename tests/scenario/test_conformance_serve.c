@@ -192,6 +192,35 @@ static void a_cancel_changes_nothing(void **state)
     stage_close(s);
 }
 
+// ---- Routes: §4.3, RFC 3261 §12.2
+
+//   romeo           proxies          gateway
+//     |  SUBSCRIBE    |  Record-Route   |
+//     |-------------->|---------------->|
+//     |  refresh      |  another one    |
+//     |-------------->|---------------->|
+//     |               |  NOTIFY, by the first route
+//     |               |<----------------|
+static void a_refresh_records_no_route(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    says_subscribe(s, 1, "Record-Route: <sip:127.0.0.3:5066;lr>\n");
+    sip_sees(s, "SIP/2.0 200", "Record-Route: <sip:127.0.0.3:5066;lr>", NULL);
+    sip_dialog_of_answer(s, &d);
+    sip_sees(s, "NOTIFY", "Route: <sip:127.0.0.3:5066;lr>\r\n", NULL);
+    sip_answers(s, 200, "");
+    d.cseq++;
+    sip_resubscribes_with(s, &d,
+                          "Event: presence\nExpires: 600\nContact: <sip:romeo@127.0.0.1:5101>\n"
+                          "Record-Route: <sip:127.0.0.9:5066;lr>\n");
+    sip_sees(s, "SIP/2.0 200", NULL);
+    sip_sees(s, "NOTIFY", "Route: <sip:127.0.0.3:5066;lr>\r\n", NULL);
+    sip_lacks(s, "127.0.0.9");
+    stage_close(s);
+}
+
 // ---- What is notified: RFC 8048 §5.3.2, §6.2, §8.2
 
 // Approved, and nothing known: each refresh is answered by a NOTIFY, each without a body.
@@ -245,6 +274,21 @@ static void only_notifications_are_notified(void **state)
     sip_answers(s, 200, "");
     xmpp_says(s, JULIET_LEAVES);
     sip_sees(s, "NOTIFY", "<basic>closed</basic>", NULL);
+    stage_close(s);
+}
+
+// §6.2 note 3.
+static void the_id_of_a_stanza_goes_nowhere(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    serve_established(s, &d);
+    xmpp_says(s,
+              "<presence from='juliet@example.com/balcony' to='romeo@example.net' id='nobodys7'>"
+              "<show>dnd</show></presence>");
+    sip_sees(s, "NOTIFY", "dnd", NULL);
+    sip_lacks(s, "nobodys7");
     stage_close(s);
 }
 
@@ -327,8 +371,10 @@ int main(void)
         cmocka_unit_test(only_subscribe_makes_a_subscription),
         cmocka_unit_test(the_event_id_is_in_each_notify),
         cmocka_unit_test(a_cancel_changes_nothing),
+        cmocka_unit_test(a_refresh_records_no_route),
         cmocka_unit_test(without_knowledge_the_notify_is_empty),
         cmocka_unit_test(only_notifications_are_notified),
+        cmocka_unit_test(the_id_of_a_stanza_goes_nowhere),
         cmocka_unit_test(each_sees_what_was_meant_for_him),
         cmocka_unit_test(ending_one_way_leaves_the_other),
     };
