@@ -36,7 +36,7 @@ int fabric_create(struct fabric **out, unsigned shards, size_t message_max)
         return ENOMEM;
     memset(f, 0, sizeof *f);
     f->shards = shards;
-    f->peers = shards + 3;
+    f->peers = shards + 4;
     f->message_max = message_max;
     for (unsigned i = 0; i < f->peers; i++)
         f->wake[i].fd = -1;

@@ -1,8 +1,9 @@
 // All rings of the process, and what one thread does with its ends of them.
 //
-// Peers are the shards by number, then the API's thread, main and the connector. Shards have a ring
-// to each other peer and back; main has one to the connector. A peer sends through its own
-// `fabric_end`, which keeps what did not fit into a full ring, in order, and counts.
+// Peers are the shards by number, then the API's thread, main, the connector and the resolver.
+// Shards have a ring to each other peer and back; main has one to the connector. A peer sends
+// through its own `fabric_end`, which keeps what did not fit into a full ring, in order, and
+// counts.
 #ifndef SHARDS_FABRIC_H
 #define SHARDS_FABRIC_H
 
@@ -11,7 +12,7 @@
 #include "shards/ring.h"
 
 enum {
-    FABRIC_PEERS_MAX = CORE_SHARDS_MAX + 3,
+    FABRIC_PEERS_MAX = CORE_SHARDS_MAX + 4,
     // Kept by one end for all full rings together; what comes on top is dropped and counted.
     FABRIC_BACKLOG_BYTES = 16 << 20,
     FABRIC_RETRY_MS =
@@ -36,6 +37,10 @@ static inline unsigned fabric_main(const struct fabric *f)
 static inline unsigned fabric_connector(const struct fabric *f)
 {
     return f->shards + 2;
+}
+static inline unsigned fabric_resolver(const struct fabric *f)
+{
+    return f->shards + 3;
 }
 
 // `message_max` with its head. ENOMEM, EMFILE.

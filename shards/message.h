@@ -23,6 +23,9 @@ enum message_kind {
     // connector and shard
     MESSAGE_STREAM_OPEN, // struct message_stream with the authenticated descriptor
     MESSAGE_STREAM_LOST, // struct message_stream; back to the connector
+    // shard and resolver
+    MESSAGE_RESOLVE,  // struct message; behind: a SIP URI
+    MESSAGE_RESOLVED, // struct message_resolved; behind: n_hops times struct hop, and the URI
 };
 
 struct message {
@@ -51,6 +54,13 @@ struct message_ask {
     uint64_t sequence;
 };
 
+struct message_resolved {
+    uint32_t kind;
+    uint32_t n_hops;
+    uint32_t ttl_s;
+    uint32_t unused;
+};
+
 struct message_pointer {
     uint32_t kind;
     uint32_t unused;
@@ -62,5 +72,6 @@ _Static_assert(sizeof(struct message_sip) % 8 == 0, "blocks behind are aligned")
 _Static_assert(sizeof(struct message_stream) % 8 == 0, "blocks behind are aligned");
 _Static_assert(sizeof(struct message_ask) % 8 == 0, "blocks behind are aligned");
 _Static_assert(sizeof(struct message_pointer) % 8 == 0, "blocks behind are aligned");
+_Static_assert(sizeof(struct message_resolved) % 8 == 0, "blocks behind are aligned");
 
 #endif

@@ -135,6 +135,13 @@ static void release_stanza(struct shard *s, const struct effect *e)
         s->count.stanzas_dropped_total++;
 }
 
+static void release_question(struct shard *s, const struct effect *e)
+{
+    struct message head = {.kind = MESSAGE_RESOLVE};
+    fabric_send(&s->end, fabric_resolver(s->end.fabric), &head, sizeof head,
+                effect_text(&s->fx, e));
+}
+
 void shard_release(struct shard *s)
 {
     for (size_t i = 0; i < s->fx.n; i++) {
@@ -143,6 +150,8 @@ void shard_release(struct shard *s)
             release_sip(s, e);
         else if (e->kind == EFFECT_STANZA)
             release_stanza(s, e);
+        else if (e->kind == EFFECT_RESOLVE)
+            release_question(s, e);
     }
     effects_reset(&s->fx);
     s->n_changes = 0;

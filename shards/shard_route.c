@@ -123,6 +123,19 @@ static void read_settings(struct shard *s, const char *p)
     shard_apply_settings(s, ((const struct message_pointer *)(const void *)p)->p);
 }
 
+static void read_resolved(struct shard *s, const char *p, size_t n)
+{
+    const struct message_resolved *head = (const void *)p;
+    const struct hop *hops = (const void *)(head + 1);
+    const char *uri = (const char *)(hops + head->n_hops);
+    assert(head->n_hops <= EVENT_HOPS_MAX);
+    shard_step(s, &(struct event){.kind = EVENT_RESOLVED,
+                                  .uri = {uri, n - (size_t)(uri - p)},
+                                  .hops = hops,
+                                  .n_hops = head->n_hops,
+                                  .ttl_s = head->ttl_s});
+}
+
 static void read_message(struct shard *s, const char *p, size_t n)
 {
     const struct message_stream *stream = (const void *)p;
@@ -133,6 +146,7 @@ static void read_message(struct shard *s, const char *p, size_t n)
     case MESSAGE_STANZA_OUT: read_stanza_out(s, p, n); return;
     case MESSAGE_STREAM_UP: shard_told_stream(s, stream->stream, true); return;
     case MESSAGE_STREAM_DOWN: shard_told_stream(s, stream->stream, false); return;
+    case MESSAGE_RESOLVED: read_resolved(s, p, n); return;
     case MESSAGE_STREAM_OPEN: shard_take_stream(s, stream); return;
     case MESSAGE_SETTINGS: read_settings(s, p); return;
     case MESSAGE_ASK: read_ask(s, p, n); return;

@@ -11,9 +11,10 @@
 
 #include "shards/admin.h"
 #include "shards/log.h"
+#include "shards/resolver.h"
 #include "shards/shard.h"
-#include "shards/xmpp_connect.h"
 #include "shards/sip_tls.h"
+#include "shards/xmpp_connect.h"
 
 struct shards {
     unsigned n;
@@ -22,8 +23,9 @@ struct shards {
     bool running;
     struct fabric *fabric;
     struct stream_table *table;
-    struct xmpp_connect *connector;
     struct sip_tls *tls;
+    struct xmpp_connect *connector;
+    struct resolver *resolver;
     struct shard *shard[CORE_SHARDS_MAX];
     // Reload is main's; questions are the API's. The locks hold even if more than one thread is so.
     pthread_mutex_t reload_mutex, ask_mutex;
@@ -77,8 +79,6 @@ static int want_streams(struct shards *s, const struct config *cfg, const struct
     return error;
 }
 
-static int shards_create_connector(struct shards *s, const struct config *cfg)
-{
 // A client's certificate is wanted for connections that we open, so this is there without `tls:` in
 // [sip] listen too.
 static int shards_create_tls(struct shards *s, const struct config *cfg, struct store_error *why)
@@ -92,6 +92,8 @@ static int shards_create_tls(struct shards *s, const struct config *cfg, struct 
     return failed;
 }
 
+static int shards_create_connector(struct shards *s, const struct config *cfg)
+{
     struct xmpp_connect_setup setup = {.fabric = s->fabric,
                                        .table = s->table,
                                        .clock = &s->clock,
@@ -100,6 +102,12 @@ static int shards_create_tls(struct shards *s, const struct config *cfg, struct 
                                        .secret = cfg->xmpp.secret,
                                        .port = cfg->xmpp.server_port};
     return xmpp_connect_create(&s->connector, &setup);
+}
+
+static int shards_create_resolver(struct shards *s, const struct config *cfg)
+{
+    struct resolver_setup setup = {.fabric = s->fabric, .cfg = cfg};
+    return resolver_create(&s->resolver, &setup);
 }
 
 static int shards_open(struct shards *s, const struct config *cfg, struct store *store,
@@ -114,8 +122,12 @@ static int shards_open(struct shards *s, const struct config *cfg, struct store 
     else if ((error = stream_table_create(&s->table, cfg->xmpp.connections)) ||
              (error = shards_create_connector(s, cfg)))
         error = fail(why, "connector", error);
+    else if ((error = shards_create_resolver(s, cfg)))
+        error = fail(why, "resolver", error);
     else if ((error = want_streams(s, cfg, settings)))
         error = fail(why, "trust", error);
+    else
+        error = shards_create_tls(s, cfg, why);
     unsigned former_shards = store_former_shards(store, clock_now_ms(&s->clock));
     for (unsigned i = 0; !error && i < s->n; i++) {
         struct shard_setup setup = {.index = i,
@@ -125,9 +137,8 @@ static int shards_open(struct shards *s, const struct config *cfg, struct store 
                                     .store = store,
                                     .fabric = s->fabric,
                                     .table = s->table,
+                                    .tls = s->tls,
                                     .clock = &s->clock,
-    else
-        error = shards_create_tls(s, cfg, why);
                                     .stopping = &s->stopping};
         error = shard_create(&s->shard[i], &setup, why);
     }
@@ -137,7 +148,6 @@ static int shards_open(struct shards *s, const struct config *cfg, struct store 
 
 int shards_create(struct shards **out, const struct config *cfg, struct store *store,
                   struct store_error *why)
-                                    .tls = s->tls,
 {
     *out = NULL;
     if (cfg->gateway.shards < 1 || cfg->gateway.shards > CORE_SHARDS_MAX)
@@ -171,6 +181,8 @@ int shards_start(struct shards *s)
     for (unsigned i = 0; !error && i < s->n; i++)
         error = shard_start(s->shard[i]);
     if (!error)
+        error = resolver_start(s->resolver);
+    if (!error)
         error = xmpp_connect_start(s->connector);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error)
@@ -178,12 +190,14 @@ int shards_start(struct shards *s)
     return error;
 }
 
-// The connector first: what it would still hand over, no shard would take.
+// The connector first: what it would still hand over, no shard would take; nor what the resolver
+// would find.
 void shards_stop(struct shards *s)
 {
     if (!s->running)
         return;
     xmpp_connect_stop(s->connector);
+    resolver_stop(s->resolver);
     atomic_store(&s->stopping, true);
     for (unsigned i = 0; i < s->n; i++)
         wake_ring(&s->fabric->wake[i]);
@@ -202,7 +216,9 @@ void shards_destroy(struct shards *s)
     fabric_end_free(&s->main_end);
     fabric_end_free(&s->admin_end);
     xmpp_connect_destroy(s->connector);
+    resolver_destroy(s->resolver);
     stream_table_destroy(s->table);
+    sip_tls_destroy(s->tls);
     fabric_destroy(s->fabric);
     pthread_mutex_destroy(&s->reload_mutex);
     pthread_mutex_destroy(&s->ask_mutex);
@@ -218,7 +234,6 @@ static void settings_free_all(struct settings **v, unsigned n)
 // Each shard gets a copy of its own, all of which are made before the first is sent.
 static int reload_locked(struct shards *s, const struct config *cfg)
 {
-    sip_tls_destroy(s->tls);
     struct settings *copy[CORE_SHARDS_MAX];
     for (unsigned i = 0; i < s->n; i++) {
         int error = settings_create(&copy[i], cfg);
@@ -262,6 +277,11 @@ void shards_counters(const struct shards *s, unsigned shard, struct shard_counte
                      struct core_stats *core)
 {
     shard_counters_read(s->shard[shard], out, core);
+}
+
+void shards_resolver(const struct shards *s, struct resolver_counters *out)
+{
+    resolver_counters_read(s->resolver, out);
 }
 
 size_t shards_streams(const struct shards *s, struct shards_stream *out, size_t max)

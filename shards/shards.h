@@ -42,6 +42,10 @@ struct shard_counters {
 void shards_counters(const struct shards *s, unsigned shard, struct shard_counters *out,
                      struct core_stats *core);
 
+// The same of the resolver (shards/resolver.h).
+struct resolver_counters;
+void shards_resolver(const struct shards *s, struct resolver_counters *out);
+
 // State of one part, for /readyz and /v1/status; any thread.
 struct shards_stream {
     char domain[256];

@@ -64,7 +64,10 @@ static void test_who_talks_to_whom(void **state)
         assert_non_null(f->ring[fabric_main(f)][i]);
         assert_non_null(f->ring[i][fabric_connector(f)]);
         assert_non_null(f->ring[fabric_connector(f)][i]);
+        assert_non_null(f->ring[i][fabric_resolver(f)]);
+        assert_non_null(f->ring[fabric_resolver(f)][i]);
     }
+    assert_null(f->ring[fabric_connector(f)][fabric_resolver(f)]);
     assert_non_null(f->ring[fabric_main(f)][fabric_connector(f)]);
     assert_null(f->ring[fabric_admin(f)][fabric_main(f)]);
     close_world(w);
