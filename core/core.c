@@ -9,6 +9,8 @@
 #include "core/dialog.h"
 #include "core/domain.h"
 #include "core/manners.h"
+#include "core/next_hop.h"
+#include "core/peer.h"
 #include "core/record_write.h"
 #include "core/resync.h"
 #include "core/serve.h"
@@ -69,10 +71,12 @@ static void core_init(struct core *c, const struct core_config *cfg)
     pool_init(&c->clients, sizeof(struct client));
     pool_init(&c->servers, sizeof(struct server));
     pool_init(&c->peers, sizeof(struct peer));
+    pool_init(&c->names, sizeof(struct name));
     wheel_init(&c->wheel, 0);
     buffer_init(&c->body, 0);
     buffer_init(&c->line, 0);
     buffer_init(&c->addr, 0);
+    buffer_init(&c->uri, 0);
 }
 
 int core_create(struct core **out, const struct core_config *cfg)
@@ -84,8 +88,14 @@ int core_create(struct core **out, const struct core_config *cfg)
     core_init(c, cfg);
     c->advertise = copy_host(cfg->advertise);
     c->gateway_name = copy_text(cfg->gateway_domain);
+    c->proxy_name = copy_text(cfg->proxy_name);
     c->cfg.gateway_domain = (struct text){c->gateway_name, cfg->gateway_domain.n};
-    int err = c->advertise && c->gateway_name ? pidf_reader_create(&c->pidf) : ENOMEM;
+    c->cfg.proxy_name = (struct text){c->proxy_name, cfg->proxy_name.n};
+    c->cfg.proxy_uri = (struct text){0}; // from here on in `names`
+    bool copied = c->advertise && c->gateway_name && c->proxy_name;
+    int err = copied ? pidf_reader_create(&c->pidf) : ENOMEM;
+    if (!err)
+        err = next_hop_set_proxy(c, cfg->proxy_uri);
     if (!err)
         err = manners_begin(c);
     if (!err)
@@ -105,15 +115,17 @@ void core_destroy(struct core *c)
     if (!c)
         return;
     transaction_free_all(c);
+    next_hop_free_all(c);
     dialog_free_all(c);
     sub_free_all(c);
     user_free_all(c);
     domain_free_all(c);
-    struct pool *pools[] = {&c->users, &c->subs, &c->dialogs, &c->clients, &c->servers, &c->peers};
+    struct pool *pools[] = {&c->users,   &c->subs,  &c->dialogs, &c->clients,
+                            &c->servers, &c->peers, &c->names};
     for (size_t i = 0; i < sizeof pools / sizeof *pools; i++)
         pool_free(pools[i]);
-    struct table *tables[] = {&c->user_index, &c->sub_index, &c->dialog_index, &c->server_index,
-                              &c->peer_index};
+    struct table *tables[] = {&c->user_index,   &c->sub_index,  &c->dialog_index,
+                              &c->server_index, &c->peer_index, &c->name_index};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         table_free(tables[i]);
     wheel_free(&c->wheel);
@@ -124,8 +136,10 @@ void core_destroy(struct core *c)
     buffer_free(&c->addr);
     buffer_free(&c->caps);
     buffer_free(&c->caps_node);
+    buffer_free(&c->uri);
     free(c->advertise);
     free(c->gateway_name);
+    free(c->proxy_name);
     free(c);
 }
 
@@ -177,6 +191,8 @@ static void core_timer(struct core *c, enum timer_kind kind, uint32_t owner)
     case TIMER_USER: user_forget_due(c, owner); break;
     case TIMER_SESSION: watch_session_due(c, owner); break;
     case TIMER_RESYNC: resync_due(c); break;
+    case TIMER_PEER: peer_due(c, owner); break;
+    case TIMER_NAME: next_hop_due(c, owner); break;
     }
 }
 
@@ -207,12 +223,12 @@ static void core_stream(struct core *c, struct text name, bool up)
 static void core_gauges(struct core *c)
 {
     c->stats.timers = c->wheel.timers.live;
-    c->stats.memory_bytes = pool_bytes(&c->users) + pool_bytes(&c->subs) + pool_bytes(&c->dialogs) +
-                            pool_bytes(&c->clients) + pool_bytes(&c->servers) +
-                            pool_bytes(&c->peers) + pool_bytes(&c->wheel.timers) +
-                            table_bytes(&c->user_index) + table_bytes(&c->sub_index) +
-                            table_bytes(&c->dialog_index) + table_bytes(&c->server_index) +
-                            table_bytes(&c->peer_index) + table_bytes(&c->domain_index);
+    c->stats.memory_bytes =
+        pool_bytes(&c->users) + pool_bytes(&c->subs) + pool_bytes(&c->dialogs) +
+        pool_bytes(&c->clients) + pool_bytes(&c->servers) + pool_bytes(&c->peers) +
+        pool_bytes(&c->names) + pool_bytes(&c->wheel.timers) + table_bytes(&c->user_index) +
+        table_bytes(&c->sub_index) + table_bytes(&c->dialog_index) + table_bytes(&c->server_index) +
+        table_bytes(&c->peer_index) + table_bytes(&c->name_index) + table_bytes(&c->domain_index);
 }
 
 void core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct effects *fx)
@@ -226,8 +242,8 @@ void core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct e
     case EVENT_STANZA: stanza_in(c, ev->stanza); break;
     case EVENT_STREAM_UP: core_stream(c, ev->domain, true); break;
     case EVENT_STREAM_DOWN: core_stream(c, ev->domain, false); break;
-    case EVENT_RESOLVED:
-    case EVENT_UNREACHABLE: break; // see next_hop.c
+    case EVENT_RESOLVED: next_hop_resolved(c, ev); break;
+    case EVENT_UNREACHABLE: client_unreachable(c, &ev->source); break;
     }
     sub_flush(c);
     core_gauges(c);

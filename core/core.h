@@ -115,6 +115,7 @@ struct core_stats {
     uint64_t events, stanzas_in, stanzas_out, sip_in, sip_out, records_put, records_deleted;
     uint64_t retransmits, timeouts, probes, fences, refreshes, refreshes_refused;
     uint64_t refused_trust, refused_limit, malformed, unmatched, notifies_in, notifies_out;
+    uint64_t resolves, failovers, tcp_switches;
     // gauges
     uint64_t users, subscriptions, dialogs, client_transactions, server_transactions, timers;
     uint64_t by_state[2][3]; // [direction][state], the enums below

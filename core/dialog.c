@@ -7,8 +7,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/contact.h"
+#include "core/credentials.h"
 #include "core/domain.h"
 #include "core/hex.h"
+#include "core/next_hop.h"
+#include "core/wire/sip_route.h"
 #include "core/serve.h"
 #include "core/sub.h"
 #include "core/transaction.h"
@@ -103,20 +107,32 @@ static void dialog_get_all(const struct dialog *d, struct text fields[FIELD_COUN
         fields[i] = dialog_get(d, i);
 }
 
-// The first route's host when it is numeric and one that we take SIP from: a user behind the proxy
-// may write any Record-Route, and must not choose where our packets go. Else the proxy, which knows
-// the way (the Route goes along).
-static struct hop dialog_route_hop(const struct core *c, struct text routes)
+static bool dialog_has_proxy(const struct core *c)
 {
-    const char *open = routes.n ? memchr(routes.p, '<', routes.n) : NULL;
-    const char *close = open ? memchr(open, '>', routes.n - (size_t)(open - routes.p)) : NULL;
+    return c->cfg.proxy.family || c->proxy;
+}
+
+// What its texts say of the way, once and for all: a numeric next hop (family 0: by name), and what
+// sort of routes there are.
+static void dialog_find_way(const struct core *c, struct dialog *d)
+{
+    struct text target = dialog_get(d, FIELD_TARGET), first, rest;
     struct sip_uri uri;
     struct hop hop;
-    if (!close || sip_uri_parse(&uri, (struct text){open + 1, (size_t)(close - open) - 1}) != 0 ||
-        hop_parse(&hop, uri.host, uri.port ? uri.port : 5060, HOP_UDP) != 0 ||
-        !domain_source_trusted(c, &hop))
-        return c->cfg.proxy;
-    return hop;
+    bool routed = sip_route_first(dialog_get(d, FIELD_ROUTES), &first, &rest);
+    d->route = 0;
+    d->next_hop = c->cfg.proxy;
+    if (routed && sip_uri_parse(&uri, first) == 0)
+        d->route = (uint8_t)((uri.scheme == SCHEME_SIPS ? ROUTE_SIPS : 0) |
+                             (uri.lr || !target.n ? 0 : ROUTE_STRICT));
+    if (target.n >= 5 && text_eq_nocase((struct text){target.p, 5}, TEXT("sips:")))
+        d->route |= ROUTE_SIPS;
+    if (dialog_has_proxy(c)) {
+        if (routed && next_hop_numeric(first, &hop) && domain_source_trusted(c, &hop))
+            d->next_hop = hop;
+    } else if (next_hop_numeric(routed ? first : target, &hop)) {
+        d->next_hop = hop;
+    }
 }
 
 int dialog_set(struct core *c, struct dialog *d, const struct text fields[FIELD_COUNT])
@@ -140,7 +156,7 @@ int dialog_set(struct core *c, struct dialog *d, const struct text fields[FIELD_
             memcpy(at, fields[i].p, n[i]);
     free(d->text);
     d->text = text;
-    d->next_hop = dialog_route_hop(c, dialog_get(d, FIELD_ROUTES));
+    dialog_find_way(c, d);
     return 0;
 }
 
@@ -249,64 +265,154 @@ static void dialog_write_user(const struct core *c, const struct dialog *d, stru
     }
 }
 
-void dialog_write_contact(const struct core *c, const struct dialog *d, struct buffer *b)
+void dialog_write_contact(const struct core *c, const struct dialog *d,
+                          enum hop_transport transport, struct buffer *b)
 {
-    buffer_lit(b, "sip:");
+    contact_write_scheme(c, d->route & ROUTE_SIPS, b);
     size_t before = b->n;
     dialog_write_user(c, d, b);
     if (b->n > before)
         buffer_char(b, '@');
-    buffer_text(b, text_of(c->advertise));
-    buffer_char(b, ':');
-    buffer_u64(b, c->cfg.shard_port);
+    contact_write_place(c, transport, d->route & ROUTE_SIPS, b);
 }
 
-// The addresses of a request, one after the other in c->addr: the buffer may move while it grows,
-// so places are noted first and turned into text at the end.
-static bool dialog_addresses(struct core *c, const struct dialog *d, struct sip_request *r)
+// The texts of a request that have to be made, one behind the other in c->addr: the buffer may move
+// while it grows, so places are noted first and turned into text at the end.
+struct dialog_made {
+    struct span own, other, ruri, routes, contact, authorization;
+};
+
+static struct span dialog_made_since(const struct buffer *b, size_t from)
 {
-    struct text own = dialog_get(d, FIELD_LOCAL_URI), other = dialog_get(d, FIELD_REMOTE_URI);
+    return (struct span){(uint32_t)from, (uint32_t)(b->n - from)};
+}
+
+static struct text dialog_made_text(const struct buffer *b, struct span at)
+{
+    return (struct text){b->p + at.off, at.n};
+}
+
+static void dialog_make_addresses(struct core *c, const struct dialog *d, struct dialog_made *o)
+{
     struct buffer *b = &c->addr;
     buffer_reset(b);
-    dialog_write_contact(c, d, b);
-    size_t contact_n = b->n;
-    if (!own.n)
+    if (!dialog_get(d, FIELD_LOCAL_URI).n)
         sub_write_user_sip_uri(c, core_sub(c, d->sub), b);
-    size_t own_n = b->n - contact_n;
-    if (!other.n)
+    o->own = dialog_made_since(b, 0);
+    if (!dialog_get(d, FIELD_REMOTE_URI).n)
         sub_write_sip_uri(c, core_sub(c, d->sub), b);
-    if (b->failed)
-        return false;
-    r->contact = (struct text){b->p, contact_n};
-    r->from_uri = own.n ? own : (struct text){b->p + contact_n, own_n};
-    size_t at = contact_n + own_n;
-    r->to_uri = other.n ? other : (struct text){b->p + at, b->n - at};
-    return true;
+    o->other = dialog_made_since(b, o->own.n);
+}
+
+// RFC 3261 §12.2.1.1: a strict router wants to be asked itself, and is told the target by Route.
+static void dialog_make_strict(struct core *c, const struct dialog *d, struct dialog_made *o)
+{
+    struct buffer *b = &c->addr;
+    struct text first = {0}, rest = {0};
+    if (!(d->route & ROUTE_STRICT) || !sip_route_first(dialog_get(d, FIELD_ROUTES), &first, &rest))
+        return;
+    size_t from = b->n;
+    sip_route_write_ruri(first, b);
+    o->ruri = dialog_made_since(b, from);
+    from = b->n;
+    sip_route_write_rest(rest, dialog_get(d, FIELD_TARGET), b);
+    o->routes = dialog_made_since(b, from);
+}
+
+static struct text dialog_ruri(const struct core *c, const struct dialog *d,
+                               const struct dialog_made *o)
+{
+    struct text target = dialog_get(d, FIELD_TARGET), other = dialog_get(d, FIELD_REMOTE_URI);
+    if (o->ruri.n)
+        return dialog_made_text(&c->addr, o->ruri);
+    if (target.n)
+        return target;
+    return other.n ? other : dialog_made_text(&c->addr, o->other);
+}
+
+// `to` is to be given back by next_hop_leave().
+static void dialog_next_hop(struct core *c, const struct dialog *d, struct text ruri,
+                            struct next_hop *to)
+{
+    struct text first, rest;
+    const struct hop *hop = &d->next_hop;
+    if (hop->family && (hop_eq(hop, &c->cfg.proxy) || domain_source_trusted(c, hop)))
+        *to = (struct next_hop){.hop = *hop};
+    else if (dialog_has_proxy(c))
+        next_hop_of_proxy(c, to);
+    else if (sip_route_first(dialog_get(d, FIELD_ROUTES), &first, &rest))
+        next_hop_of_uri(c, first, to);
+    else
+        next_hop_of_uri(c, ruri, to);
+}
+
+// What depends on the next hop.
+static void dialog_make_rest(struct core *c, struct dialog *d, const struct sip_request *r,
+                             const struct next_hop *to, struct dialog_made *o)
+{
+    struct buffer *b = &c->addr;
+    size_t from = b->n;
+    dialog_write_contact(c, d, to->hop.transport, b);
+    o->contact = dialog_made_since(b, from);
+    from = b->n;
+    buffer_reset(&c->uri);
+    buffer_text(&c->uri, dialog_ruri(c, d, o)); // it may lie in what grows
+    credentials_write(c->credentials, &c->random, &to->hop, sip_method_text(r->method),
+                      (struct text){c->uri.p, c->uri.n}, &d->tried, b);
+    o->authorization = dialog_made_since(b, from);
+}
+
+static void dialog_fill(struct core *c, struct dialog *d, struct sip_request *r,
+                        const struct dialog_made *o)
+{
+    const struct buffer *b = &c->addr;
+    struct text own = dialog_get(d, FIELD_LOCAL_URI), other = dialog_get(d, FIELD_REMOTE_URI);
+    r->ruri = dialog_ruri(c, d, o);
+    r->routes = o->routes.n ? dialog_made_text(b, o->routes) : dialog_get(d, FIELD_ROUTES);
+    r->from_uri = own.n ? own : dialog_made_text(b, o->own);
+    r->to_uri = other.n ? other : dialog_made_text(b, o->other);
+    r->contact = dialog_made_text(b, o->contact);
+    r->authorization = dialog_made_text(b, o->authorization);
+    r->via_host = text_of(c->advertise);
+    r->to_tag = dialog_get(d, FIELD_REMOTE_TAG);
+    r->call_id = dialog_get(d, FIELD_CALL_ID);
+    r->event_id = dialog_get(d, FIELD_EVENT_ID);
+}
+
+static int dialog_send_to(struct core *c, uint32_t handle, struct sip_request *r,
+                          const struct next_hop *to, struct dialog_made *o)
+{
+    struct dialog *d = core_dialog(c, handle);
+    char tag[CORE_TAG_HEX];
+    uint32_t client = 0;
+    if (!client_room(c, to))
+        return EBUSY;
+    dialog_make_rest(c, d, r, to, o);
+    if (c->addr.failed || c->uri.failed)
+        return ENOMEM;
+    dialog_fill(c, d, r, o);
+    dialog_next_cseq(c, d);
+    r->from_tag = dialog_tag(d, tag);
+    r->cseq = d->cseq;
+    int err = client_start(c, r, to, handle, &client);
+    d->client = client;
+    return err;
 }
 
 int dialog_send(struct core *c, uint32_t handle, struct sip_request *r)
 {
-    struct dialog *d = core_dialog(c, handle);
-    char tag[CORE_TAG_HEX];
+    const struct dialog *d = core_dialog(c, handle);
+    struct dialog_made made = {0};
+    struct next_hop to;
     assert(!d->client);
-    if (!client_room(c, &d->next_hop))
-        return EBUSY;
-    if (!dialog_addresses(c, d, r))
+    dialog_make_addresses(c, d, &made);
+    dialog_make_strict(c, d, &made);
+    if (c->addr.failed)
         return ENOMEM;
-    dialog_next_cseq(c, d);
-    struct text target = dialog_get(d, FIELD_TARGET);
-    r->ruri = target.n ? target : r->to_uri;
-    r->via_host = text_of(c->advertise);
-    r->via_port = c->cfg.shard_port;
-    r->from_tag = dialog_tag(d, tag);
-    r->to_tag = dialog_get(d, FIELD_REMOTE_TAG);
-    r->call_id = dialog_get(d, FIELD_CALL_ID);
-    r->cseq = d->cseq;
-    r->routes = dialog_get(d, FIELD_ROUTES);
-    r->event_id = dialog_get(d, FIELD_EVENT_ID);
-    uint32_t client = client_start(c, r, &d->next_hop, handle);
-    core_dialog(c, handle)->client = client;
-    return client ? 0 : ENOMEM;
+    dialog_next_hop(c, d, dialog_ruri(c, d, &made), &to);
+    int err = dialog_send_to(c, handle, r, &to, &made);
+    next_hop_leave(c, to.name);
+    return err;
 }
 
 uint32_t dialog_left_s(const struct core *c, const struct dialog *d)
@@ -314,9 +420,50 @@ uint32_t dialog_left_s(const struct core *c, const struct dialog *d)
     return d->expires_ms > c->now_ms ? (uint32_t)((d->expires_ms - c->now_ms) / 1000) : 0;
 }
 
-void dialog_answered(struct core *c, uint32_t handle, enum sip_method method, unsigned status,
-                     const struct sip_message *m)
+// A 2xx to a SUBSCRIBE or NOTIFY within the dialog names the remote target anew (RFC 3261
+// §12.2.1.2, RFC 6665 §3.1 and §4.4.1 on target refresh). Before the dialog has formed it is not
+// the one to say.
+static void dialog_refreshed(struct core *c, struct dialog *d, const struct sip_message *m)
 {
+    struct text fields[FIELD_COUNT], contact = sip_text(m, m->contact);
+    dialog_get_all(d, fields);
+    if (!contact.n || !fields[FIELD_REMOTE_TAG].n || text_eq(contact, fields[FIELD_TARGET]) ||
+        !text_eq(fields[FIELD_REMOTE_TAG], sip_text(m, m->to_tag)))
+        return;
+    fields[FIELD_TARGET] = contact;
+    if (dialog_set(c, d, fields) == 0 && d->sub)
+        sub_touch(c, d->sub);
+}
+
+// True: the request has left once more, with credentials.
+static bool dialog_challenged(struct core *c, uint32_t handle, const struct hop *from,
+                              enum sip_method method, unsigned status, const struct sip_message *m)
+{
+    struct dialog *d = core_dialog(c, handle);
+    bool challenge = m && (status == 401 || status == 407);
+    if (!challenge || !credentials_challenged(c->credentials, from, m, &d->tried)) {
+        d->tried = (struct credentials_tried){0};
+        return false;
+    }
+    if (method == SIP_SUBSCRIBE)
+        return watch_challenged(c, handle);
+    serve_challenged(c, handle);
+    return true;
+}
+
+void dialog_resent(struct core *c, uint32_t handle)
+{
+    if (core_dialog(c, handle)->wait == WAIT_NOTIFY)
+        dialog_wait(c, handle, WAIT_NOTIFY, c->now_ms + 64 * (uint64_t)c->cfg.t1_ms);
+}
+
+void dialog_answered(struct core *c, uint32_t handle, const struct hop *from,
+                     enum sip_method method, unsigned status, const struct sip_message *m)
+{
+    if (dialog_challenged(c, handle, from, method, status, m))
+        return;
+    if (m && status < 300)
+        dialog_refreshed(c, core_dialog(c, handle), m);
     if (method == SIP_SUBSCRIBE)
         watch_answered(c, handle, status, m);
     else

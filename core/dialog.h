@@ -35,20 +35,32 @@ enum dialog_order { ORDER_NEW, ORDER_SAME, ORDER_OLD };
 enum dialog_order dialog_order(const struct dialog *d, const struct sip_message *m);
 void dialog_took(struct dialog *d, const struct sip_message *m);
 
+// ## Where it goes
+//
+// With a proxy configured: to it, unless the route set's first URI is numeric and within [trust]
+// sip_sources; a user behind the proxy may write any Record-Route, and must not choose where our
+// packets go. The proxy knows the way: the routes go along, and the remote target stays in the
+// Request-URI. Without a proxy: where the first route leads, else the remote target, else the
+// Request-URI (RFC 3261 §8.1.2), as far as sip_sources allows; see core/next_hop.h.
+//
 // Sends a request in the dialog; the caller has filled in what is special to it (method, expires,
 // substate, body). Takes the next CSeq, leasing more from the record when they run out. EBUSY: the
 // next hop has too many requests in flight; ENOMEM.
 int dialog_send(struct core *c, uint32_t handle, struct sip_request *r);
 void dialog_wait(struct core *c, uint32_t handle, enum dialog_wait wait, uint64_t due_ms);
-// "sip:juliet@127.0.0.1:5081", where the peer reaches this dialog.
-void dialog_write_contact(const struct core *c, const struct dialog *d, struct buffer *b);
+// "sip:juliet@127.0.0.1:5081", where the peer reaches this dialog (core/contact.h).
+void dialog_write_contact(const struct core *c, const struct dialog *d,
+                          enum hop_transport transport, struct buffer *b);
 
 // Whole seconds until expires_ms, rounded down, at least 0.
 uint32_t dialog_left_s(const struct core *c, const struct dialog *d);
 
-// From the transaction layer: the request in flight was answered (408 without message: not at all).
-void dialog_answered(struct core *c, uint32_t handle, enum sip_method method, unsigned status,
-                     const struct sip_message *m);
+// From the transaction layer: the request in flight was answered by `from`; 408 without message:
+// not at all, 503 without message: it could not be sent.
+void dialog_answered(struct core *c, uint32_t handle, const struct hop *from,
+                     enum sip_method method, unsigned status, const struct sip_message *m);
+// It has left for another place, as a transaction of its own.
+void dialog_resent(struct core *c, uint32_t handle);
 // TIMER_DIALOG.
 void dialog_due(struct core *c, uint32_t handle);
 

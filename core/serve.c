@@ -105,7 +105,7 @@ static struct text serve_accept(struct core *c, const struct event *ev, const st
         buffer_lit(b, "\r\n");
     }
     buffer_lit(b, "Contact: <");
-    dialog_write_contact(c, d, b);
+    dialog_write_contact(c, d, ev->source.transport, b);
     buffer_lit(b, ">\r\nExpires: ");
     buffer_u64(b, d->granted_s);
     buffer_lit(b, "\r\n");

@@ -50,7 +50,9 @@ enum timer_kind {
     TIMER_PROBE,   // user: the answers are due
     TIMER_USER,    // user: forget
     TIMER_SESSION, // user: her session has ended or begun (core/watch_session.c)
-    TIMER_RESYNC   // go on with telling a new stream what it missed
+    TIMER_RESYNC,  // go on with telling a new stream what it missed
+    TIMER_PEER,    // peer: what is remembered of it is out of date
+    TIMER_NAME,    // name: its answer is out of date, or has not come
 };
 
 enum domain_flag {
@@ -170,6 +172,12 @@ enum dialog_flag {
     DIALOG_STORED = DIALOG_HEARD | DIALOG_WINFO | DIALOG_QUENCHED | DIALOG_WAITED,
 };
 
+// What follows from the texts.
+enum dialog_route {
+    ROUTE_SIPS = 1,   // the first route or the target is a sips URI
+    ROUTE_STRICT = 2, // the first route is a strict one (RFC 3261 §12.2.1.1)
+};
+
 enum dialog_field {
     FIELD_CALL_ID,
     FIELD_REMOTE_TAG,
@@ -206,20 +214,29 @@ struct dialog {
     uint16_t flags; // enum dialog_flag
     uint8_t direction, state, wait, failures;
     uint8_t reason;  // enum sip_reason of the last NOTIFY
+    uint8_t route;   // enum dialog_route
     char *text;      // see core/dialog.c
     uint64_t entity; // serve: what the peer has, as core/serve_notify.c hashes it; 0: who knows
 };
 
+enum client_flag {
+    CLIENT_PROCEEDING = 1, // a provisional response has come
+    CLIENT_REFUSED = 2,    // nothing could be sent there: the timer's end is the next attempt
+    CLIENT_OVER = 4,       // no place is left: the timer's end is the end
+};
+
+struct trial; // core/trial.h
+
 // A request of ours that waits for its final answer. `dialog` is told of the end; 0: nobody.
 struct client {
     uint32_t dialog, timer;
-    uint32_t hop; // handle in core.peers
+    uint32_t hop; // handle in core.peers; 0: on its way to none just now
     uint32_t interval_ms;
     uint64_t nonce, give_up_ms;
-    uint8_t method;
-    bool proceeding;
+    uint8_t method, flags; // enum client_flag
     uint32_t n;
     char *bytes;
+    struct trial *trial; // NULL: there is no other place than `hop`
 };
 
 // An answer of ours, for when its request is sent again.
@@ -228,12 +245,30 @@ struct server {
     uint64_t key;
     struct hop to;
     sip_port port;
+    uint16_t reopen_port; // of the effect
     char *bytes;
 };
 
-struct peer { // one next hop
+// An address that requests go to: core/peer.c.
+struct peer {
     uint32_t hash, in_flight;
     struct hop hop;
+    uint32_t timer; // 0: nothing of the following is remembered
+    uint64_t dead_until_ms, udp_only_until_ms;
+};
+
+// A SIP URI with a host name, and where it leads: core/next_hop.c.
+struct name {
+    uint32_t hash, timer;
+    uint32_t users;                       // requests that go by it, and the configuration
+    uint32_t first_waiting, last_waiting; // clients, by trial.next_waiting
+    uint32_t n_waiting;
+    uint64_t used_ms;
+    uint8_t state, n_hops; // enum name_state
+    bool sips;
+    uint16_t host, host_n, uri_n; // the host is a part of the URI
+    char *uri;
+    struct hop *hops;
 };
 
 struct pidf_reader;
@@ -242,15 +277,16 @@ struct credentials;
 struct core {
     struct core_config cfg;
     char *advertise; // with brackets when it is IPv6
-    char *gateway_name;
+    char *gateway_name, *proxy_name;
+    uint32_t proxy; // handle in `names`; 0: the proxy is numeric, or there is none
     struct core_net *sip_sources;
     size_t n_sip_sources;
     uint64_t now_ms, started_ms;
     struct effects *fx; // of the step under way
     struct wheel wheel;
     struct hash_random random;
-    struct pool users, subs, dialogs, clients, servers, peers;
-    struct table user_index, sub_index, dialog_index, server_index, peer_index;
+    struct pool users, subs, dialogs, clients, servers, peers, names;
+    struct table user_index, sub_index, dialog_index, server_index, peer_index, name_index;
     struct domain *domains;
     struct table domain_index; // handles are index + 1
     uint16_t n_domains;
@@ -260,11 +296,12 @@ struct core {
     uint32_t *unsaved;
     size_t n_unsaved, unsaved_cap;
     uint64_t next_id;
-    uint32_t streams_up;              // how often a stream has come up
-    uint32_t resync_at, resync_timer; // next subscription to look at
-    uint32_t n_fetches;               // dialogs without subscription
-    struct buffer body, line, addr;   // scratch: PIDF, header lines, addresses
-    struct buffer caps, caps_node;    // <c/> of SIP users' devices, and the node that it speaks of
+    uint32_t streams_up;                 // how often a stream has come up
+    uint32_t resync_at, resync_timer;    // next subscription to look at
+    uint32_t n_fetches;                  // dialogs without subscription
+    uint32_t n_remembered;               // peers with a timer
+    struct buffer body, line, addr, uri; // scratch: PIDF, header lines, addresses, next hop
+    struct buffer caps, caps_node; // <c/> of SIP users' devices, and the node that it speaks of
     struct pidf_reader *pidf;
     struct credentials *credentials;
     struct core_stats stats;

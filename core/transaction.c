@@ -1,250 +1,9 @@
-// Non-INVITE transactions, client (RFC 3261 §17.1.2) and server (§17.2.2), over UDP.
-//
-// Our branch is the magic cookie, two hex digits of the shard, eight of the transaction's handle
-// and sixteen random ones, so a response needs no index to find its transaction, and a guessed one
-// finds nothing. The state Completed (timer K) is left out on the client side: a late response copy
-// names a handle that is free or has another nonce, and is dropped just the same.
+// Non-INVITE server transactions (RFC 3261 §17.2.2), and answers.
 #include "core/transaction.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
-#include "core/dialog.h"
 #include "core/hex.h"
-
-enum { BRANCH_COOKIE = 7, BRANCH_N = BRANCH_COOKIE + 2 + 8 + 16 };
-
-static const char branch_cookie[] = "z9hG4bK";
-
-static uint32_t peer_find(const struct core *c, const struct hop *hop, uint32_t hash)
-{
-    uint32_t handle;
-    for (uint32_t at = table_first(&c->peer_index, hash, &handle); handle;
-         at = table_next(&c->peer_index, hash, at, &handle))
-        if (hop_eq(&((struct peer *)pool_at(&c->peers, handle))->hop, hop))
-            return handle;
-    return 0;
-}
-
-static uint32_t peer_hash(const struct core *c, const struct hop *hop)
-{
-    return (uint32_t)hash_sip(c->cfg.key, hop, sizeof *hop);
-}
-
-// The next hop with one more request in flight. 0: no memory.
-static uint32_t peer_enter(struct core *c, const struct hop *hop)
-{
-    uint32_t hash = peer_hash(c, hop), handle = peer_find(c, hop, hash);
-    if (!handle) {
-        handle = pool_take(&c->peers);
-        if (!handle)
-            return 0;
-        struct peer *p = pool_at(&c->peers, handle);
-        p->hash = hash;
-        p->hop = *hop;
-        if (!table_add(&c->peer_index, hash, handle)) {
-            pool_give(&c->peers, handle);
-            return 0;
-        }
-    }
-    ((struct peer *)pool_at(&c->peers, handle))->in_flight++;
-    return handle;
-}
-
-static void peer_leave(struct core *c, uint32_t handle)
-{
-    struct peer *p = pool_at(&c->peers, handle);
-    assert(p->in_flight);
-    if (--p->in_flight)
-        return;
-    table_remove(&c->peer_index, p->hash, handle);
-    pool_give(&c->peers, handle);
-}
-
-bool client_room(const struct core *c, const struct hop *to)
-{
-    uint32_t handle = peer_find(c, to, peer_hash(c, to));
-    return !handle || ((struct peer *)pool_at(&c->peers, handle))->in_flight <
-                          c->cfg.settings.requests_in_flight_per_peer;
-}
-
-static bool branch_read(struct text branch, uint64_t *shard, uint64_t *handle, uint64_t *nonce)
-{
-    return branch.n == BRANCH_N && memcmp(branch.p, branch_cookie, BRANCH_COOKIE) == 0 &&
-           hex_read(branch.p + BRANCH_COOKIE, 2, shard) &&
-           hex_read(branch.p + BRANCH_COOKIE + 2, 8, handle) &&
-           hex_read(branch.p + BRANCH_COOKIE + 10, 16, nonce);
-}
-
-bool client_branch_shard(struct text branch, unsigned *shard)
-{
-    uint64_t s, handle, nonce;
-    if (!branch_read(branch, &s, &handle, &nonce))
-        return false;
-    *shard = (unsigned)s;
-    return true;
-}
-
-// An effect that sends `t`; the stored copy of a transaction as well as a fresh answer.
-static bool sip_emit(struct core *c, struct text t, const struct hop *to, sip_port port)
-{
-    struct effect *e = effects_begin(c->fx, EFFECT_SIP);
-    if (!e)
-        return false;
-    e->to = *to;
-    e->port = port;
-    buffer_text(&c->fx->bytes, t);
-    effects_end(c->fx, e);
-    c->stats.sip_out++;
-    return !c->fx->failed;
-}
-
-static void client_forget(struct core *c, uint32_t handle)
-{
-    struct client *t = pool_at(&c->clients, handle);
-    wheel_cancel(&c->wheel, &t->timer);
-    peer_leave(c, t->hop);
-    free(t->bytes);
-    pool_give(&c->clients, handle);
-    c->stats.client_transactions--;
-}
-
-static uint32_t client_take(struct core *c, const struct hop *to)
-{
-    uint32_t handle = pool_take(&c->clients);
-    if (!handle)
-        return 0;
-    struct client *t = pool_at(&c->clients, handle);
-    t->hop = peer_enter(c, to);
-    if (!t->hop) {
-        pool_give(&c->clients, handle);
-        return 0;
-    }
-    t->nonce = hash_random_u64(&c->random);
-    c->stats.client_transactions++;
-    return handle;
-}
-
-// Writes the request as an effect and keeps a copy for retransmission.
-static bool client_write(struct core *c, struct client *t, struct sip_request *r,
-                         const struct hop *to)
-{
-    struct effect *e = effects_begin(c->fx, EFFECT_SIP);
-    if (!e)
-        return false;
-    e->to = *to;
-    e->port = SIP_PORT_SHARD(c->cfg.shard);
-    sip_write_request(&c->fx->bytes, r);
-    effects_end(c->fx, e);
-    if (c->fx->failed)
-        return false;
-    struct text bytes = effect_text(c->fx, e);
-    t->bytes = malloc(bytes.n);
-    if (!t->bytes) {
-        c->fx->n--;
-        return false;
-    }
-    memcpy(t->bytes, bytes.p, bytes.n);
-    t->n = (uint32_t)bytes.n;
-    c->stats.sip_out++;
-    return true;
-}
-
-uint32_t client_start(struct core *c, struct sip_request *r, const struct hop *to, uint32_t dialog)
-{
-    uint32_t handle = client_take(c, to);
-    if (!handle)
-        return 0;
-    struct client *t = pool_at(&c->clients, handle);
-    char branch[BRANCH_N];
-    memcpy(branch, branch_cookie, BRANCH_COOKIE);
-    hex_write(branch + BRANCH_COOKIE, c->cfg.shard, 2);
-    hex_write(branch + BRANCH_COOKIE + 2, handle, 8);
-    hex_write(branch + BRANCH_COOKIE + 10, t->nonce, 16);
-    r->branch = (struct text){branch, BRANCH_N};
-    t->dialog = dialog;
-    t->method = (uint8_t)r->method;
-    t->interval_ms = c->cfg.t1_ms;
-    t->give_up_ms = c->now_ms + 64 * (uint64_t)c->cfg.t1_ms; // timer F
-    t->timer = wheel_add(&c->wheel, c->now_ms + t->interval_ms, TIMER_CLIENT, handle);
-    if (!t->timer || !client_write(c, t, r, to)) {
-        client_forget(c, handle);
-        return 0;
-    }
-    return handle;
-}
-
-void client_disown(struct core *c, uint32_t *handle)
-{
-    if (*handle)
-        ((struct client *)pool_at(&c->clients, *handle))->dialog = 0;
-    *handle = 0;
-}
-
-// The transaction is over: `status` is that of `m`, or 408 without a message.
-static void client_end(struct core *c, uint32_t handle, unsigned status,
-                       const struct sip_message *m)
-{
-    struct client *t = pool_at(&c->clients, handle);
-    uint32_t dialog = t->dialog;
-    enum sip_method method = t->method;
-    client_forget(c, handle);
-    if (!dialog)
-        return;
-    core_dialog(c, dialog)->client = 0;
-    dialog_answered(c, dialog, method, status, m);
-}
-
-static struct client *client_match(struct core *c, const struct sip_message *m, uint32_t *handle)
-{
-    uint64_t shard, h, nonce;
-    if (!branch_read(sip_text(m, m->branch), &shard, &h, &nonce) || shard != c->cfg.shard)
-        return NULL;
-    if (h == 0 || h > c->clients.used)
-        return NULL;
-    struct client *t = pool_at(&c->clients, (uint32_t)h);
-    if (!t->n || t->nonce != nonce || t->method != m->method) // n == 0: free
-        return NULL;
-    *handle = (uint32_t)h;
-    return t;
-}
-
-void client_response(struct core *c, const struct sip_message *m)
-{
-    uint32_t handle;
-    struct client *t = client_match(c, m, &handle);
-    if (!t) {
-        c->stats.unmatched++;
-        return;
-    }
-    if (m->status < 200) { // Proceeding: go on at T2 (§17.1.2.2)
-        t->proceeding = true;
-        t->interval_ms = CORE_T2_MS;
-        return;
-    }
-    client_end(c, handle, m->status, m);
-}
-
-void client_due(struct core *c, uint32_t handle)
-{
-    struct client *t = pool_at(&c->clients, handle);
-    t->timer = 0;
-    if (c->now_ms >= t->give_up_ms) {
-        c->stats.timeouts++;
-        client_end(c, handle, 408, NULL);
-        return;
-    }
-    struct peer *p = pool_at(&c->peers, t->hop);
-    sip_emit(c, (struct text){t->bytes, t->n}, &p->hop, SIP_PORT_SHARD(c->cfg.shard));
-    c->stats.retransmits++;
-    t->interval_ms =
-        t->proceeding || t->interval_ms * 2 > CORE_T2_MS ? CORE_T2_MS : t->interval_ms * 2;
-    uint64_t due = c->now_ms + t->interval_ms;
-    t->timer =
-        wheel_add(&c->wheel, due < t->give_up_ms ? due : t->give_up_ms, TIMER_CLIENT, handle);
-    if (!t->timer)
-        client_end(c, handle, 408, NULL); // no memory for the timer: as if nobody had answered
-}
 
 // RFC 3261 §17.2.3: the top Via's branch and sent-by, and the method.
 static uint64_t server_key(const struct core *c, const struct sip_message *m, uint8_t method)
@@ -280,7 +39,15 @@ bool server_replay(struct core *c, const struct event *ev)
     if (!handle)
         return false;
     struct server *s = pool_at(&c->servers, handle);
-    sip_emit(c, (struct text){s->bytes, s->n}, &s->to, s->port);
+    struct effect *e = effects_begin(c->fx, EFFECT_SIP);
+    if (!e)
+        return true;
+    e->to = s->to;
+    e->port = s->port;
+    e->reopen_port = s->reopen_port;
+    buffer_add(&c->fx->bytes, s->bytes, s->n);
+    effects_end(c->fx, e);
+    c->stats.sip_out++;
     return true;
 }
 
@@ -299,6 +66,16 @@ static struct hop server_reply_to(const struct event *ev)
     return to;
 }
 
+// RFC 3261 §18.2.2: where to open a connection when that of the request is gone.
+static uint16_t server_reopen_port(const struct event *ev)
+{
+    if (ev->source.transport == HOP_UDP)
+        return 0;
+    if (ev->sip->sent_by_port)
+        return ev->sip->sent_by_port;
+    return ev->source.transport == HOP_TLS ? 5061 : 5060;
+}
+
 void server_keep(struct core *c, const struct event *ev, struct text response)
 {
     uint32_t handle = pool_take(&c->servers);
@@ -308,6 +85,7 @@ void server_keep(struct core *c, const struct event *ev, struct text response)
     s->key = server_key(c, ev->sip, ev->sip->method);
     s->to = server_reply_to(ev);
     s->port = ev->port;
+    s->reopen_port = server_reopen_port(ev);
     s->bytes = malloc(response.n);
     s->n = (uint32_t)response.n;
     s->timer = wheel_add(&c->wheel, c->now_ms + 64 * (uint64_t)c->cfg.t1_ms, TIMER_SERVER, handle);
@@ -344,6 +122,7 @@ struct text server_answer(struct core *c, const struct event *ev, unsigned statu
     struct sip_seen seen = {{host, n}, ev->source.port};
     e->to = server_reply_to(ev);
     e->port = ev->port;
+    e->reopen_port = server_reopen_port(ev);
     sip_write_response(&c->fx->bytes, ev->sip, &seen, status, sip_phrase(status), to_tag, headers);
     effects_end(c->fx, e);
     if (c->fx->failed)
@@ -361,8 +140,7 @@ void server_refuse(struct core *c, const struct event *ev, unsigned status, stru
 
 void transaction_free_all(struct core *c)
 {
-    for (uint32_t h = 1; h <= c->clients.used; h++)
-        free(((struct client *)pool_at(&c->clients, h))->bytes);
+    client_free_all(c);
     for (uint32_t h = 1; h <= c->servers.used; h++)
         free(((struct server *)pool_at(&c->servers, h))->bytes);
 }

@@ -1,22 +1,45 @@
 // Non-INVITE transactions: client (RFC 3261 §17.1.2) and server (§17.2.2).
 //
-// A client transaction is found by its own branch, which names it; a server transaction by a keyed
-// hash of what RFC 3261 §17.2.3 matches on. Only a SUBSCRIBE that makes a dialog needs a server
-// transaction: requests inside a dialog are told apart by their CSeq, and refusals are stateless
-// (§8.2.7).
+// A client transaction (core/client.c) is found by its own branch, which names it; a server
+// transaction by a keyed hash of what RFC 3261 §17.2.3 matches on. Only a SUBSCRIBE that makes a
+// dialog needs a server transaction: requests inside a dialog are told apart by their CSeq, and
+// refusals are stateless (§8.2.7).
 #ifndef CORE_TRANSACTION_H
 #define CORE_TRANSACTION_H
 
-#include "core/state.h"
+#include "core/next_hop.h"
 
-// Room for one more request to this next hop ([limits] requests_in_flight_per_peer).
-bool client_room(const struct core *c, const struct hop *to);
-// Sends `r` (its branch is filled in here) to `to` for `dialog`. 0: no memory.
-uint32_t client_start(struct core *c, struct sip_request *r, const struct hop *to, uint32_t dialog);
+// ## The next hop
+//
+// A request goes to an address or to what a name leads to (core/next_hop.h), and from place to
+// place (RFC 3263 §4.3) when one can't be reached (EVENT_UNREACHABLE), says nothing, or says 503.
+// Each attempt is a transaction of its own, with a branch of its own. All of them together, the
+// time of resolving included, have timer F: 64*T1 from the start; so a place that others follow has
+// an equal share of what is left of it. RFC 6665's Timer N of a SUBSCRIBE is meant for one
+// transaction: it begins anew with each attempt (dialog_resent()), lest it end a dialog that the
+// second place has just granted. With all places tried and not a word heard they are tried again
+// after T2 while there is time: a proxy that restarts refuses connections for some seconds, and no
+// dialog should end for that. What is said of it at the end is the last real answer, else 503
+// without a message if no place could be reached (or there is none), else 408 without a message.
+//
+// A request of more than TRIAL_DATAGRAM_MAX bytes for a UDP place goes there over TCP (RFC 3261
+// §18.1.1), and over UDP when that fails, which is remembered.
+
+// Room for one more request to this next hop ([limits] requests_in_flight_per_peer). What waits for
+// a name is not in flight to an address yet, and counts by the name.
+bool client_room(const struct core *c, const struct next_hop *to);
+// Sends `r` (Via and branch are filled in here) for `dialog`. The end is never told before this
+// returns. ENOMEM.
+int client_start(struct core *c, struct sip_request *r, const struct next_hop *to, uint32_t dialog,
+                 uint32_t *client);
 // The dialog no longer cares for the end of this transaction; it goes on retransmitting.
 void client_disown(struct core *c, uint32_t *handle);
 // A response; ends the transaction when it is final and tells dialog_answered().
 void client_response(struct core *c, const struct sip_message *m);
+// Nothing can be sent to `hop`: all that is under way there goes elsewhere.
+void client_unreachable(struct core *c, const struct hop *hop);
+// The name that it goes by has been answered for.
+void client_resolved(struct core *c, uint32_t handle);
 void client_due(struct core *c, uint32_t handle);
 
 // Which shard's transaction a response belongs to; false: not a branch of ours.
@@ -38,6 +61,7 @@ struct text server_answer(struct core *c, const struct event *ev, unsigned statu
 // The same without state: the To tag follows from the request (RFC 3261 §8.2.7).
 void server_refuse(struct core *c, const struct event *ev, unsigned status, struct text headers);
 
+void client_free_all(struct core *c);
 void transaction_free_all(struct core *c);
 
 #endif

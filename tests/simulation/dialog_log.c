@@ -9,6 +9,7 @@ enum { LOG_BUCKETS = 1024, LOG_NAME = 128, LOG_BRANCH = 48, LOG_RECENT = 8 };
 struct sent {
     char branch[LOG_BRANCH];
     uint32_t cseq;
+    unsigned body; // a hash
 };
 
 struct logged {
@@ -79,13 +80,34 @@ static bool log_again(const struct logged *d, const char *branch, const struct s
     return false;
 }
 
+static unsigned log_hash(struct text t)
+{
+    unsigned hash = 0;
+    for (size_t i = 0; i < t.n; i++)
+        hash = hash * 31 + (unsigned char)t.p[i];
+    return hash;
+}
+
+// The last request over another transport, since the first attempt was not answered in its time: a
+// transaction of its own (RFC 3263 §4.3), but the same request.
+static bool log_elsewhere(struct logged *d, const char *branch, const struct sip_message *m)
+{
+    struct sent *last = &d->recent[(d->n - 1) % LOG_RECENT];
+    if (!d->n || m->cseq != last->cseq || log_hash(sip_text(m, m->body)) != last->body)
+        return false;
+    if (strcmp(d->in_flight, last->branch) == 0)
+        snprintf(d->in_flight, sizeof d->in_flight, "%s", branch);
+    snprintf(last->branch, sizeof last->branch, "%s", branch);
+    return true;
+}
+
 bool dialog_log_request(struct dialog_log *l, const struct sip_message *m, uint64_t now_ms,
                         uint32_t t1_ms, const char **fault)
 {
     struct logged *d = log_dialog(l, m, m->from_tag);
     char branch[LOG_BRANCH];
     snprintf(branch, sizeof branch, "%.*s", TEXT_ARG(sip_text(m, m->branch)));
-    if (log_again(d, branch, m, fault))
+    if (log_again(d, branch, m, fault) || log_elsewhere(d, branch, m))
         return false;
     if (d->n && m->cseq <= d->cseq)
         *fault = "CSeq went back";
@@ -93,6 +115,7 @@ bool dialog_log_request(struct dialog_log *l, const struct sip_message *m, uint6
     struct sent *s = &d->recent[d->n++ % LOG_RECENT];
     snprintf(s->branch, sizeof s->branch, "%s", branch);
     s->cseq = m->cseq;
+    s->body = log_hash(sip_text(m, m->body));
     if (m->method != SIP_NOTIFY)
         return true;
     if (*d->in_flight && now_ms < d->since_ms + 64 * (uint64_t)t1_ms)

@@ -140,6 +140,8 @@ void sip_response(struct world *w, const struct sip_message *m)
 static void answer_out(struct world *w, const struct sip_message *m, struct text bytes)
 {
     struct hop source = {.ip = {127, 0, 0, 1}, .family = 4, .port = GATEWAY_PROXY};
+    if (text_starts(sip_text(m, m->vias), TEXT("SIP/2.0/TCP")))
+        source.transport = HOP_TCP; // back by the connection that it came on
     net_to_gateway(w, bytes, &source, m->sent_by_port);
 }
 

@@ -43,6 +43,7 @@ static struct core *shard(unsigned i, unsigned shards)
                                     .n_xmpp_domains = 1,
                                     .sip_sources = &loopback,
                                     .n_sip_sources = 1};
+    assert_int_equal(hop_parse(&cfg.proxy, TEXT("127.0.0.1"), 5070, HOP_UDP), 0);
     assert_int_equal(core_create(&c, &cfg), 0);
     return c;
 }
