@@ -187,7 +187,7 @@ static void take_end(struct sip_stream *s, struct sip_stream_peer *c)
     }
 }
 
-// True: there may be more, inside of TLS too, where no descriptor tells of it.
+// False: there is no more.
 static bool read_piece(struct sip_stream *s, struct sip_stream_peer *c)
 {
     ssize_t n = read_once(s, c);
@@ -195,7 +195,7 @@ static bool read_piece(struct sip_stream *s, struct sip_stream_peer *c)
         s->turn_bytes += (size_t)n;
         if (c->state == SIP_STREAM_OPEN)
             take(s, c, (struct text){s->scratch, (size_t)n});
-        return c->tls != NULL;
+        return true;
     }
     if (n == 0)
         take_end(s, c);
@@ -206,10 +206,13 @@ static bool read_piece(struct sip_stream *s, struct sip_stream_peer *c)
     return false;
 }
 
-void sip_stream_read(struct sip_stream *s, struct sip_stream_peer *c)
+// Once is enough as a rule: what is left keeps the descriptor readable. TLS comes in records; and
+// who has left has to be known as such before he is answered.
+void sip_stream_read(struct sip_stream *s, struct sip_stream_peer *c, bool end_is_near)
 {
     enum { RECORDS = SIP_STREAM_READ_BYTES / SIP_TLS_RECORD_BYTES };
-    for (int i = 0; i < RECORDS && c->state != SIP_STREAM_GONE && !c->eof; i++)
+    int most = c->tls || end_is_near ? RECORDS : 1;
+    for (int i = 0; i < most && c->state != SIP_STREAM_GONE && !c->eof; i++)
         if (!read_piece(s, c))
             return;
 }

@@ -132,7 +132,8 @@ void sip_stream_bury(struct sip_stream *s); // frees what is gone
 socklen_t sip_stream_to_sockaddr(struct sockaddr_storage *a, const struct hop *h, uint16_t port);
 
 // sip_stream_in.c
-void sip_stream_read(struct sip_stream *s, struct sip_stream_peer *c);
+// `end_is_near`: the end of the stream is there too.
+void sip_stream_read(struct sip_stream *s, struct sip_stream_peer *c, bool end_is_near);
 
 // sip_stream_out.c
 void sip_stream_send(struct port *p, const struct port_way *way, struct text message);

@@ -18,7 +18,7 @@ static uint32_t wanted_mask(const struct sip_stream_peer *c)
     switch ((enum sip_stream_state)c->state) {
     case SIP_STREAM_CONNECTING: return EPOLLOUT;
     case SIP_STREAM_HANDSHAKE: return tls_writes ? EPOLLOUT : EPOLLIN;
-    case SIP_STREAM_OPEN: return EPOLLIN | (c->blocked || tls_writes ? EPOLLOUT : 0u);
+    case SIP_STREAM_OPEN: return EPOLLIN | EPOLLRDHUP | (c->blocked || tls_writes ? EPOLLOUT : 0u);
     case SIP_STREAM_ENDING: return (c->eof ? 0u : EPOLLIN) | (c->blocked ? EPOLLOUT : 0u);
     case SIP_STREAM_GONE: break;
     }
@@ -365,7 +365,7 @@ static void step_open(struct sip_stream *s, struct sip_stream_peer *c, uint32_t 
             sip_stream_make_dirty(s, c);
     }
     if (events & ~(uint32_t)EPOLLOUT || (c->tls && sip_tls_wants_write(c->tls)))
-        sip_stream_read(s, c);
+        sip_stream_read(s, c, events & EPOLLRDHUP);
     if (c->state != SIP_STREAM_GONE)
         sip_stream_watch(s, c);
 }
