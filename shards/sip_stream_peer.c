@@ -405,7 +405,7 @@ static void keep_alive(struct sip_stream *s, struct sip_stream_peer *c)
     if (c->pong_due_ms) {
         if (s->now_ms < c->pong_due_ms)
             return;
-        bool heard = c->heard_ms + sip_stream_tuning.pong_ms > c->pong_due_ms;
+        bool heard = c->heard_ms + sip_stream_tuning.pong_ms >= c->pong_due_ms;
         c->pong_due_ms = 0;
         if (!heard)
             time_out(s, c, &s->count->pongs_missed, "no answer to a keep-alive");
