@@ -228,6 +228,32 @@ static void newer_version_is_not_supported(void **state)
     core_destroy(c);
 }
 
+// Version 1 ended each dialog one text earlier.
+static void version_1_is_read(void **state)
+{
+    (void)state;
+    struct bytes b;
+    char seen[1024];
+    uint32_t hash;
+    watch_record(&b); // one dialog, which has nothing in that text
+    b.p[0] = 1;
+    b.n -= sizeof(uint16_t);
+    struct core *c = open_core();
+    assert_int_equal(record_owner_hash((struct text){b.p, b.n}, &hash), 0);
+    assert_int_equal(restore(c, b.p, b.n - 1), EBADMSG);
+    core_destroy(c);
+    c = open_core();
+    assert_int_equal(restore(c, b.p, b.n), 0);
+    see(c, seen);
+    assert_non_null(strstr(seen, "42 0 0 juliet@example.com sip:romeo@example.net 0 "));
+    assert_int_equal(core_stats(c)->dialogs, 1);
+    core_destroy(c);
+    c = open_core();
+    b.p[0] = 2;
+    assert_int_equal(restore(c, b.p, b.n), EBADMSG); // it says that there is more
+    core_destroy(c);
+}
+
 static void one_pair_has_one_record(void **state)
 {
     (void)state;
@@ -329,6 +355,7 @@ int main(void)
         cmocka_unit_test(it_changes_when_dialogs_go),
         cmocka_unit_test(owner_hash_is_found_at_once),
         cmocka_unit_test(newer_version_is_not_supported),
+        cmocka_unit_test(version_1_is_read),
         cmocka_unit_test(one_pair_has_one_record),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(no_mutation_does_harm),
