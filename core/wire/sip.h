@@ -73,7 +73,7 @@ struct sip_message {
     uint8_t substate, reason; // Subscription-State
     uint8_t content;          // enum sip_content, of the body
     bool accepts_pidf;        // no Accept at all counts (RFC 3856 §6.4), as do wildcards
-    bool accepts_winfo;       // likewise (RFC 3857 §4.3)
+    bool accepts_winfo;       // likewise (RFC 3857 §4.5)
     bool rport;               // the top Via asks for RFC 3581
     uint8_t n_vias, n_routes;
     // A defect that forbids normal handling, as the status that the request should get (400, 416,

@@ -23,7 +23,7 @@ static uint64_t rate_of(struct text t)
 {
     uint64_t rate = 0;
     size_t decimals = 0;
-    if (take_digits(&t, 2, &rate) == 0)
+    if (t.n == 0 || take_digits(&t, 2, &rate) == 0)
         return 0;
     if (t.n && t.p[0] == '.') {
         t = (struct text){t.p + 1, t.n - 1};

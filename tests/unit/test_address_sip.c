@@ -116,6 +116,22 @@ static void phones_at_hosts(void **state)
                "7042;phone-context=example.com@example.net");
 }
 
+// ---- Schemes -----------------------------------------------------------------------------------
+
+// Table 1 of RFC 7247 §6.2 lets more stand in pres and im URIs than in SIP URIs (RFC 3859 §3.1,
+// RFC 3860 §3.1); escaped or not, it is the same.
+static void pres_and_im(void **state)
+{
+    (void)state;
+    assert_jid("pres:a!#$%25&'*+-/=?^_`{|}~.b@example.com",
+               "a!#$%\\26\\27*+-\\2f=?^_`{|}~.b@example.com");
+    assert_jid("im:a%21%23%24%25%26%27%2A%2B-%2F@example.com", "a!#$%\\26\\27*+-\\2f@example.com");
+    assert_jid("PRES:f%C3%BC@Example.COM", "f\xc3\xbc@example.com");
+    assert_jid("pres:romeo@example.net?subject=x", "romeo@example.net");
+    assert_error("pres:example.net", EBADMSG);
+    assert_error("im:@example.net", EBADMSG);
+}
+
 // ---- Instances ---------------------------------------------------------------------------------
 
 static void gruus(void **state)
@@ -447,12 +463,12 @@ static void any_number(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(local_numbers),  cmocka_unit_test(numbers_of_nobody),
-        cmocka_unit_test(no_numbers),     cmocka_unit_test(phones_at_hosts),
-        cmocka_unit_test(gruus),          cmocka_unit_test(escaped_parameters),
-        cmocka_unit_test(ipv6),           cmocka_unit_test(internationalized),
-        cmocka_unit_test(there_and_back), cmocka_unit_test(different_ones),
-        cmocka_unit_test(any_number),
+        cmocka_unit_test(local_numbers),      cmocka_unit_test(numbers_of_nobody),
+        cmocka_unit_test(no_numbers),         cmocka_unit_test(phones_at_hosts),
+        cmocka_unit_test(pres_and_im),        cmocka_unit_test(gruus),
+        cmocka_unit_test(escaped_parameters), cmocka_unit_test(ipv6),
+        cmocka_unit_test(internationalized),  cmocka_unit_test(there_and_back),
+        cmocka_unit_test(different_ones),     cmocka_unit_test(any_number),
     };
     buffer_init(&out, 0);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

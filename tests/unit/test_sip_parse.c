@@ -534,7 +534,7 @@ static void test_accept(void **state)
         const char *more;
         bool pidf, winfo;
     } rows[] = {
-        {"", true, true}, // RFC 3856 §6.4, RFC 3857 §4.3
+        {"", true, true}, // RFC 3856 §6.4, RFC 3857 §4.5
         {"Accept: application/pidf+xml\r\n", true, false},
         {"Accept: Application/PIDF+XML ; q=0.5\r\n", true, false},
         {"Accept: application/*\r\n", true, true},
