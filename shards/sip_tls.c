@@ -288,13 +288,13 @@ int sip_tls_handshake(struct sip_tls_session *s)
     return EPROTO;
 }
 
-static ssize_t result(struct sip_tls_session *s, int got, size_t n)
+static ssize_t result(struct sip_tls_session *s, int done, size_t n)
 {
-    if (got == 1) {
+    if (done == 1) {
         s->wants_write = false;
         return (ssize_t)n;
     }
-    int error = session_error(s, got);
+    int error = session_error(s, done);
     errno = error;
     return error ? -1 : 0;
 }
@@ -304,7 +304,8 @@ ssize_t sip_tls_read(struct sip_tls_session *s, void *p, size_t n)
     size_t got = 0;
     ERR_clear_error();
     errno = 0;
-    return result(s, SSL_read_ex(s->ssl, p, n, &got), got);
+    int done = SSL_read_ex(s->ssl, p, n, &got);
+    return result(s, done, got);
 }
 
 ssize_t sip_tls_write(struct sip_tls_session *s, const void *p, size_t n)
@@ -313,7 +314,8 @@ ssize_t sip_tls_write(struct sip_tls_session *s, const void *p, size_t n)
     assert(n);
     ERR_clear_error();
     errno = 0;
-    ssize_t sent = result(s, SSL_write_ex(s->ssl, p, n, &got), got);
+    int done = SSL_write_ex(s->ssl, p, n, &got);
+    ssize_t sent = result(s, done, got);
     if (sent == 0) { // the stream has an end for readers only
         errno = EPIPE;
         return -1;
