@@ -100,13 +100,15 @@ void pep_show(struct core *c, struct sub *s, struct text to)
 // Whoever publishes nothing costs nothing: the person is kept only while something is said of her.
 void pep_in(struct core *c, const struct jid *from, const struct jid *to, const struct stanza *m)
 {
-    struct presence person = {0}, said;
-    uint32_t sub = from->resource.n ? 0 : sub_find(c, from, to, SIP_TO_XMPP);
+    struct presence person = {0}, said = {.facts = m->facts};
+    bool is_hers = from->local.n && !from->resource.n;
+    uint32_t sub = is_hers ? sub_find(c, from, to, SIP_TO_XMPP) : 0;
     if (!sub || core_sub(c, sub)->state == STATE_PENDING ||
         (m->pep != PEP_MOOD && m->pep != PEP_ACTIVITY))
         return;
     struct sub *s = core_sub(c, sub);
-    stanza_presence(m, (struct text){0}, &said);
+    for (unsigned i = 0; i < PRESENCE_XMPP_TEXTS; i++)
+        said.text[i] = stanza_text(m, m->rich[i]);
     known_person(s->known, &person);
     presence_replace(&person, m->pep == PEP_MOOD ? PRESENCE_OF_MOOD : PRESENCE_OF_ACTIVITY, &said);
     enum known_change change = known_put_person(&s->known, &person, &c->line, c->now_ms);

@@ -29,7 +29,7 @@ static bool stanza_wants_answer(const struct stanza *s)
     case STANZA_PRESENCE:
         return s->type == STANZA_SUBSCRIBE || s->type == STANZA_UNSUBSCRIBE ||
                s->type == STANZA_PROBE;
-    case STANZA_IQ: return s->type == STANZA_GET || s->type == STANZA_SET;
+    case STANZA_IQ: return s->type != STANZA_RESULT && s->type != STANZA_ERROR;
     default: return s->type != STANZA_ERROR && s->pep == PEP_NONE;
     }
 }
@@ -90,7 +90,9 @@ static void stanza_to_domain(struct core *c, const struct addressed *a, const st
 
 static void stanza_trusted(struct core *c, const struct addressed *a, const struct stanza *s)
 {
-    if (!a->to.local.n) {
+    if (s->kind == STANZA_IQ && (s->type == STANZA_NONE || s->type == STANZA_OTHER)) {
+        stanza_refuse(c, a, s, CONDITION_BAD_REQUEST); // RFC 6120 §8.2.3
+    } else if (!a->to.local.n) {
         stanza_to_domain(c, a, s);
     } else if (stanza_to_nobody(c, a)) {
         stanza_refuse(c, a, s, CONDITION_ITEM_NOT_FOUND);
@@ -100,7 +102,8 @@ static void stanza_trusted(struct core *c, const struct addressed *a, const stru
     } else if (s->pep != PEP_NONE && s->type != STANZA_ERROR) { // else one of ours came back
         pep_in(c, &a->from, &a->to, s);
     } else if (s->kind == STANZA_IQ && !stanza_wants_answer(s)) {
-        serve_fence(c, &a->from, &a->to, s);
+        if (a->from.local.n)
+            serve_fence(c, &a->from, &a->to, s);
     } else if (!manners(c, a->to_domain, &a->from, &a->to, s)) {
         stanza_refuse(c, a, s, CONDITION_SERVICE_UNAVAILABLE);
     }

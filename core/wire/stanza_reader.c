@@ -293,6 +293,13 @@ static void begin_event(struct stanza_reader *r, struct text name, const xmlChar
         draft(r)->pep = PEP_OTHER;
 }
 
+// The last two end all that was published there (XEP-0060 §8.4, §8.5).
+static bool speaks_of_node(struct text name)
+{
+    return text_eq(name, TEXT("items")) || text_eq(name, TEXT("purge")) ||
+           text_eq(name, TEXT("delete"));
+}
+
 static bool take_node(struct stanza_reader *r, int n_attributes, const xmlChar **attributes)
 {
     for (int i = 0; i < n_attributes; i++) {
@@ -332,8 +339,8 @@ static void begin_in_event(struct stanza_reader *r, struct text name, const xmlC
         return;
     r->rich = RICH_NONE;
     if (r->depth == ITEMS_DEPTH) // an event is about one node
-        fits = of_event && text_eq(name, TEXT("items")) && draft(r)->pep == PEP_OTHER &&
-               take_node(r, n_attributes, attributes);
+        fits = of_event && draft(r)->pep == PEP_OTHER && speaks_of_node(name) &&
+               take_node(r, n_attributes, attributes) && text_eq(name, TEXT("items"));
     else if (r->depth == ITEM_DEPTH)
         fits = of_event && text_eq(name, TEXT("item"));
     else if (r->depth == TOLD_DEPTH)

@@ -168,6 +168,89 @@ static void doubts(void **state)
     assert_false(known_remove_doubted(&k));
 }
 
+static enum known_change feels(struct known **k, uint64_t moods, const char *why)
+{
+    struct presence p = {.available = true, .show = SHOW_AWAY, .facts.moods = moods};
+    p.text[PRESENCE_MOOD_NOTE] = text_of(why);
+    p.text[PRESENCE_NICK] = TEXT("not of the person");
+    return known_put_person(k, &p, &scratch, 7);
+}
+
+static bool is_felt(const struct known *k, uint64_t moods, const char *why)
+{
+    struct presence p;
+    return known_person(k, &p) && p.facts.moods == moods &&
+           text_eq(p.text[PRESENCE_MOOD_NOTE], text_of(why)) && !p.text[PRESENCE_NICK].n &&
+           p.show == SHOW_NONE;
+}
+
+// Kept beside the resources, and counted with none of them.
+static void the_person_is_no_resource(void **state)
+{
+    (void)state;
+    struct known *k = NULL;
+    struct presence p;
+    assert_int_equal(feels(&k, 1, "why"), KNOWN_CHANGED);
+    assert_int_equal(feels(&k, 1, "why"), KNOWN_SAME);
+    assert_int_equal(known_count(k), 0);
+    assert_int_equal(known_find(k, TEXT("")), 0);
+    assert_false(known_any_available(k));
+    assert_true(is_felt(k, 1, "why"));
+    put(&k, "a", true, SHOW_AWAY, 1);
+    put(&k, "b", true, SHOW_DND, 1);
+    assert_int_equal(known_count(k), 2);
+    assert_true(shows(k, "a", SHOW_AWAY) && shows(k, "b", SHOW_DND) && is_felt(k, 1, "why"));
+    assert_int_equal(feels(&k, 2, "because"), KNOWN_CHANGED);
+    known_remove(&k, 0);
+    assert_true(shows(k, "b", SHOW_DND) && is_felt(k, 2, "because"));
+    known_doubt(k);
+    assert_true(known_remove_doubted(&k));
+    assert_int_equal(known_count(k), 0);
+    assert_true(is_felt(k, 2, "because"));
+    put(&k, "c", true, SHOW_XA, 1);
+    known_forget_resources(&k);
+    assert_true(is_felt(k, 2, "because"));
+    assert_int_equal(feels(&k, 0, ""), KNOWN_CHANGED);
+    assert_null(k);
+    assert_int_equal(feels(&k, 0, ""), KNOWN_SAME);
+    assert_false(known_person(k, &p));
+}
+
+static void the_person_survives_the_limit(void **state)
+{
+    (void)state;
+    struct known *k = NULL;
+    char name[16];
+    feels(&k, 4, "");
+    for (unsigned i = 0; i <= KNOWN_MAX; i++) {
+        snprintf(name, sizeof name, "r%u", i);
+        put(&k, name, true, SHOW_NONE, i);
+    }
+    assert_int_equal(known_count(k), KNOWN_MAX);
+    assert_true(is_felt(k, 4, "") && shows(k, name, SHOW_NONE));
+    assert_int_equal(feels(&k, 0, ""), KNOWN_CHANGED);
+    assert_int_equal(known_count(k), KNOWN_MAX);
+    known_free(&k);
+}
+
+// One part is replaced while the value that it is read from is thrown away.
+static void the_person_may_borrow_from_itself(void **state)
+{
+    (void)state;
+    struct known *k = NULL;
+    struct presence person = {0}, said = {.facts.activities = 2};
+    feels(&k, 4, "a rather long reason");
+    assert_true(known_person(k, &person));
+    presence_replace(&person, PRESENCE_OF_ACTIVITY, &said);
+    assert_int_equal(known_put_person(&k, &person, &scratch, 8), KNOWN_CHANGED);
+    assert_true(is_felt(k, 4, "a rather long reason"));
+    assert_true(known_person(k, &person) && person.facts.activities == 2);
+    presence_replace(&person, PRESENCE_OF_MOOD, &said);
+    assert_int_equal(known_put_person(&k, &person, &scratch, 9), KNOWN_CHANGED);
+    assert_true(is_felt(k, 0, ""));
+    known_free(&k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +261,9 @@ int main(void)
         cmocka_unit_test(resources_are_apart),
         cmocka_unit_test(one_past_the_limit_replaces_the_oldest),
         cmocka_unit_test(doubts),
+        cmocka_unit_test(the_person_is_no_resource),
+        cmocka_unit_test(the_person_survives_the_limit),
+        cmocka_unit_test(the_person_may_borrow_from_itself),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
