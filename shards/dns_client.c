@@ -42,6 +42,7 @@ struct dns_client {
     size_t n_servers;
     struct ares_addr_port_node server[SERVERS_MAX];
     const char *resolv_conf;
+    uint16_t resolv_port;
     struct file_mark mark;
     uint64_t looked_ms;
     bool renewing; // the channel is on its way out, and what it was asked goes to its successor
@@ -76,11 +77,14 @@ static int channel_open(struct dns_client *c, ares_channel *out)
                                    .timeout = (int)c->try_ms,
                                    .tries = DNS_CLIENT_TRIES,
                                    .ednspsz = DNS_CLIENT_UDP_BYTES,
+                                   .udp_port = c->resolv_port,
+                                   .tcp_port = c->resolv_port,
                                    .resolvconf_path = (char *)c->resolv_conf,
                                    .sock_state_cb = watch_socket,
                                    .sock_state_cb_data = c};
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ |
-               ARES_OPT_SOCK_STATE_CB | (c->resolv_conf ? ARES_OPT_RESOLVCONF : 0);
+               ARES_OPT_SOCK_STATE_CB | (c->resolv_conf ? ARES_OPT_RESOLVCONF : 0) |
+               (c->resolv_port ? ARES_OPT_UDP_PORT | ARES_OPT_TCP_PORT : 0);
     int status = ares_init_options(out, &options, mask);
     if (status == ARES_SUCCESS && c->n_servers) {
         status = ares_set_servers_ports(*out, c->server);
@@ -126,6 +130,7 @@ int dns_client_create(struct dns_client **out, const struct dns_client_setup *se
         return ENOMEM;
     c->try_ms = setup->try_ms ? setup->try_ms : DNS_CLIENT_TRY_MS;
     c->resolv_conf = setup->resolv_conf;
+    c->resolv_port = setup->resolv_port;
     keep_servers(c, setup);
     c->mark = mark_of(c);
     c->epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -29,6 +29,7 @@ struct dns_client_setup {
     size_t n_servers;
     unsigned try_ms;         // 0: DNS_CLIENT_TRY_MS
     const char *resolv_conf; // NULL: /etc/resolv.conf
+    uint16_t resolv_port;    // of the servers in there; 0: 53
 };
 
 // ENOMEM, EMFILE; EINVAL: the library does not take the settings.
