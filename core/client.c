@@ -498,6 +498,8 @@ static void client_again(struct core *c, uint32_t handle)
     struct client *t = client_at(c, handle);
     client_emit(c, t);
     c->stats.retransmits++;
+    if ((t->flags & CLIENT_REFUSED) && t->dialog)
+        dialog_resent(c, t->dialog); // this one may be the first that arrives
     t->flags &= (uint8_t)~CLIENT_REFUSED;
     bool slow = (t->flags & CLIENT_PROCEEDING) || t->interval_ms * 2 > CORE_T2_MS;
     t->interval_ms = slow ? CORE_T2_MS : t->interval_ms * 2;

@@ -89,11 +89,19 @@ static void stage_delete(struct stage *s, const struct effect *e)
 
 static void stage_queue(struct stage *s, const struct effect *e)
 {
-    struct stage_message m = {stage_copy(effect_text(&s->fx, e)), e->bytes.n, e->to, e->port,
-                              e->domain};
-    size_t *tail = e->kind == EFFECT_SIP ? &s->sip_tail : &s->stanza_tail;
+    struct stage_message m = {.bytes = stage_copy(effect_text(&s->fx, e)),
+                              .n = e->bytes.n,
+                              .to = e->to,
+                              .port = e->port,
+                              .reopen_port = e->reopen_port,
+                              .domain = e->domain};
+    if (e->server_name.n)
+        m.server_name =
+            stage_copy((struct text){s->fx.bytes.p + e->server_name.off, e->server_name.n});
+    bool sip = e->kind == EFFECT_SIP, stanza = e->kind == EFFECT_STANZA;
+    size_t *tail = sip ? &s->sip_tail : stanza ? &s->stanza_tail : &s->question_tail;
     assert_true(*tail < STAGE_QUEUE);
-    (e->kind == EFFECT_SIP ? s->sips : s->stanzas)[(*tail)++] = m;
+    (sip ? s->sips : stanza ? s->stanzas : s->questions)[(*tail)++] = m;
 }
 
 static bool stage_changes_records(const struct stage *s)
@@ -139,7 +147,7 @@ static void stage_release(struct stage *s)
     }
     stage_commit(s);
     for (size_t i = 0; i < s->fx.n; i++)
-        if (s->fx.v[i].kind == EFFECT_SIP || s->fx.v[i].kind == EFFECT_STANZA)
+        if (s->fx.v[i].kind != EFFECT_PUT && s->fx.v[i].kind != EFFECT_DELETE)
             stage_queue(s, &s->fx.v[i]);
     effects_reset(&s->fx);
 }
@@ -194,9 +202,14 @@ static void stage_forget_queues(struct stage *s)
 {
     for (size_t i = 0; i < s->stanza_tail; i++)
         free(s->stanzas[i].bytes);
-    for (size_t i = 0; i < s->sip_tail; i++)
+    for (size_t i = 0; i < s->sip_tail; i++) {
         free(s->sips[i].bytes);
+        free(s->sips[i].server_name);
+    }
+    for (size_t i = 0; i < s->question_tail; i++)
+        free(s->questions[i].bytes);
     s->stanza_head = s->stanza_tail = s->sip_head = s->sip_tail = 0;
+    s->question_head = s->question_tail = 0;
 }
 
 void stage_close(struct stage *s)
@@ -235,7 +248,8 @@ void stage_pass_ms(struct stage *s, uint64_t ms)
 void stage_pass_until_said(struct stage *s, uint64_t most_s)
 {
     uint64_t end = s->now_ms + most_s * 1000;
-    while (s->stanza_head == s->stanza_tail && s->sip_head == s->sip_tail && s->now_ms < end)
+    while (s->stanza_head == s->stanza_tail && s->sip_head == s->sip_tail &&
+           s->question_head == s->question_tail && s->now_ms < end)
         stage_pass_ms(s, 100);
 }
 
@@ -345,4 +359,6 @@ void quiet(struct stage *s)
         fail_msg("unexpected stanza %s", s->stanzas[s->stanza_head].bytes);
     if (s->sip_head != s->sip_tail)
         fail_msg("unexpected SIP message\n%s", s->sips[s->sip_head].bytes);
+    if (s->question_head != s->question_tail)
+        fail_msg("unexpected question about %s", s->questions[s->question_head].bytes);
 }

@@ -21,7 +21,9 @@ struct stage_message {
     size_t n;
     struct hop to; // SIP
     sip_port port;
-    unsigned domain; // stanza
+    uint16_t reopen_port;
+    char *server_name; // NULL: none
+    unsigned domain;   // stanza
 };
 
 struct stage {
@@ -33,7 +35,8 @@ struct stage {
     struct sip_parser *sip_out;    // of what it sent
     const struct sip_message *sip; // what sip_sees() took last
     struct stage_message stanzas[STAGE_QUEUE], sips[STAGE_QUEUE];
-    size_t stanza_head, stanza_tail, sip_head, sip_tail;
+    struct stage_message questions[STAGE_QUEUE]; // EFFECT_RESOLVE
+    size_t stanza_head, stanza_tail, sip_head, sip_tail, question_head, question_tail;
     struct stage_record {
         uint64_t id;
         char *bytes;
@@ -89,6 +92,8 @@ void xmpp_answers_fence(struct stage *s, const char *jid, const char *id);
 // SIP: a message as text; lines may end in \n. `from` numeric, default the proxy.
 void sip_says(struct stage *s, const char *message);
 void sip_says_from(struct stage *s, const char *host, const char *message);
+// From "tcp:127.0.0.1:40000".
+void sip_says_over(struct stage *s, const char *place, const char *message);
 // The next message out: its method or status, and that each of the further strings is in it. NULL
 // ends.
 void sip_sees(struct stage *s, const char *start, ...) __attribute__((sentinel));
@@ -117,6 +122,16 @@ void sip_notifies_with(struct stage *s, const struct stage_dialog *d, const char
 void sip_dialog_of_answer(struct stage *s, struct stage_dialog *d);
 void sip_resubscribes(struct stage *s, struct stage_dialog *d, unsigned expires_s);
 void sip_resubscribes_with(struct stage *s, const struct stage_dialog *d, const char *headers);
+
+// The net: the message taken last went to "udp:127.0.0.1:5070".
+void sip_went_to(struct stage *s, const char *place);
+// And over TLS, where the certificate must name this; NULL: the address.
+void sip_demands_name(struct stage *s, const char *name);
+// The next question where a URI leads.
+void net_is_asked(struct stage *s, const char *uri);
+// Places, as many as there are; NULL ends.
+void net_answers(struct stage *s, const char *uri, uint32_t ttl_s, ...) __attribute__((sentinel));
+void net_refuses(struct stage *s, const char *place);
 
 void quiet(struct stage *s);
 // Values of the message taken last.

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stage_net.h"
+
 // Line ends become CRLF; Content-Length is put in when the message has none.
 static char *sip_crlf(const char *message)
 {
@@ -24,17 +26,29 @@ static char *sip_crlf(const char *message)
     return out;
 }
 
-void sip_says_from(struct stage *s, const char *host, const char *message)
+static void sip_arrives(struct stage *s, const struct hop *source, const char *message)
 {
     char *bytes = sip_crlf(message);
-    struct event ev = {.kind = EVENT_SIP, .port = SIP_PORT_LISTEN(0)};
-    assert_int_equal(hop_parse(&ev.source, text_of(host), 5070, HOP_UDP), 0);
+    struct event ev = {.kind = EVENT_SIP, .port = SIP_PORT_LISTEN(0), .source = *source};
     int err = sip_parse(s->parser, bytes, strlen(bytes), &ev.sip);
     free(bytes);
     if (err) // no SIP at all: the port drops it
         return;
     core_step(s->core, &ev, s->now_ms, &s->fx);
     stage_pass_ms(s, 0);
+}
+
+void sip_says_from(struct stage *s, const char *host, const char *message)
+{
+    struct hop source;
+    assert_int_equal(hop_parse(&source, text_of(host), 5070, HOP_UDP), 0);
+    sip_arrives(s, &source, message);
+}
+
+void sip_says_over(struct stage *s, const char *place, const char *message)
+{
+    struct hop source = net_place(place);
+    sip_arrives(s, &source, message);
 }
 
 void sip_says(struct stage *s, const char *message)
