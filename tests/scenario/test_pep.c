@@ -341,6 +341,8 @@ static void what_is_no_event_of_hers_is_nothing(void **state)
         EVENT("tybalt@example.com", "romeo@example.net", MOOD_NS, MOOD("<sad/>")),
         EVENT("juliet@example.com", "benvolio@example.net", MOOD_NS, MOOD("<sad/>")),
         EVENT("juliet@example.com", "romeo@example.net", "urn:x", MOOD("<sad/>")),
+        EVENT("juliet@example.com", "romeo@example.net", "urn:xmpp:avatar:metadata",
+              "<metadata xmlns='urn:xmpp:avatar:metadata'/>"),
         EVENT("juliet@example.com", "romeo@example.net", MOOD_NS, ""),
         EVENT("juliet@example.com", "romeo@example.net", MOOD_NS, MOOD("<undefined/>")),
         EVENT("juliet@example.com", "example.net", MOOD_NS, MOOD("<sad/>")),

@@ -63,6 +63,110 @@ static void blink_is_one_presence(void **state)
     stage_close(s);
 }
 
+// The next stanza, word for word and shown.
+static void juliet_sees(struct stage *s, const char *want)
+{
+    const char *got = xmpp_next(s);
+    assert_non_null(got);
+    print_message("    %s\n", got);
+    assert_string_equal(got, want);
+}
+
+static void juliet_asks(struct stage *s, const char *of, const char *question, const char *payload)
+{
+    char said[512], want[1024];
+    snprintf(said, sizeof said,
+             "<iq type='get' id='1' from='juliet@example.com/balcony' to='%s'>%s</iq>", of,
+             question);
+    snprintf(want, sizeof want,
+             "<iq type='result' from='%s' to='juliet@example.com/balcony' id='1'>%s</iq>", of,
+             payload);
+    print_message("    %s\n", said);
+    xmpp_says(s, said);
+    juliet_sees(s, want);
+}
+
+//   juliet          gateway              Blink
+//     |                |  NOTIFY: the document of its description, as it stands there
+//     |  subscribed    |<-----------------|
+//     |  presence      |                  |
+//     |<---------------|                  |
+//     |  what else she may ask for        |
+//     |<-------------->|                  |
+// All that she can come to see of it. The rest has no place in XMPP: tests/PAYLOAD.md.
+static void blink_sample_end_to_end(void **state)
+{
+    (void)state;
+#define HIS_DEVICE "romeo@example.net/" BLINK_RESOURCE
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    said_subscribe(s, &d);
+    sip_answers(s, 200, "Expires: 3600\n");
+    sip_notifies(s, &d, "active;expires=3600", BLINK);
+    sip_sees(s, "SIP/2.0 200", NULL);
+    juliet_sees(s, SUBSCRIBED);
+    juliet_sees(s, "<presence from='" HIS_DEVICE
+                   "' to='juliet@example.com'>"
+                   "<show>away</show>"
+                   "<nick xmlns='http://jabber.org/protocol/nick'>Adrian Georgescu</nick>" CAPS
+                   "<delay xmlns='urn:xmpp:delay' stamp='2012-09-21T10:53:57.802Z'/></presence>");
+    quiet(s);
+    juliet_asks(s, "romeo@example.net", "<vCard xmlns='vcard-temp'/>",
+                "<vCard xmlns='vcard-temp'><FN>Adrian Georgescu</FN><N/>"
+                "<NICKNAME>Adrian Georgescu</NICKNAME><PHOTO><EXTVAL>"
+                "https://xcap.test.sipthor.net/xcap-root/org.openmobilealliance.pres-content/users/"
+                "sip:ag@test.sip2sip.info/oma_status-icon/index</EXTVAL></PHOTO>"
+                "<URL>http://georgescu.info</URL></vCard>");
+    juliet_asks(s, HIS_DEVICE, "<query xmlns='jabber:iq:version'/>",
+                "<query xmlns='jabber:iq:version'><name>Blink Pro</name>"
+                "<version>2.0.0 (MacOSX)</version></query>");
+    juliet_asks(s, HIS_DEVICE, "<time xmlns='urn:xmpp:time'/>",
+                "<time xmlns='urn:xmpp:time'><tzo>+02:00</tzo>"
+                "<utc>2023-11-14T22:13:21Z</utc></time>");
+    juliet_asks(s, HIS_DEVICE, "<query xmlns='jabber:iq:last'/>",
+                "<query xmlns='jabber:iq:last' seconds='0'/>");
+    juliet_asks(s, "romeo@example.net", "<query xmlns='jabber:iq:last'/>",
+                "<query xmlns='jabber:iq:last' seconds='0'/>");
+    quiet(s);
+    stage_close(s);
+}
+
+// Each note is a status of its own, in its own language, and back again.
+static void several_notes_and_languages_survive(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    said_subscribe(s, &d);
+    sip_answers(s, 200, "Expires: 3600\n");
+    sip_notifies(s, &d, "active;expires=3600",
+                 PIDF("<tuple id='ID-a'><status><basic>open</basic></status>"
+                      "<note xml:lang='en'>Don't disturb</note>"
+                      "<note xml:lang='fr'>Ne d\xc3\xa9rangez pas</note>"
+                      "<note>...</note></tuple>"));
+    sip_sees(s, "SIP/2.0 200", NULL);
+    xmpp_sees(s, SUBSCRIBED);
+    xmpp_sees(s,
+              "<presence from='romeo@example.net/a' to='juliet@example.com'>"
+              "<status xml:lang='en'>Don&apos;t disturb</status>"
+              "<status xml:lang='fr'>Ne d\xc3\xa9rangez pas</status>"
+              "<status>...</status></presence>");
+    quiet(s);
+    stage_close(s);
+    s = stage_open();
+    serve_established(s, &d);
+    xmpp_says(s,
+              "<presence from='juliet@example.com/balcony' to='romeo@example.net'>"
+              "<status xml:lang='en'>Don't disturb</status>"
+              "<status xml:lang='fr'>Ne d\xc3\xa9rangez pas</status>"
+              "<status>...</status></presence>");
+    sip_sees(s, "NOTIFY",
+             "<note xml:lang='en'>Don&apos;t disturb</note>"
+             "<note xml:lang='fr'>Ne d\xc3\xa9rangez pas</note><note>...</note>",
+             NULL);
+    stage_close(s);
+}
+
 #define BLINK_NOW                                                                                  \
     "<presence from='romeo@example.net/" BLINK_RESOURCE                                            \
     "' to='juliet@example.com'>"                                                                   \
@@ -169,6 +273,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blink_is_one_presence),
+        cmocka_unit_test(blink_sample_end_to_end),
+        cmocka_unit_test(several_notes_and_languages_survive),
         cmocka_unit_test(a_newer_time_alone_is_no_stanza),
         cmocka_unit_test(an_xmpp_user_is_tuple_and_person),
         cmocka_unit_test(a_newer_time_alone_is_no_notify),

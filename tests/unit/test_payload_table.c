@@ -1,5 +1,5 @@
 // tests/PAYLOAD.md keeps its word: each row names a test that there is, and each element of Blink's
-// document has a row.
+// document has a row, and each of its attributes.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -44,16 +44,21 @@ static int end(void **state)
     return 0;
 }
 
-// Whether tests/unit/test_<program>.c runs that test.
-static bool runs(struct text program, struct text test)
+static bool runs_in(const char *kind, struct text program, struct text test)
 {
     char path[512], call[256];
-    snprintf(path, sizeof path, SOURCE_DIR "/tests/unit/test_%.*s.c", TEXT_ARG(program));
+    snprintf(path, sizeof path, SOURCE_DIR "/tests/%s/test_%.*s.c", kind, TEXT_ARG(program));
     snprintf(call, sizeof call, "cmocka_unit_test(%.*s)", TEXT_ARG(test));
     char *source = file(path);
     bool found = source && strstr(source, call);
     free(source);
     return found;
+}
+
+// Whether test_<program>.c, of the unit tests or the scenarios, runs that test.
+static bool runs(struct text program, struct text test)
+{
+    return runs_in("unit", program, test) || runs_in("scenario", program, test);
 }
 
 // The last cell of a row.
@@ -105,12 +110,36 @@ static void each_element_of_blink_has_a_row(void **state)
     }
 }
 
+// As "| `element attribute`"; declarations of namespaces are none.
+static void each_attribute_of_blink_has_a_row(void **state)
+{
+    (void)state;
+    unsigned attributes = 0;
+    for (const char *at = BLINK; (at = strchr(at, '<')) != NULL; at++) {
+        size_t name = strcspn(at + 1, " />\n"), tag = strcspn(at, ">");
+        if (at[1] == '/' || at[1] == '?')
+            continue;
+        for (const char *a = at; (a = memchr(a, ' ', tag - (size_t)(a - at))) != NULL; a++) {
+            char cell[128];
+            if (strncmp(a, " xmlns", 6) == 0)
+                continue;
+            snprintf(cell, sizeof cell, "\n| `%.*s %.*s`", (int)name, at + 1,
+                     (int)strcspn(a + 1, "="), a + 1);
+            if (!strstr(table, cell))
+                fail_msg("no row:%s", cell + 1);
+            attributes++;
+        }
+    }
+    assert_int_equal(attributes, 6);
+}
+
 static void a_wrong_name_is_seen(void **state)
 {
     (void)state;
     assert_true(runs(TEXT("payload_table"), TEXT("a_wrong_name_is_seen")));
     assert_false(runs(TEXT("payload_table"), TEXT("a_wrong_name")));
     assert_false(runs(TEXT("no_such_program"), TEXT("a_wrong_name_is_seen")));
+    assert_true(runs(TEXT("rich"), TEXT("blink_sample_end_to_end")));
 }
 
 int main(void)
@@ -118,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_row_names_a_test),
         cmocka_unit_test(each_element_of_blink_has_a_row),
+        cmocka_unit_test(each_attribute_of_blink_has_a_row),
         cmocka_unit_test(a_wrong_name_is_seen),
     };
     return cmocka_run_group_tests(tests, begin, end);
