@@ -12,6 +12,11 @@ static void source_counters(void *ctx, unsigned shard, struct shard_counters *ou
     shards_counters(ctx, shard, out, core);
 }
 
+static void source_resolver(void *ctx, struct resolver_counters *out)
+{
+    shards_resolver(ctx, out);
+}
+
 static size_t source_streams(void *ctx, struct shards_stream *out, size_t max)
 {
     return shards_streams(ctx, out, max);
@@ -35,6 +40,7 @@ int api_start(struct api **out, const struct config *cfg, struct shards *shards,
         .ctx = shards,
         .count = source_count,
         .counters = source_counters,
+        .resolver = source_resolver,
         .streams = source_streams,
         .part_failing = source_part_failing,
         .ask = source_ask,

@@ -29,6 +29,7 @@ struct api_source {
     unsigned (*count)(void *ctx);
     void (*counters)(void *ctx, unsigned shard, struct shard_counters *out,
                      struct core_stats *core);
+    void (*resolver)(void *ctx, struct resolver_counters *out);
     size_t (*streams)(void *ctx, struct shards_stream *out, size_t max);
     bool (*part_failing)(void *ctx, unsigned shard, char *why, size_t n);
     int (*ask)(void *ctx, unsigned shard, const void *question, size_t n, void *answer, size_t cap,

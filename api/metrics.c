@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+#include "shards/resolver.h"
 
 enum { LINE_MAX_BYTES = 256 };
 
@@ -14,7 +15,7 @@ struct sample {
     struct core_stats core;
 };
 
-// One value of each shard, by its place in struct sample.
+// One value of each shard, by its place in struct sample; or of the resolver.
 struct metric {
     const char *name, *type, *help;
     size_t offset;
@@ -179,25 +180,27 @@ static void put_subscriptions(struct buffer *b, const struct sample *s, unsigned
         }
 }
 
-// Prometheus counts up: each bucket holds those below it too.
-static void put_turns_of(struct buffer *b, const struct shard_counters *c, unsigned shard)
+// A histogram of microseconds. Prometheus counts up: each bucket holds those below it too. `label`
+// is one with its value, or "".
+static void put_histogram(struct buffer *b, const char *name, const char *label,
+                          const uint64_t us_bucket[32], uint64_t us_sum)
 {
     char series[128];
+    const char *comma = *label ? "," : "", *open = *label ? "{" : "", *close = *label ? "}" : "";
     uint64_t below = 0;
     for (int i = 0; i < 32; i++) {
-        below += c->turn_us_bucket[i];
-        if (i < METRICS_TURN_FIRST || i > METRICS_TURN_LAST)
+        below += us_bucket[i];
+        if (i < METRICS_BUCKET_FIRST || i > METRICS_BUCKET_LAST)
             continue;
-        snprintf(series, sizeof series, "turn_duration_seconds_bucket{shard=\"%u\",le=\"%.9g\"}",
-                 shard, (double)(1u << i) / 1e6);
+        snprintf(series, sizeof series, "%s_bucket{%s%sle=\"%.9g\"}", name, label, comma,
+                 (double)(1u << i) / 1e6);
         put_u64(b, series, below);
     }
-    snprintf(series, sizeof series, "turn_duration_seconds_bucket{shard=\"%u\",le=\"+Inf\"}",
-             shard);
+    snprintf(series, sizeof series, "%s_bucket{%s%sle=\"+Inf\"}", name, label, comma);
     put_u64(b, series, below);
-    snprintf(series, sizeof series, "turn_duration_seconds_sum{shard=\"%u\"}", shard);
-    put_decimal(b, series, c->turn_us_sum);
-    snprintf(series, sizeof series, "turn_duration_seconds_count{shard=\"%u\"}", shard);
+    snprintf(series, sizeof series, "%s_sum%s%s%s", name, open, label, close);
+    put_decimal(b, series, us_sum);
+    snprintf(series, sizeof series, "%s_count%s%s%s", name, open, label, close);
     put_u64(b, series, below);
 }
 
@@ -205,8 +208,49 @@ static void put_turns(struct buffer *b, const struct sample *s, unsigned shards)
 {
     put_head(b, "turn_duration_seconds", "histogram",
              "Time from the first event of a turn to its release.");
-    for (unsigned i = 0; i < shards; i++)
-        put_turns_of(b, &s[i].counters, i);
+    for (unsigned i = 0; i < shards; i++) {
+        char label[32];
+        snprintf(label, sizeof label, "shard=\"%u\"", i);
+        put_histogram(b, "turn_duration_seconds", label, s[i].counters.turn_us_bucket,
+                      s[i].counters.turn_us_sum);
+    }
+}
+
+// --- the resolver
+
+#define OF_RESOLVER(name, type, field, help)                                                       \
+    {                                                                                              \
+        "resolver_" name, type, help, offsetof(struct resolver_counters, field)                    \
+    }
+
+static const struct metric resolver_metrics[] = {
+    OF_RESOLVER("lookups_total", "counter", lookups_total, "Next hops looked up by RFC 3263."),
+    OF_RESOLVER("joined_total", "counter", joined_total,
+                "Look-ups that waited for another one of the same place."),
+    OF_RESOLVER("refused_total", "counter", refused_total,
+                "Look-ups refused as too many were under way."),
+    OF_RESOLVER("failures_total", "counter", failures_total,
+                "Look-ups that failed since DNS did not tell."),
+    OF_RESOLVER("nowhere_total", "counter", nowhere_total,
+                "Look-ups of what DNS has no server for."),
+    OF_RESOLVER("queries_total", "counter", queries_total, "Questions put to DNS."),
+    OF_RESOLVER("in_flight", "gauge", in_flight, "Look-ups under way."),
+};
+
+static void put_resolver(struct buffer *b, struct view *v)
+{
+    struct resolver_counters c;
+    v->source.resolver(v->source.ctx, &c);
+    for (size_t i = 0; i < sizeof resolver_metrics / sizeof *resolver_metrics; i++) {
+        const struct metric *m = &resolver_metrics[i];
+        uint64_t value;
+        memcpy(&value, (const char *)&c + m->offset, sizeof value);
+        put_head(b, m->name, m->type, m->help);
+        put_u64(b, m->name, value);
+    }
+    put_head(b, "resolver_duration_seconds", "histogram",
+             "Time from a question for a next hop to its answer.");
+    put_histogram(b, "resolver_duration_seconds", "", c.lookup_us_bucket, c.lookup_us_sum);
 }
 
 // --- the process
@@ -275,5 +319,6 @@ void metrics_show(struct view *v, const struct uri *u, struct reply *r)
     for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
         put_metric(b, &metrics[i], s, v->shards);
     put_turns(b, s, v->shards);
+    put_resolver(b, v);
     free(s);
 }

@@ -1,8 +1,8 @@
-// GET /metrics: counters, gauges and the turn's histogram as Prometheus text.
+// GET /metrics: counters, gauges and histograms as Prometheus text.
 //
 // Names: isthmus_, base units, _total for counters. Labels: shard, direction and state only, so
-// that no user, domain or peer makes a series (and `version` of isthmus_build_info, `le` of the
-// histogram).
+// that no user, domain or peer makes a series (and `version` of isthmus_build_info, `le` of
+// histograms).
 #ifndef API_METRICS_H
 #define API_METRICS_H
 
@@ -13,9 +13,9 @@
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 enum {
-    // The histogram's buckets shown: below 2^FIRST µs … below 2^LAST µs, 8 µs … 16.8 s.
-    METRICS_TURN_FIRST = 3,
-    METRICS_TURN_LAST = 24,
+    // The histograms' buckets shown: below 2^FIRST µs … below 2^LAST µs, 8 µs … 16.8 s.
+    METRICS_BUCKET_FIRST = 3,
+    METRICS_BUCKET_LAST = 24,
 };
 
 void metrics_show(struct view *v, const struct uri *u, struct reply *r);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "api/api.h"
 #include "shards/admin.h"
+#include "shards/resolver.h"
 
 enum { WORLD_SHARDS = 3, WORLD_STREAMS = 2 };
 
@@ -89,6 +90,20 @@ static inline void counters(void *ctx, unsigned shard, struct shard_counters *ou
     pthread_mutex_unlock(&w->lock);
 }
 
+static inline void resolver(void *ctx, struct resolver_counters *out)
+{
+    (void)ctx;
+    *out = (struct resolver_counters){.lookups_total = 601,
+                                      .joined_total = 602,
+                                      .refused_total = 603,
+                                      .failures_total = 604,
+                                      .nowhere_total = 605,
+                                      .queries_total = 606,
+                                      .in_flight = 607,
+                                      .lookup_us_sum = 2000001};
+    out->lookup_us_bucket[4] = 3;
+}
+
 static inline size_t streams(void *ctx, struct shards_stream *out, size_t max)
 {
     struct api_world *w = ctx;
@@ -139,7 +154,7 @@ static inline int ask(void *ctx, unsigned shard, const void *question, size_t n,
 
 static inline struct api_source world_source(struct api_world *w)
 {
-    return (struct api_source){w, count, counters, streams, part_failing, ask};
+    return (struct api_source){w, count, counters, resolver, streams, part_failing, ask};
 }
 
 static inline struct api_world *world_create(void)

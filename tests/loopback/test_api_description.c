@@ -305,6 +305,18 @@ static void values_are_those_of_the_shards(void **state)
         "isthmus_turn_duration_seconds_bucket{shard=\"0\",le=\"+Inf\"} 7",
         "isthmus_turn_duration_seconds_sum{shard=\"0\"} 1.500001",
         "isthmus_turn_duration_seconds_count{shard=\"0\"} 7",
+        "isthmus_resolver_lookups_total 601",
+        "isthmus_resolver_joined_total 602",
+        "isthmus_resolver_refused_total 603",
+        "isthmus_resolver_failures_total 604",
+        "isthmus_resolver_nowhere_total 605",
+        "isthmus_resolver_queries_total 606",
+        "isthmus_resolver_in_flight 607",
+        "isthmus_resolver_duration_seconds_bucket{le=\"8e-06\"} 0",
+        "isthmus_resolver_duration_seconds_bucket{le=\"1.6e-05\"} 3",
+        "isthmus_resolver_duration_seconds_bucket{le=\"+Inf\"} 3",
+        "isthmus_resolver_duration_seconds_sum 2.000001",
+        "isthmus_resolver_duration_seconds_count 3",
     };
     struct http_answer a = get_metrics(*state);
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
