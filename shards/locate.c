@@ -255,7 +255,7 @@ static void add_service(struct locate *l, enum hop_transport transport, const ch
     s->transport = transport;
     s->outcome = DNS_NONE;
     s->n_targets = 0;
-    snprintf(s->name, sizeof s->name, "%s", name);
+    memcpy(s->name, name, strlen(name) + 1); // callers have looked that it fits
 }
 
 // SRV queries for the services from `first` to before `end`.
