@@ -14,7 +14,7 @@ DOCUMENT = ("<?xml version='1.0' encoding='UTF-8'?>\n<presence xmlns='urn:ietf:p
             "entity='pres:romeo@example.net'><tuple id='ID-orchard'><status><basic>open</basic>"
             "<show xmlns='jabber:client'>{show}</show></status></tuple></presence>")
 
-KEPT = {"From": ".*", "Contact": "sip:[^&gt;]*"}  # of which header field what
+KEPT = {"From": ".*", "To": ".*", "Via": ".*", "Contact": "sip:[^&gt;]*"}  # of which header field what
 
 
 def take(what: str | int, *keep: str, **fits: str) -> str:
@@ -50,6 +50,13 @@ def answer(status: int, reason: str, *fields: str, tag: str = "tag=sipp[call_num
     if 200 <= status < 300:
         head.append("Contact: <sip:romeo@[local_ip]:[local_port]>")
     return say("\n".join([*head, *fields]))
+
+
+def answer_late(status: int, reason: str, *fields: str) -> str:
+    """The answer to the first SUBSCRIBE when something else came meanwhile; From, To and Via kept."""
+    return say("\n".join([f"SIP/2.0 {status} {reason}", "Via:[$Via]", "From:[$From]",
+                          "To:[$To];tag=sipp[call_number]", "[last_Call-ID:]", "CSeq: 1 SUBSCRIBE",
+                          "Contact: <sip:romeo@[local_ip]:[local_port]>", *fields]))
 
 
 def notify(state: str, cseq: int = 1, show: str = "chat", body: str | None = None,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .process import free_ports
 from .servers import Gateway, GatewayOptions
-from .sipp import Sipp, answer, notify, pause, say, take
+from .sipp import Sipp, answer, answer_late, notify, pause, say, take
 from .test_presence import ROMEO
 from .world import SERVERS, WorldTest
 from .xmpp_user import XmppUser
@@ -79,7 +79,9 @@ class Notifiers(Misbehaviour):
     """juliet watches a romeo whose presence agent errs (RFC 6665 §4.1)."""
 
     async def test_notify_before_the_200(self) -> None:
-        sipp = self.notifier("early", ASKED, notify("active;expires=600"), ACCEPTED, take(200),
+        sipp = self.notifier("early", take("SUBSCRIBE", "From", "To", "Via", "Contact"),
+                             notify("active;expires=600"), take(200), pause(300),
+                             answer_late(200, "OK", "Expires: 600"),
                              notify("active;expires=600", 2, "away"), take(200))
         self.juliet.subscribe(ROMEO)
         await self.sees_him("chat")
