@@ -7,15 +7,13 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from .process import free_ports
+from .process import HOST, free_ports
 from .servers import Gateway, GatewayOptions
 from .sipp import Sipp, answer, answer_late, notify, pause, say, take
 from .test_presence import ROMEO
 from .world import SERVERS, WorldTest
 from .xmpp_user import XmppUser
 
-BRIEF = {"subscription": {"min_expires_s": 1, "expires_s": 600}, "sip": {"t1_ms": 100},
-         "probe": {"timeout_s": 2, "window_s": 0}}
 ASKED = take("SUBSCRIBE", "From", "Contact")
 ACCEPTED = answer(200, "OK", "Expires: 600")
 
@@ -25,13 +23,17 @@ class Misbehaviour(WorldTest):
 
     xmpp = os.environ.get("PEERS_XMPP", "prosody")
     expires_s = 600
+    transport = "udp"
+    sipp_transport = "u1"
+    extra: dict[str, dict[str, object]] = {}
 
     async def asyncSetUp(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="isthmus-sipp-"))
         self.server = SERVERS[self.xmpp](self.root)
         self.port, self.listen = free_ports(), free_ports()
         options = GatewayOptions(expires_s=self.expires_s, extra={
-            **BRIEF, "subscription": {"min_expires_s": 1, "expires_s": self.expires_s}})
+            "subscription": {"min_expires_s": 1, "expires_s": self.expires_s},
+            "probe": {"timeout_s": 2, "window_s": 0}, "sip": self.sip(), **self.extra})
         self.gateway = Gateway(self.root, self.server.component_port, self.port, self.listen,
                                options)
         self.sipps: list[Sipp] = []
@@ -43,6 +45,10 @@ class Misbehaviour(WorldTest):
         self.users.append(self.juliet)
         await self.juliet.connect()
         self.juliet.presence()
+
+    def sip(self) -> dict[str, object]:
+        return {"t1_ms": 100, "proxy": f"sip:{HOST}:{self.port};transport={self.transport}",
+                "listen": [f"udp:{HOST}:{self.listen}", f"tcp:{HOST}:{self.listen}"]}
 
     async def _end(self) -> None:
         for user in self.users:
@@ -56,7 +62,8 @@ class Misbehaviour(WorldTest):
 
     def notifier(self, name: str, *steps: str, calls: int = 1) -> Sipp:
         """SIPp in romeo's place."""
-        sipp = Sipp(self.root, name, list(steps), port=self.port, calls=calls)
+        sipp = Sipp(self.root, name, list(steps), port=self.port, calls=calls,
+                    transport=self.sipp_transport)
         self.sipps.append(sipp)
         return sipp.start()
 
@@ -183,8 +190,11 @@ class Notifiers(Misbehaviour):
         self.juliet.subscribe(ROMEO)
         await mute.done()
         heard = (mute.dir / "messages.log").read_text()
-        self.assertGreater(heard.count("SUBSCRIBE sip:romeo@example.net SIP/2.0"), 3)
+        self.repeated(heard.count("SUBSCRIBE sip:romeo@example.net SIP/2.0"))
         self.assertEqual(self.juliet.inbox.items, [])
+
+    def repeated(self, times: int) -> None:
+        self.assertGreater(times, 3)
 
 
 class ShortLived(Misbehaviour):
@@ -204,6 +214,71 @@ class ShortLived(Misbehaviour):
                                notify("active;expires=600", 1, "away"), take(200))
         await self.juliet.sees("available", ROMEO, show="away")
         await second.done()
+
+
+class Challenges(Misbehaviour):
+    """Servers that want to know who asks (RFC 3261 §22, RFC 7616)."""
+
+    extra = {'sip.realms."example.net"': {"user": "gateway", "password": "loopback-only"}}
+    NONCE = 'nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", qop="auth"'
+
+    async def test_proxy_asks(self) -> None:
+        """407, and the same SUBSCRIBE once more with the answer; the next one has it at once."""
+        ask = answer(407, "Proxy Authentication Required", 'Proxy-Authenticate: Digest '
+                     f'realm="example.net", algorithm=MD5, {self.NONCE}')
+        sipp = self.notifier("proxy", take("SUBSCRIBE"), ask,
+                             take("SUBSCRIBE", "From", "Contact",
+                                  Proxy_Authorization='Digest .*username="gateway"',
+                                  CSeq="2 SUBSCRIBE"),
+                             ACCEPTED, notify("active;expires=600"), take(200))
+        self.juliet.subscribe(ROMEO)
+        await self.sees_him("chat")
+        await sipp.done()
+
+    async def test_strongest_is_answered(self) -> None:
+        offers = [f'WWW-Authenticate: Digest realm="example.net", algorithm={name}, {self.NONCE}'
+                  for name in ("MD5", "SHA-256")]
+        sipp = self.notifier("server", take("SUBSCRIBE"), answer(401, "Unauthorized", *offers),
+                             take("SUBSCRIBE", "From", "Contact",
+                                  Authorization="algorithm=SHA-256.*nc=00000001"),
+                             ACCEPTED, notify("active;expires=600"), take(200))
+        self.juliet.subscribe(ROMEO)
+        await self.sees_him("chat")
+        await sipp.done()
+
+    async def test_wrong_password(self) -> None:
+        """The second 401 is the end for now: no third try, and she is told nothing."""
+        ask = answer(401, "Unauthorized", 'WWW-Authenticate: Digest realm="example.net", '
+                     f'algorithm=MD5, {self.NONCE}')
+        again = answer(401, "Unauthorized", 'WWW-Authenticate: Digest realm="example.net", '
+                       'algorithm=MD5, nonce="another", qop="auth"')
+        sipp = self.notifier("wrong", take("SUBSCRIBE"), ask, take("SUBSCRIBE"), again)
+        self.juliet.subscribe(ROMEO)
+        await sipp.done()
+        idle = self.notifier("idle", take("SUBSCRIBE"), answer(500, "Too Early"))
+        await self.sees_nothing(2)
+        self.assertTrue(idle.child.alive)
+
+    async def test_realm_of_others(self) -> None:
+        """No password for it: the 407 counts as a failure, nothing is sent again."""
+        sipp = self.notifier("other", take("SUBSCRIBE"), answer(
+            407, "Proxy Authentication Required",
+            f'Proxy-Authenticate: Digest realm="elsewhere.example", {self.NONCE}'))
+        self.juliet.subscribe(ROMEO)
+        await sipp.done()
+        idle = self.notifier("idle", take("SUBSCRIBE"), answer(500, "Too Early"))
+        await self.sees_nothing(2)
+        self.assertTrue(idle.child.alive)
+
+
+class OverTcp(Notifiers):
+    """The same notifiers over TCP."""
+
+    transport = "tcp"
+    sipp_transport = "t1"
+
+    def repeated(self, times: int) -> None:
+        self.assertEqual(times, 1)  # TCP does that (RFC 3261 §17.1.2.2)
 
 
 class Subscribers(Misbehaviour):
