@@ -1,4 +1,4 @@
-"""Prosody, ejabberd, Kamailio and the gateway on loopback, each with a generated configuration.
+"""Prosody, ejabberd, Kamailio, Knot and the gateway on loopback, their configurations generated.
 
 State, configuration and logs of each live in one folder below a throw-away root. start() returns
 when the server answers; stop() ends it; kill() is kill -9; start() again goes on with its state.
@@ -225,6 +225,59 @@ async def answers_options(port: int) -> bool:
         except (OSError, asyncio.TimeoutError):
             return False
         return answer.startswith(b"SIP/2.0 ")
+
+
+class Knot(Server):
+    """The name server of example.net, and of nothing else; start() again takes a changed zone."""
+
+    name = "knot"
+
+    def __init__(self, root: Path, zone: str):
+        super().__init__(root)
+        self.port = free_ports()
+        self.config = self.dir / "knot.conf"
+        self.config.write_text(f"""server:
+    rundir: {self.dir}
+    listen: {HOST}@{self.port}
+    background-workers: 1
+    udp-workers: 1
+    tcp-workers: 1
+log:
+  - target: stderr
+    any: info
+database:
+    storage: {self.dir}
+zone:
+  - domain: {SIP_DOMAIN}
+    file: {self.dir}/zone
+""")
+        self.write_zone(zone)
+
+    def write_zone(self, zone: str) -> None:
+        (self.dir / "zone").write_text(
+            f"$ORIGIN {SIP_DOMAIN}.\n$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 1\n"
+            f"@ NS ns\nns A {HOST}\n{zone}")
+
+    def argv(self) -> list[str]:
+        return ["/usr/sbin/knotd", "-c", str(self.config)]
+
+    async def ready(self) -> bool:
+        return await accepts(self.port) and await self._knows_zone()
+
+    async def _knows_zone(self) -> bool:
+        """Does it answer for the zone's SOA, without an error?"""
+        name = b"".join(bytes([len(part)]) + part.encode() for part in SIP_DOMAIN.split("."))
+        question = b"\x12\x34\0\0\0\1\0\0\0\0\0\0" + name + b"\0\0\6\0\1"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.setblocking(False)
+            loop = asyncio.get_running_loop()
+            try:
+                sock.connect((HOST, self.port))
+                await loop.sock_sendall(sock, question)
+                answer = await asyncio.wait_for(loop.sock_recv(sock, 512), 0.3)
+            except (OSError, asyncio.TimeoutError):
+                return False
+        return answer[3] & 15 == 0 and answer[7] == 1
 
 
 @dataclass
