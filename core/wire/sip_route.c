@@ -8,7 +8,9 @@ bool sip_route_first(struct text routes, struct text *uri, struct text *rest)
     struct text params;
     if (!routes.n)
         return false;
-    return scan_address(scan_value(routes, rest), uri, &params);
+    struct text first = scan_value(routes, rest);
+    *rest = scan_trim(*rest);
+    return scan_address(first, uri, &params);
 }
 
 // RFC 3261 §19.1.1: neither headers nor the method parameter.
