@@ -28,12 +28,14 @@ class Tuple:
 
 
 def write(entity: str, basic: str, show: str = "", note: str = "", tuple_id: str = "orchard",
-          activity: str = "") -> str:
+          activity: str = "", mood: str = "") -> str:
     """A document with one tuple; `activity` as Blink and Linphone send it, in the RPID person."""
     show_xml = f"<show xmlns='{CLIENT}'>{show}</show>" if show else ""
     note_xml = f"<note>{escape(note)}</note>" if note else ""
-    person = (f"<dm:person xmlns:dm='{DATA_MODEL}' xmlns:r='{RPID}' id='p1'>"
-              f"<r:activities><r:{activity}/></r:activities></dm:person>") if activity else ""
+    said = f"<r:activities><r:{activity}/></r:activities>" if activity else ""
+    said += f"<r:mood><r:{mood}/></r:mood>" if mood else ""
+    person = (f"<dm:person xmlns:dm='{DATA_MODEL}' xmlns:r='{RPID}' id='p1'>{said}</dm:person>"
+              if said else "")
     return (f"<?xml version='1.0' encoding='UTF-8'?>\n<presence xmlns='{PIDF}' "
             f"entity='pres:{entity}'><tuple id='ID-{tuple_id}'><status><basic>{basic}</basic>"
             f"{show_xml}</status>{note_xml}</tuple>{person}</presence>")
@@ -44,6 +46,15 @@ def read(body: str) -> list[Tuple]:
         return []
     root = ElementTree.fromstring(body)
     return [_tuple(element) for element in root.iter(f"{{{PIDF}}}tuple")]
+
+
+def read_person(body: str) -> set[str]:
+    """What is said of the person: the words of RPID's activities and mood."""
+    if not body.strip():
+        return set()
+    root = ElementTree.fromstring(body)
+    return {word.tag.rpartition("}")[2] for name in ("activities", "mood")
+            for element in root.iter(f"{{{RPID}}}{name}") for word in element}
 
 
 def _tuple(element: ElementTree.Element) -> Tuple:

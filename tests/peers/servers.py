@@ -71,6 +71,7 @@ class XmppServer(Server):
 
 class Prosody(XmppServer):
     name = "prosody"
+    modules = ("roster", "saslauth", "disco", "ping")
 
     def __init__(self, root: Path):
         super().__init__(root)
@@ -95,7 +96,7 @@ interfaces = {{ "{HOST}" }}
 c2s_ports = {{ {self.c2s_port} }}
 component_ports = {{ {self.component_port} }}
 component_interfaces = {{ "{HOST}" }}
-modules_enabled = {{ "roster", "saslauth", "disco", "ping" }}
+modules_enabled = {{ {", ".join(f'"{name}"' for name in self.modules)} }}
 modules_disabled = {{ "s2s", "tls" }}
 authentication = "internal_plain"
 c2s_require_encryption = false
@@ -107,8 +108,15 @@ VirtualHost "{XMPP_DOMAIN}"
         return ["prosody", "-F", "--config", str(self.config)]
 
 
+class ProsodyPep(Prosody):
+    """With personal events, as it comes by default."""
+
+    modules = (*Prosody.modules, "pep")
+
+
 class Ejabberd(XmppServer):
     name = "ejabberd"
+    more_modules = ""
     SYNC_MS = 20  # Mnesia left alone may lose the rosters of the last seconds to kill -9
 
     def __init__(self, root: Path):
@@ -136,7 +144,7 @@ listen:
   mod_roster: {{}}
   mod_disco: {{}}
   mod_ping: {{}}
-"""
+{self.more_modules}"""
 
     def argv(self) -> list[str]:
         # Without a node name Erlang neither starts nor needs its port mapper, which all nodes share.
@@ -161,6 +169,15 @@ listen:
 
     async def ready(self) -> bool:
         return self._accounts_made.exists() and await super().ready()
+
+
+class EjabberdPep(Ejabberd):
+    """With personal events, as in the configuration that it comes with."""
+
+    more_modules = """  mod_caps: {}
+  mod_pubsub:
+    plugins: ["flat", "pep"]
+"""
 
 
 class Kamailio(Server):

@@ -39,6 +39,7 @@ class Notification:
     watchers: dict[str, str] = field(default_factory=dict)
     dialog: str = ""  # Call-ID
     cseq: int = 0
+    person: set[str] = field(default_factory=set)  # RPID's words
 
     @property
     def basic(self) -> str:
@@ -315,6 +316,7 @@ class SipUser:
             note.watchers = pidf.read_watchers(message.body)
         else:
             note.tuples = pidf.read(message.body)
+            note.person = pidf.read_person(message.body)
         return note
 
     # What the user does
@@ -348,9 +350,9 @@ class SipUser:
         self._again("register", expires_s / 2, self.register)
 
     async def publish(self, basic: str, show: str = "", note: str = "", activity: str = "",
-                      expires_s: int = 600) -> None:
+                      expires_s: int = 600, mood: str = "") -> None:
         """Publishes this device's state, or changes what it has published (SIP-If-Match)."""
-        body = pidf.write(self.aor, basic, show, note, self.device, activity)
+        body = pidf.write(self.aor, basic, show, note, self.device, activity, mood)
         answer = await self._publish(body, expires_s)
         if answer.status == 412:  # the server has forgotten our publication (RFC 3903 §4.1)
             self._etag = ""
@@ -359,7 +361,7 @@ class SipUser:
             raise SipFailure("PUBLISH", answer.status, answer.reason)
         self._etag = answer.get("SIP-ETag")
         self._again("publish", expires_s / 2,
-                    lambda: self.publish(basic, show, note, activity, expires_s))
+                    lambda: self.publish(basic, show, note, activity, expires_s, mood))
 
     async def _publish(self, body: str, expires_s: int) -> SipMessage:
         message = self._out_of_dialog("PUBLISH", expires_s)

@@ -6,11 +6,13 @@ import unittest
 from pathlib import Path
 
 from .inbox import Trace, untraced
-from .servers import Ejabberd, Gateway, GatewayOptions, Kamailio, Prosody, XmppServer
+from .servers import (Ejabberd, EjabberdPep, Gateway, GatewayOptions, Kamailio, Prosody,
+                      ProsodyPep, XmppServer)
 from .sip_user import SipUser
 from .xmpp_user import XmppUser
 
-SERVERS: dict[str, type[XmppServer]] = {"prosody": Prosody, "ejabberd": Ejabberd}
+SERVERS: dict[str, type[XmppServer]] = {"prosody": Prosody, "ejabberd": Ejabberd,
+                                       "prosody_pep": ProsodyPep, "ejabberd_pep": EjabberdPep}
 
 
 class World:
