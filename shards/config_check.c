@@ -213,6 +213,9 @@ static const struct hop *first_udp(const struct config *c)
 static void check_listen(struct config_load *l)
 {
     const struct config *c = l->cfg;
+    if (!*c->sip.certificate != !*c->sip.private_key)
+        config_load_fault(l, either_place(l, "sip.tls.certificate", "sip.tls.private_key"),
+                          "sip.tls: certificate and private_key go together");
     for (size_t i = 0; i < c->sip.n_listen_hop; i++)
         if (c->sip.listen_hop[i].transport == HOP_TLS &&
             !(*c->sip.certificate && *c->sip.private_key))

@@ -89,7 +89,10 @@ const struct config_row config_rows[] = {
      .least = 1, .most = CONFIG_LIST_MAX, .required = "required", .live = true,
      .doc = "XMPP domains whose users may pass."},
     {"trust", "sip_sources", CONFIG_NETS, AT(trust.sip_sources), .text = "127.0.0.0/8",
-     .most = CONFIG_LIST_MAX, .live = true, .doc = "Addresses and networks that may send SIP."},
+     .most = CONFIG_LIST_MAX, .live = true,
+     .doc =
+         "Addresses and networks that may send SIP, and that SIP is sent to; a numeric proxy is sent "
+         "to without being listed."},
 
     {"subscription", "expires_s", CONFIG_NUMBER, AT(core.expires_s), .number = HOUR_S, .least = 1,
      .most = YEAR_S, .live = true, .doc = "Asked for when an XMPP user watches a SIP user."},

@@ -330,6 +330,8 @@ static const struct bad {
     {MUST "sip.listen = ['tcp:127.0.0.1:5060']\n", "5:14: sip.listen: needs a udp: entry"},
     {MUST "sip.listen = ['udp:127.0.0.1:5060', 'tls:127.0.0.1:5061']\n",
      "5:37: sip.listen: \"tls:127.0.0.1:5061\" needs sip.tls.certificate and sip.tls.private_key"},
+    {MUST "sip.tls.certificate = 'c'\n", "5:23: sip.tls: certificate and private_key go together"},
+    {MUST "sip.tls.private_key = 'k'\n", "5:23: sip.tls: certificate and private_key go together"},
     {MUST "sip.listen = ['udp:0.0.0.0:5060']\n",
      "5:15: sip.listen: a wildcard address needs sip.advertise"},
 };
