@@ -154,6 +154,55 @@ static void the_event_id_is_in_each_notify(void **state)
     stage_close(s);
 }
 
+// §4.5.2: a dialog is for one subscription; the 403 says so, and the one that is there goes on.
+static void dialogs_are_not_shared(void **state)
+{
+    (void)state;
+    static const char *const others[] = {"Event: presence;id=other\n", "Event: presence.winfo\n"};
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    serve_established(s, &d);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        d.cseq++;
+        sip_resubscribes_with(s, &d, others[i]);
+        sip_sees(s, "SIP/2.0 403", "dialog sharing is not supported", NULL);
+        quiet(s);
+    }
+    sip_resubscribes(s, &d, 600);
+    sip_sees(s, "SIP/2.0 200", "Expires: 600", NULL);
+    sip_sees(s, "NOTIFY", "active;expires=600", "Event: presence\r\n", NULL);
+    stage_close(s);
+}
+
+// §4.4.4: who subscribes learns what else he could.
+static void the_answer_lists_the_packages(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    sip_says(s, ROMEO_SUBSCRIBES);
+    sip_sees(s, "SIP/2.0 200", "\r\nAllow-Events: presence", NULL);
+    stage_close(s);
+}
+
+// RFC 3261 §16.3, RFC 5393, RFC 7332: what comes back to us is a loop, and goes no further.
+static void what_was_here_before_is_a_loop(void **state)
+{
+    (void)state;
+    static const char *const vias[] = {
+        "Via: SIP/2.0/UDP 127.0.0.1:5080;branch=z9hG4bKown\n",
+        "Via: SIP/2.0/UDP 127.0.0.1:5071;branch=z9hG4bKa, SIP/2.0/UDP 127.0.0.1:5080;branch=z9hG4bKb\n",
+    };
+    struct stage *s = stage_open();
+    for (size_t i = 0; i < sizeof vias / sizeof *vias; i++) {
+        says_subscribe(s, 1, vias[i]);
+        sip_sees(s, "SIP/2.0 482", NULL);
+        quiet(s); // and no stanza
+    }
+    says_subscribe(s, 2, "Via: SIP/2.0/UDP 127.0.0.1:5071;branch=z9hG4bKa\n"); // another's port
+    sip_sees(s, "SIP/2.0 200", NULL);
+    stage_close(s);
+}
+
 static void cancels(struct stage *s, const struct stage_dialog *d, const char *branch,
                     const char *to_tag)
 {
@@ -370,6 +419,9 @@ int main(void)
         cmocka_unit_test(each_notify_says_what_is_left),
         cmocka_unit_test(only_subscribe_makes_a_subscription),
         cmocka_unit_test(the_event_id_is_in_each_notify),
+        cmocka_unit_test(dialogs_are_not_shared),
+        cmocka_unit_test(the_answer_lists_the_packages),
+        cmocka_unit_test(what_was_here_before_is_a_loop),
         cmocka_unit_test(a_cancel_changes_nothing),
         cmocka_unit_test(a_refresh_records_no_route),
         cmocka_unit_test(without_knowledge_the_notify_is_empty),

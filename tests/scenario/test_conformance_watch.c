@@ -220,6 +220,52 @@ static void a_migrated_subscription_has_no_old_route(void **state)
     stage_close(s);
 }
 
+// ---- Polling: §4.4.3
+
+static void with_password(struct core_config *cfg)
+{
+    static const struct core_realm realms[] = {
+        {{"example.net", 11}, {"gateway", 7}, {"secret", 6}},
+    };
+    cfg->realms = realms;
+    cfg->n_realms = 1;
+}
+
+//   juliet          gateway              romeo's server
+//     |  probe        |  SUBSCRIBE, Expires 0|
+//     |-------------->|--------------------->|
+//     |               |  401                 |
+//     |               |<---------------------|
+//     |               |  the same, with credentials
+//     |               |--------------------->|
+//     |  probe        |  SUBSCRIBE, Expires 0, with credentials at once
+//     |-------------->|--------------------->|
+static void credentials_serve_the_next_poll(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open_with(with_password);
+    struct stage_dialog d;
+    for (int poll = 0; poll < 3; poll++) {
+        xmpp_says(s, "<presence from='juliet@example.com/b' to='romeo@example.net' type='probe'/>");
+        if (!poll) {
+            sip_sees(s, "SUBSCRIBE", "Expires: 0", NULL);
+            sip_lacks(s, "Authorization");
+            sip_answers(s, 401,
+                        "WWW-Authenticate: Digest realm=\"example.net\", nonce=\"n7\", "
+                        "qop=\"auth\"\n");
+        }
+        sip_sees(s, "SUBSCRIBE", "Expires: 0", "\r\nAuthorization: Digest ", "nonce=\"n7\"", NULL);
+        sip_dialog_of_subscribe(s, &d, "ffd2");
+        sip_answers(s, 200, "Expires: 0\n");
+        sip_notifies(s, &d, "terminated;reason=timeout", PIDF_CLOSED);
+        sip_sees(s, "SIP/2.0 200", NULL);
+        assert_true(is_next(s, "type='unavailable'"));
+        xmpp_next(s);
+        quiet(s);
+    }
+    stage_close(s);
+}
+
 // ---- Whose it is: RFC 8048 §8.2
 
 // juliet, nurse      gateway            romeo's server
@@ -270,6 +316,7 @@ int main(void)
         cmocka_unit_test(the_end_has_no_expires),
         cmocka_unit_test(the_notify_makes_the_dialog),
         cmocka_unit_test(a_migrated_subscription_has_no_old_route),
+        cmocka_unit_test(credentials_serve_the_next_poll),
         cmocka_unit_test(each_sees_what_was_meant_for_her),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
