@@ -10,19 +10,27 @@
 
 static void write_config(struct gateway *g, const struct gateway_wish *wish)
 {
+    char tcp[64] = "", tls[64] = "", proxy[128];
     FILE *f = fopen(g->file, "w");
     assert_non_null(f);
-    fprintf(f,
-            "[gateway]\nshards = %u\nstore = \"%s/store\"\n"
-            "[xmpp]\nserver = \"127.0.0.1:%u\"\nconnections = %u\nsecret = \"" COMPONENT_SECRET
-            "\"\n"
-            "[sip]\nlisten = [\"udp:127.0.0.1:%u\"]\nshard_port = %u\nadvertise = \"127.0.0.1\"\n"
-            "proxy = \"sip:127.0.0.1:%u;transport=udp\"\n"
-            "[trust]\nsip_domains = %s\nxmpp_domains = [\"example.com\"]\n"
-            "sip_sources = [\"127.0.0.0/8\"]\n%s",
-            wish->shards, g->dir, component_server_port(g->server),
-            wish->connections ? wish->connections : 1, g->listen_port, g->shard_port, g->sip->port,
-            wish->domains ? wish->domains : "[\"example.net\"]", wish->more ? wish->more : "");
+    if (wish->tcp)
+        snprintf(tcp, sizeof tcp, ", \"tcp:127.0.0.1:%u\"", g->listen_port);
+    if (wish->tls)
+        snprintf(tls, sizeof tls, ", \"tls:127.0.0.1:%u\"", g->tls_port);
+    snprintf(proxy, sizeof proxy, "sip:127.0.0.1:%u;transport=udp", g->sip->port);
+    fprintf(
+        f,
+        "[gateway]\nshards = %u\nstore = \"%s/store\"\n"
+        "[xmpp]\nserver = \"127.0.0.1:%u\"\nconnections = %u\nsecret = \"" COMPONENT_SECRET
+        "\"\n"
+        "[sip]\nlisten = [\"udp:127.0.0.1:%u\"%s%s]\nshard_port = %u\nadvertise = \"127.0.0.1\"\n"
+        "proxy = \"%s\"\n"
+        "[trust]\nsip_domains = %s\nxmpp_domains = [\"example.com\"]\n"
+        "sip_sources = [\"127.0.0.0/8\"]\n%s",
+        wish->shards, g->dir, component_server_port(g->server),
+        wish->connections ? wish->connections : 1, g->listen_port, tcp, tls, g->shard_port,
+        wish->proxy ? wish->proxy : proxy, wish->domains ? wish->domains : "[\"example.net\"]",
+        wish->more ? wish->more : "");
     fclose(f);
 }
 
@@ -40,6 +48,7 @@ static void pick_ports(struct gateway *g)
     assert_int_equal(getrandom(&r, sizeof r, 0), sizeof r);
     g->listen_port = (uint16_t)(10000 + r % 20000); // below the kernel's own choices
     g->shard_port = (uint16_t)(g->listen_port + 1);
+    g->tls_port = (uint16_t)(g->listen_port + CORE_SHARDS_MAX + 1);
 }
 
 struct gateway *gateway_open(const struct gateway_wish *wish)

@@ -27,7 +27,7 @@ struct gateway {
     struct shards *shards;
     struct component_server *server;
     struct sip_peer *sip;
-    uint16_t listen_port, shard_port;
+    uint16_t listen_port, shard_port, tls_port;
 };
 
 struct gateway_wish {
@@ -36,6 +36,8 @@ struct gateway_wish {
     const char *more;     // further lines of gateway.toml
     unsigned connections; // 0: 1
     bool not_started;
+    bool tcp, tls;     // it listens there too: on listen_port, tls_port
+    const char *proxy; // NULL: the SIP peer, over UDP
 };
 
 struct gateway *gateway_open(const struct gateway_wish *wish);
