@@ -154,7 +154,7 @@ static bool is_letter(char c)
 // Whether main() runs that test, by whatever macro: its name stands there as a word.
 static bool main_runs(const char *source, struct text test)
 {
-    const char *at = strstr(source, "int main(");
+    const char *at = strstr(source, "\nint main(");
     for (; at && (at = memmem(at, strlen(at), test.p, test.n)) != NULL; at++)
         if (!is_letter(at[-1]) && !is_letter(at[test.n]))
             return true;
