@@ -42,6 +42,9 @@ static unsigned serve_address(struct jid *out, struct text uri, char scratch[JID
 static unsigned serve_pair(struct core *c, struct serve_pair *pair, const struct sip_message *m)
 {
     unsigned status = serve_address(&pair->xmpp, sip_text(m, m->ruri), pair->xmpp_scratch);
+    struct sip_uri to;
+    if (!status && sip_uri_parse(&to, sip_text(m, m->to_uri)) == 0 && to.scheme == SCHEME_SIPS)
+        status = 416; // RFC 7247 §8 has it of either
     if (!status)
         status = serve_address(&pair->peer, sip_text(m, m->from_uri), pair->peer_scratch);
     if (status)

@@ -138,15 +138,27 @@ void serve_rejected(struct core *c, const struct jid *from, const struct jid *to
         serve_cancel(c, sub, REASON_REJECTED);
 }
 
+// Her account is no more, says her server: to what we asked of her bare JID, or said to it. (Of a
+// full JID it would be one device.)
+static bool serve_is_gone(const struct jid *from, enum stanza_condition condition)
+{
+    return !from->resource.n &&
+           (condition == CONDITION_GONE || condition == CONDITION_ITEM_NOT_FOUND);
+}
+
 void serve_error(struct core *c, const struct jid *from, const struct jid *to,
                  enum stanza_condition condition)
 {
     uint32_t sub = sub_find(c, from, to, SIP_TO_XMPP);
-    if (!sub || core_sub(c, sub)->state != STATE_PENDING)
+    if (!sub)
+        return;
+    if (serve_is_gone(from, condition)) {
+        serve_cancel(c, sub, REASON_NORESOURCE);
+        return;
+    }
+    if (core_sub(c, sub)->state != STATE_PENDING)
         return;
     switch (condition) {
-    case CONDITION_GONE:
-    case CONDITION_ITEM_NOT_FOUND: serve_cancel(c, sub, REASON_NORESOURCE); break;
     case CONDITION_FORBIDDEN:
     case CONDITION_NOT_AUTHORIZED:
     case CONDITION_NOT_ALLOWED: serve_cancel(c, sub, REASON_REJECTED); break;

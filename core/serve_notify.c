@@ -201,7 +201,7 @@ static void notify_sent(struct core *c, uint32_t dialog, uint64_t entity)
     if (entity != d->entity)
         d->flags &= (uint16_t)~DIALOG_MATCHED;
     d->entity = entity;
-    d->notified_ms = c->now_ms;
+    serve_pace_notified(c, d);
     wheel_cancel(&c->wheel, &d->notify_timer);
     c->stats.notifies_out++;
 }

@@ -4,8 +4,13 @@
 
 #include "core/state.h"
 
-// Bytes of a NOTIFY's document. A UDP datagram has room for 65,507, and long addresses, routes and
-// Call-IDs in the header can take 24,000.
+// Bytes of a NOTIFY's document, whatever carries it. A UDP datagram has room for 65,507, and long
+// addresses, routes and Call-IDs in the header can take 24,000. Big requests leave over TCP where
+// they can (core/transaction.h), but the very same bytes have to fit into a datagram should that be
+// refused (RFC 3261 §18.1.1; what is above the path's MTU then goes in fragments, which most
+// networks let through), and over a stream, too, most peers read no message above 64 KiB: so there
+// is no second, larger limit. Who reaches this one has some thirty devices that all say a lot; then
+// their notes go first.
 enum { SERVE_BODY_MAX = 40000, SERVE_TAG_HEX = 16 };
 
 // He is told if there is news: something else than he has (RFC 5839), or than the NOTIFY in flight

@@ -27,7 +27,8 @@ static uint32_t pace_larger(uint32_t a, uint32_t b)
 static uint32_t pace_policy_ms(const struct core *c, const struct dialog *d)
 {
     uint32_t ms = c->cfg.settings.notify_interval_ms;
-    return d->flags & DIALOG_WINFO ? pace_larger(ms, SERVE_WINFO_INTERVAL_MS) : ms;
+    bool slow = (d->flags & DIALOG_WINFO) || d->hurry >= SERVE_HURRY_MAX;
+    return slow ? pace_larger(ms, SERVE_INTERVAL_MS) : ms;
 }
 
 void serve_pace(const struct core *c, const struct dialog *d, struct serve_pace *out)
@@ -74,4 +75,13 @@ uint64_t serve_pace_earliest_ms(const struct core *c, const struct dialog *d, bo
     serve_pace(c, d, &pace);
     uint32_t own_ms = pace_policy_ms(c, d);
     return d->notified_ms + (must ? own_ms : pace_larger(own_ms, pace.least_ms));
+}
+
+void serve_pace_notified(const struct core *c, struct dialog *d)
+{
+    uint64_t made_up = (c->now_ms - d->notified_ms) / SERVE_INTERVAL_MS;
+    d->hurry = d->hurry > made_up ? (uint8_t)(d->hurry - made_up) : 0;
+    if (d->hurry < SERVE_HURRY_MAX)
+        d->hurry++;
+    d->notified_ms = c->now_ms;
 }

@@ -12,8 +12,14 @@
 enum {
     // No device is told the same more often than this, whatever its min-rate (RFC 6446 §6.3).
     SERVE_REPEAT_LEAST_MS = 30000,
-    // Between two documents of watcher information (RFC 3857 §4.10).
-    SERVE_WINFO_INTERVAL_MS = 5000,
+    // Between two documents of watcher information (RFC 3857 §4.10), and between two of presence
+    // (RFC 3856 §6.10) when one device has been sent so many sooner than that, each five seconds
+    // making up for one. Who now and then changes something is told of at once. Who goes on and on
+    // is not: a client gone mad; or two gateways back to back, where two changes can chase each
+    // other round for ever, each being news behind the other. Slowed down, one overtakes the other
+    // (RFC 7247 §8 asks for such).
+    SERVE_INTERVAL_MS = 5000,
+    SERVE_HURRY_MAX = 200,
 };
 
 // In force: what was asked for, within our own bounds. 0: not asked for.
@@ -29,5 +35,7 @@ int serve_pace_take(struct core *c, struct dialog *d, const struct sip_message *
 // Before this there is no NOTIFY but one that a SUBSCRIBE or the end demands: [subscription]
 // notify_interval_ms and, unless `must`, the device's own max-rate.
 uint64_t serve_pace_earliest_ms(const struct core *c, const struct dialog *d, bool must);
+// A NOTIFY has left.
+void serve_pace_notified(const struct core *c, struct dialog *d);
 
 #endif

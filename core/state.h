@@ -213,10 +213,11 @@ struct dialog {
     struct credentials_tried tried;
     uint16_t flags; // enum dialog_flag
     uint8_t direction, state, wait, failures;
-    uint8_t reason;  // enum sip_reason of the last NOTIFY
-    uint8_t route;   // enum dialog_route
-    char *text;      // see core/dialog.c
-    uint64_t entity; // serve: what the peer has, as core/serve_notify.c hashes it; 0: who knows
+    uint8_t reason : 4; // enum sip_reason of the last NOTIFY
+    uint8_t route : 4;  // enum dialog_route
+    uint8_t hurry;      // serve: NOTIFYs that came too soon, see core/serve_pace.h
+    char *text;         // see core/dialog.c
+    uint64_t entity;    // serve: what the peer has, as core/serve_notify.c hashes it; 0: who knows
 };
 
 enum client_flag {

@@ -292,6 +292,39 @@ static void rates_outlive_a_crash(void **state)
     stage_close(s);
 }
 
+// RFC 3856 §6.10: not more often than every five seconds in the long run. What goes on and on is
+// slowed down to that, and is prompt again after a while.
+static void who_never_stops_is_slowed_down(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    watches(s, &d, "", 3600);
+    for (unsigned i = 0; i < 2 * SERVE_HURRY_MAX; i++) {
+        xmpp_says(s, i % 2 ? JULIET_AWAY : JULIET_DND);
+        while (sip_next(s))
+            sip_answers(s, 200, "");
+    }
+    assert_int_equal(core_stats(s->core)->notifies_out, SERVE_HURRY_MAX);
+    for (unsigned i = 0; i < 100; i++) { // for a minute
+        xmpp_says(s, i % 2 ? JULIET_AWAY : JULIET_DND);
+        stage_pass_ms(s, 600);
+        while (sip_next(s))
+            sip_answers(s, 200, "");
+    }
+    assert_in_range(core_stats(s->core)->notifies_out, SERVE_HURRY_MAX + 9, SERVE_HURRY_MAX + 12);
+    stage_pass_s(s, 20);
+    while (sip_next(s))
+        sip_answers(s, 200, "");
+    stage_pass_s(s, 60);
+    for (int i = 0; i < 10; i++) {
+        xmpp_says(s, i % 2 ? JULIET_AWAY : JULIET_DND);
+        sip_sees(s, "NOTIFY", i % 2 ? "away" : "dnd", NULL);
+        sip_answers(s, 200, "");
+    }
+    stage_close(s);
+}
+
 // What we don't do is not said back, and so nobody counts on it (§7.2); what is no rate is none.
 static void what_is_not_taken(void **state)
 {
@@ -324,6 +357,7 @@ int main(void)
         cmocka_unit_test(min_rate_and_suppression),
         cmocka_unit_test(min_rate_and_a_slow_device),
         cmocka_unit_test(rates_outlive_a_crash),
+        cmocka_unit_test(who_never_stops_is_slowed_down),
         cmocka_unit_test(what_is_not_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
