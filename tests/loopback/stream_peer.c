@@ -41,17 +41,33 @@ static SSL_CTX *make_tls(const char *certificate, const char *ca)
     return ctx;
 }
 
+void stream_peer_refuse(struct stream_peer *p)
+{
+    close(p->fd);
+    p->fd = -1;
+}
+
+bool stream_peer_listen(struct stream_peer *p)
+{
+    struct sockaddr_in a = loopback(p->port);
+    socklen_t n = sizeof a;
+    p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    must(p->fd >= 0);
+    if (bind(p->fd, (struct sockaddr *)&a, n) || listen(p->fd, 16) ||
+        getsockname(p->fd, (struct sockaddr *)&a, &n)) {
+        stream_peer_refuse(p);
+        return false;
+    }
+    p->port = ntohs(a.sin_port);
+    return true;
+}
+
 struct stream_peer *stream_peer_open(const char *certificate, const char *ca)
 {
     struct stream_peer *p = calloc(1, sizeof *p);
-    struct sockaddr_in a = loopback(0);
-    socklen_t n = sizeof a;
     signal(SIGPIPE, SIG_IGN);
     p->tls = certificate ? make_tls(certificate, ca) : NULL;
-    p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    must(p->fd >= 0 && bind(p->fd, (struct sockaddr *)&a, n) == 0 && listen(p->fd, 16) == 0 &&
-         getsockname(p->fd, (struct sockaddr *)&a, &n) == 0);
-    p->port = ntohs(a.sin_port);
+    must(stream_peer_listen(p));
     return p;
 }
 
@@ -77,12 +93,6 @@ void stream_peer_close(struct stream_peer *p)
         close(p->fd);
     SSL_CTX_free(p->tls);
     free(p);
-}
-
-void stream_peer_refuse(struct stream_peer *p)
-{
-    close(p->fd);
-    p->fd = -1;
 }
 
 // -1: no TLS came about.

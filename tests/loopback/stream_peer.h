@@ -28,8 +28,9 @@ struct stream_peer {
 // `certificate` is a path without ".pem" and ".key"; NULL: TCP. `ca`: a path of a PEM file.
 struct stream_peer *stream_peer_open(const char *certificate, const char *ca);
 void stream_peer_close(struct stream_peer *p);
-// Stops listening; its port is still its own, and connections to it are refused.
+// Stops listening; begins again, at its port: false if somebody else has that.
 void stream_peer_refuse(struct stream_peer *p);
+bool stream_peer_listen(struct stream_peer *p);
 
 // The number of the new connection; -1: it did not come about.
 int stream_peer_connect(struct stream_peer *p, uint16_t port);

@@ -2,9 +2,7 @@
 // came to and whatever shard owns the user.
 #include "gateway.h"
 
-#include <arpa/inet.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "../certificates.h"
 #include "shards/sip_stream.h"
@@ -284,63 +282,80 @@ static void test_proxy_closes(void **state)
     close_world(&w);
 }
 
-// Over UDP a big NOTIFY goes by TCP (RFC 3261 §18.1.1); nobody listens there: by UDP after all.
-static void big_notify(bool refused)
+// A peer over UDP and one over TCP at the same port.
+static void open_pair(struct sip_peer **udp, struct stream_peer **tcp)
 {
-    static char more[2048];
-    char status[1600], text[1024];
-    struct gateway *g;
-    struct stream_peer *peer = NULL;
-    memset(status, 'x', sizeof status - 1);
-    status[sizeof status - 1] = '\0';
-    g = gateway_open(&(struct gateway_wish){.shards = 1, .tcp = true});
-    assert_true(gateway_wait_stream(g, "example.net", "", GATEWAY_PATIENCE_MS));
-    if (!refused) { // at the port of the UDP peer
-        peer = stream_peer_open(NULL, NULL);
-        struct sockaddr_in a = {.sin_family = AF_INET,
-                                .sin_port = htons(g->sip->port),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        close(peer->fd);
-        peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        assert_int_equal(bind(peer->fd, (struct sockaddr *)&a, sizeof a), 0);
-        assert_int_equal(listen(peer->fd, 4), 0);
-        peer->port = g->sip->port;
+    for (;;) {
+        *udp = sip_peer_open();
+        *tcp = stream_peer_open(NULL, NULL);
+        stream_peer_refuse(*tcp);
+        (*tcp)->port = (*udp)->port;
+        if (stream_peer_listen(*tcp))
+            return;
+        sip_peer_close(*udp);
+        stream_peer_close(*tcp);
     }
-    struct stream_peer udp = {.port = g->sip->port};
-    sip_peer_send(g->sip, g->listen_port,
-                  subscribe_text(text, &(struct world){g, peer ? peer : &udp}, 1, NO_BODY));
-    assert_true(sip_peer_expect(g->sip, "SIP/2.0 200", GATEWAY_PATIENCE_MS));
-    assert_true(sip_peer_expect(g->sip, "NOTIFY", GATEWAY_PATIENCE_MS));
-    sip_peer_say_ok(g->sip, g->sip->from_port);
-    free(
-        component_server_expect(g->server, "example.net", "type='subscribe'", GATEWAY_PATIENCE_MS));
+}
+
+static void become_big(struct gateway *g, const char *status)
+{
+    char bytes[2048];
     assert_true(component_server_send(
         g->server, "example.net",
         "<presence from='juliet1@example.com' to='romeo@example.net' type='subscribed'/>"));
-    snprintf(more, sizeof more,
+    snprintf(bytes, sizeof bytes,
              "<presence from='juliet1@example.com/balcony' to='romeo@example.net'><status>%s"
              "</status></presence>",
              status);
-    assert_true(component_server_send(g->server, "example.net", more));
-    for (bool big = false; !big;) {
-        if (peer) {
-            int connection = stream_peer_expect(peer, "NOTIFY", 50);
-            if (connection >= 0)
-                stream_peer_say_ok(peer, connection);
-            big = connection >= 0 && strstr(peer->message, status);
+    assert_true(component_server_send(g->server, "example.net", bytes));
+}
+
+// Over which of the two the NOTIFY comes that has it. Those before it are small.
+static bool comes_by_tcp(struct sip_peer *udp, struct stream_peer *tcp, const char *status)
+{
+    for (int waited = 0; waited < GATEWAY_PATIENCE_MS; waited += 40) {
+        int connection = stream_peer_expect(tcp, "NOTIFY", 20);
+        if (connection >= 0) {
+            assert_non_null(strstr(tcp->message, status));
+            stream_peer_say_ok(tcp, connection);
+            return true;
         }
-        if (sip_peer_expect(g->sip, "NOTIFY", peer ? 50 : GATEWAY_PATIENCE_MS)) {
-            sip_peer_say_ok(g->sip, g->sip->from_port);
-            big = big || (refused && strstr(g->sip->message, status));
-            assert_false(!refused && strstr(g->sip->message, status));
-        }
+        if (!sip_peer_expect(udp, "NOTIFY", 20))
+            continue;
+        sip_peer_say_ok(udp, udp->from_port);
+        if (strstr(udp->message, status))
+            return false;
     }
-    usleep(20000);
+    fail_msg("it does not come");
+    return false;
+}
+
+// Over UDP a big NOTIFY goes by TCP (RFC 3261 §18.1.1); nobody listens there: by UDP after all.
+static void big_notify(bool refused)
+{
+    struct sip_peer *udp;
+    struct stream_peer *tcp;
+    char status[1600], text[1024], proxy[64];
+    memset(status, 'x', sizeof status - 1);
+    status[sizeof status - 1] = '\0';
+    open_pair(&udp, &tcp);
     if (refused)
-        assert_int_equal(gateway_sum(g).sip_stream.connect_failures, 1);
+        stream_peer_refuse(tcp);
+    snprintf(proxy, sizeof proxy, "sip:127.0.0.1:%u;transport=udp", udp->port);
+    struct gateway *g =
+        gateway_open(&(struct gateway_wish){.shards = 1, .tcp = true, .proxy = proxy});
+    assert_true(gateway_wait_stream(g, "example.net", "", GATEWAY_PATIENCE_MS));
+    sip_peer_send(udp, g->listen_port, subscribe_text(text, &(struct world){g, tcp}, 1, NO_BODY));
+    assert_true(sip_peer_expect(udp, "SIP/2.0 200", GATEWAY_PATIENCE_MS));
+    free(
+        component_server_expect(g->server, "example.net", "type='subscribe'", GATEWAY_PATIENCE_MS));
+    become_big(g, status);
+    assert_int_equal(comes_by_tcp(udp, tcp, status), !refused);
+    usleep(20000); // counters are shown at the end of a turn
+    assert_int_equal(gateway_sum(g).sip_stream.connect_failures, refused);
     gateway_close(g);
-    if (peer)
-        stream_peer_close(peer);
+    sip_peer_close(udp);
+    stream_peer_close(tcp);
 }
 
 static void test_big_notify(void **state)
