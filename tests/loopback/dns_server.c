@@ -50,7 +50,7 @@ struct knot {
 };
 
 // One that is free for UDP and TCP alike.
-static uint16_t free_port(void)
+uint16_t knot_free_port(void)
 {
     for (;;) {
         uint16_t port = 0;
@@ -117,12 +117,12 @@ static int knot_answers(const struct knot *k)
     return good;
 }
 
-struct knot *knot_start(const char *zone)
+struct knot *knot_start_at(uint16_t port, const char *zone)
 {
     struct knot *k = calloc(1, sizeof *k);
     snprintf(k->dir, sizeof k->dir, "/tmp/isthmus-knot-XXXXXX");
     assert_non_null(mkdtemp(k->dir));
-    k->port = free_port();
+    k->port = port;
     knot_write(k, zone);
     k->pid = fork();
     if (k->pid == 0)
@@ -133,6 +133,11 @@ struct knot *knot_start(const char *zone)
         usleep(50000);
     }
     return k;
+}
+
+struct knot *knot_start(const char *zone)
+{
+    return knot_start_at(knot_free_port(), zone);
 }
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)

@@ -12,6 +12,8 @@
 // a minimum of 30 s) and NS. Returns when it answers.
 struct knot;
 struct knot *knot_start(const char *zone);
+struct knot *knot_start_at(uint16_t port, const char *zone);
+uint16_t knot_free_port(void);
 void knot_stop(struct knot *k);
 uint16_t knot_port(const struct knot *k);
 

@@ -10,13 +10,15 @@
 
 static void write_config(struct gateway *g, const struct gateway_wish *wish)
 {
-    char tcp[64] = "", tls[64] = "", proxy[128];
+    char tcp[64] = "", tls[64] = "", proxy[128], dns[64] = "";
     FILE *f = fopen(g->file, "w");
     assert_non_null(f);
     if (wish->tcp)
         snprintf(tcp, sizeof tcp, ", \"tcp:127.0.0.1:%u\"", g->listen_port);
     if (wish->tls)
         snprintf(tls, sizeof tls, ", \"tls:127.0.0.1:%u\"", g->tls_port);
+    if (wish->dns)
+        snprintf(dns, sizeof dns, "dns_servers = [\"127.0.0.1:%u\"]\n", wish->dns);
     snprintf(proxy, sizeof proxy, "sip:127.0.0.1:%u;transport=udp", g->sip->port);
     fprintf(
         f,
@@ -24,12 +26,12 @@ static void write_config(struct gateway *g, const struct gateway_wish *wish)
         "[xmpp]\nserver = \"127.0.0.1:%u\"\nconnections = %u\nsecret = \"" COMPONENT_SECRET
         "\"\n"
         "[sip]\nlisten = [\"udp:127.0.0.1:%u\"%s%s]\nshard_port = %u\nadvertise = \"127.0.0.1\"\n"
-        "proxy = \"%s\"\n"
+        "proxy = \"%s\"\n%s"
         "[trust]\nsip_domains = %s\nxmpp_domains = [\"example.com\"]\n"
         "sip_sources = [\"127.0.0.0/8\"]\n%s",
         wish->shards, g->dir, component_server_port(g->server),
         wish->connections ? wish->connections : 1, g->listen_port, tcp, tls, g->shard_port,
-        wish->proxy ? wish->proxy : proxy, wish->domains ? wish->domains : "[\"example.net\"]",
+        wish->proxy ? wish->proxy : proxy, dns, wish->domains ? wish->domains : "[\"example.net\"]",
         wish->more ? wish->more : "");
     fclose(f);
 }

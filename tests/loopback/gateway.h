@@ -34,6 +34,7 @@ struct gateway_wish {
     unsigned shards;
     const char *domains;  // TOML list; NULL: ["example.net"]
     const char *more;     // further lines of gateway.toml
+    uint16_t dns;         // port of a DNS server on loopback; 0: the system's
     unsigned connections; // 0: 1
     bool not_started;
     bool tcp, tls;     // it listens there too: on listen_port, tls_port
