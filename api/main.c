@@ -84,7 +84,8 @@ static bool certificates_are_good(const struct config *cfg)
     sip_tls_files_of(&files, cfg);
     bool good = sip_tls_create(&tls, &files, &why) == 0;
     if (!good)
-        fprintf(stderr, "%s: sip.tls.%s: %s\n", cfg->path, why.key, why.text);
+        fprintf(stderr, "%s:%u:%u: sip.tls.%s: %s\n", cfg->path, cfg->sip.tls_at[why.key].line,
+                cfg->sip.tls_at[why.key].column, sip_tls_key_text(why.key), why.text);
     sip_tls_destroy(tls);
     return good;
 }

@@ -65,6 +65,9 @@ struct config {
         size_t n_realms;
         unsigned t1_ms;
         char *certificate, *private_key, *ca;
+        struct config_tls_place {
+            unsigned line, column;
+        } tls_at[3]; // of these three in the file, for who opens them
         bool verify_client;
     } sip;
     struct {

@@ -280,8 +280,18 @@ static void check_proxy(struct config_load *l)
                           c->sip.proxy, why);
 }
 
+static void note_tls_places(struct config_load *l)
+{
+    static const char *const path[] = {"sip.tls.certificate", "sip.tls.private_key", "sip.tls.ca"};
+    for (size_t i = 0; i < sizeof path / sizeof *path; i++) {
+        struct config_toml_place at = config_load_place(l, path[i]);
+        l->cfg->sip.tls_at[i] = (struct config_tls_place){at.line, at.column};
+    }
+}
+
 void config_check(struct config_load *l)
 {
+    note_tls_places(l);
     if (l->cfg->gateway.shards == 0)
         l->cfg->gateway.shards = cores_available();
     check_required(l);

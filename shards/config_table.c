@@ -67,11 +67,16 @@ const struct config_row config_rows[] = {
      .doc = "Estimate of the round-trip time (RFC 3261 T1); a request is given up after 64 of it."},
 
     {"sip.tls", "certificate", CONFIG_STRING, AT(sip.certificate), .text = "",
-     .doc = "PEM file with the certificate chain; needed by a tls: entry of listen."},
+     .doc =
+         "PEM file with the certificate chain, shown to whoever connects by TLS and to servers that "
+         "ask for one; needed by a tls: entry of listen. This and the other files of [sip.tls] are "
+         "read at start only: what has been renewed takes a restart."},
     {"sip.tls", "private_key", CONFIG_STRING, AT(sip.private_key), .text = "",
      .doc = "PEM file with the certificate's key."},
     {"sip.tls", "ca", CONFIG_STRING, AT(sip.ca), .text = "",
-     .doc = "PEM file with the authorities that peers are verified against; \"\": the system's."},
+     .doc =
+         "PEM file with the authorities that peers are verified against; \"\": the system's. A server "
+         "that the gateway connects to is always verified, by its domain (RFC 5922)."},
     {"sip.tls", "verify_client", CONFIG_BOOLEAN, AT(sip.verify_client), .number = false,
      .doc = "Whether a peer that connects has to show a certificate."},
 

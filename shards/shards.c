@@ -88,7 +88,8 @@ static int shards_create_tls(struct shards *s, const struct config *cfg, struct 
     sip_tls_files_of(&files, cfg);
     int failed = sip_tls_create(&s->tls, &files, &error);
     if (failed)
-        snprintf(why->text, sizeof why->text, "sip.tls.%s: %s", error.key, error.text);
+        snprintf(why->text, sizeof why->text, "sip.tls.%s: %s", sip_tls_key_text(error.key),
+                 error.text);
     return failed;
 }
 

@@ -48,7 +48,13 @@ static void describe(char *out, size_t n)
     ERR_clear_error();
 }
 
-static int blame(struct sip_tls_error *why, const char *key, const char *path)
+const char *sip_tls_key_text(enum sip_tls_key key)
+{
+    static const char *const text[] = {"certificate", "private_key", "ca"};
+    return text[key];
+}
+
+static int blame(struct sip_tls_error *why, enum sip_tls_key key, const char *path)
 {
     char reason[96];
     describe(reason, sizeof reason);
@@ -65,10 +71,10 @@ static bool is_set(const char *path)
 static int load_own(SSL_CTX *ctx, const struct sip_tls_files *files, struct sip_tls_error *why)
 {
     if (SSL_CTX_use_certificate_chain_file(ctx, files->certificate) != 1)
-        return blame(why, "certificate", files->certificate);
+        return blame(why, SIP_TLS_CERTIFICATE, files->certificate);
     if (SSL_CTX_use_PrivateKey_file(ctx, files->private_key, SSL_FILETYPE_PEM) != 1 ||
         SSL_CTX_check_private_key(ctx) != 1)
-        return blame(why, "private_key", files->private_key);
+        return blame(why, SIP_TLS_PRIVATE_KEY, files->private_key);
     return 0;
 }
 
@@ -78,9 +84,9 @@ static int load_authorities(SSL_CTX *ctx, const struct sip_tls_files *files,
     if (!is_set(files->ca))
         return SSL_CTX_set_default_verify_paths(ctx) == 1
                    ? 0
-                   : blame(why, "ca", "the system's authorities");
+                   : blame(why, SIP_TLS_CA, "the system's authorities");
     if (SSL_CTX_load_verify_file(ctx, files->ca) != 1)
-        return blame(why, "ca", files->ca);
+        return blame(why, SIP_TLS_CA, files->ca);
     return 0;
 }
 
@@ -125,12 +131,12 @@ int sip_tls_create(struct sip_tls **out, const struct sip_tls_files *files,
                    struct sip_tls_error *why)
 {
     struct sip_tls *t = calloc(1, sizeof *t);
-    *why = (struct sip_tls_error){.key = ""};
+    *why = (struct sip_tls_error){.text = "no memory"};
     *out = NULL;
     if (!t)
         return ENOMEM;
     if (is_set(files->certificate) != is_set(files->private_key)) {
-        why->key = is_set(files->certificate) ? "private_key" : "certificate";
+        why->key = is_set(files->certificate) ? SIP_TLS_PRIVATE_KEY : SIP_TLS_CERTIFICATE;
         snprintf(why->text, sizeof why->text, "is missing, and the other of the two is there");
         free(t);
         return EINVAL;

@@ -26,12 +26,16 @@ struct sip_tls_files {
 struct config;
 void sip_tls_files_of(struct sip_tls_files *out, const struct config *cfg); // borrowed
 
+enum sip_tls_key { SIP_TLS_CERTIFICATE, SIP_TLS_PRIVATE_KEY, SIP_TLS_CA };
+
 struct sip_tls_error {
-    const char *key; // of [sip.tls], that is to blame
+    enum sip_tls_key key; // of [sip.tls], that is to blame
     char text[224];
 };
 
 struct sip_tls;
+
+const char *sip_tls_key_text(enum sip_tls_key key);
 
 // EINVAL with `why`: a file can't be read or used; ENOMEM. Without a certificate no connection can
 // be accepted, and none is shown to servers.

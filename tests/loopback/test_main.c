@@ -164,6 +164,35 @@ static void test_bad_config(void **state)
     assert_int_equal(access(store, F_OK), -1); // -t touches nothing
 }
 
+static void append_config(const char *more)
+{
+    FILE *f = fopen(file, "a");
+    assert_non_null(f);
+    fputs(more, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+// The files are looked at before anything is done, and the one to blame is named.
+static void test_bad_certificates(void **state)
+{
+    (void)state;
+    char wanted[256];
+    write_config("");
+    append_config("[sip.tls]\ncertificate = '/nonexistent'\nprivate_key = '/nonexistent'\n");
+    snprintf(wanted, sizeof wanted,
+             "%s:19:15: sip.tls.certificate: can't use \"/nonexistent\": No such file or directory",
+             file);
+    assert_run(ARGV("-c", file), 2, wanted);
+    assert_run(ARGV("-t", "-c", file), 2, wanted);
+    write_config("");
+    append_config("[sip.tls]\nca = '/dev/null'\n");
+    assert_run(ARGV("-c", file), 2, "sip.tls.ca: can't use \"/dev/null\": ");
+    write_config("");
+    append_config("[sip.tls]\nprivate_key = '/dev/null'\n");
+    assert_run(ARGV("-c", file), 2, "sip.tls: certificate and private_key go together");
+    assert_int_equal(access(store, F_OK), -1);
+}
+
 static void test_bad_store(void **state)
 {
     (void)state;
@@ -236,9 +265,9 @@ static void test_life(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_arguments), cmocka_unit_test(test_bad_config),
-        cmocka_unit_test(test_bad_store), cmocka_unit_test(test_port_in_use),
-        cmocka_unit_test(test_life),
+        cmocka_unit_test(test_arguments),        cmocka_unit_test(test_bad_config),
+        cmocka_unit_test(test_bad_certificates), cmocka_unit_test(test_bad_store),
+        cmocka_unit_test(test_port_in_use),      cmocka_unit_test(test_life),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

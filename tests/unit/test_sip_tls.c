@@ -60,7 +60,7 @@ static struct sip_tls *tls(const char *name, const char *ca, bool verify_client)
     struct sip_tls *t;
     struct sip_tls_error why;
     if (tls_create(&t, name, ca, verify_client, &why))
-        fail_msg("%s: %s", why.key, why.text);
+        fail_msg("%s: %s", sip_tls_key_text(why.key), why.text);
     return t;
 }
 
@@ -304,7 +304,7 @@ static void refused(const char *certificate, const char *key, const char *ca, co
                                   .ca = path_of(c, ca, "pem")};
     assert_int_equal(sip_tls_create(&t, &files, &why), EINVAL);
     assert_null(t);
-    snprintf(said, sizeof said, "%s: %s", why.key, why.text);
+    snprintf(said, sizeof said, "%s: %s", sip_tls_key_text(why.key), why.text);
     if (!strstr(said, wanted))
         fail_msg("not \"%s\" but \"%s\"", wanted, said);
 }
