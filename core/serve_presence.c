@@ -87,7 +87,7 @@ void serve_presence(struct core *c, const struct jid *from, const struct jid *to
         return;
     struct sub *o = core_sub(c, sub);
     struct presence p;
-    stanza_presence(s, from->resource, &p);
+    stanza_presence(s, from->resource, c->now_ms, &p);
     serve_shorten(&p);
     // `unavailable` may be no more than Prosody's receipt for our `subscribe`; who shows that she
     // is there has approved.

@@ -95,7 +95,22 @@ enum stanza_type stanza_type_parse(enum stanza_kind kind, struct text t)
     return STANZA_OTHER;
 }
 
-void stanza_presence(const struct stanza *s, struct text resource, struct presence *out)
+// In presence of somebody who is not away it says when he was online before (XEP-0256 §2.1), which
+// is over; XEP-0319 says it better.
+static void idle_since(const struct stanza *s, uint64_t now_ms, struct presence *p)
+{
+    struct presence_facts *f = &p->facts;
+    bool away = p->show == SHOW_AWAY || p->show == SHOW_XA;
+    if (!s->idle_s || !away || f->input != INPUT_UNKNOWN)
+        return;
+    int64_t then_ms = (f->has_said ? f->said_ms : (int64_t)now_ms) - (int64_t)s->idle_s * 1000;
+    f->input = INPUT_IDLE;
+    f->has_input = true;
+    f->input_ms = then_ms - then_ms % 1000;
+}
+
+void stanza_presence(const struct stanza *s, struct text resource, uint64_t now_ms,
+                     struct presence *out)
 {
     *out = (struct presence){
         .resource = resource,
@@ -113,6 +128,7 @@ void stanza_presence(const struct stanza *s, struct text resource, struct presen
         out->status[i].lang = lang.n ? lang : stanza_text(s, s->lang);
         out->status[i].text = stanza_text(s, s->status[i].text);
     }
+    idle_since(s, now_ms, out);
     if (!out->available)
         presence_leave(out);
 }

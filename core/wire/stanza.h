@@ -73,6 +73,7 @@ struct stanza {
         struct span lang, text;
     } status[PRESENCE_STATUS_MAX];
     struct span rich[PRESENCE_XMPP_TEXTS]; // by enum presence_text; n == 0: absent
+    uint32_t idle_s; // XEP-0256: so long nobody had touched the device then; 0: not said
     struct presence_facts facts;
     char text[];
 };
@@ -88,8 +89,11 @@ static inline struct text stanza_text(const struct stanza *s, struct span at)
 }
 
 // The presence that the stanza carries; `resource` is given by the caller, who parsed `from`.
-// A <status/> without xml:lang takes the stanza's (RFC 6120 §8.1.5). Borrows from the stanza.
-void stanza_presence(const struct stanza *s, struct text resource, struct presence *out);
+// A <status/> without xml:lang takes the stanza's (RFC 6120 §8.1.5). Borrows from the stanza. Who
+// is away and says for how long (XEP-0256) is idle since then: before it was said, else before
+// now_ms.
+void stanza_presence(const struct stanza *s, struct text resource, uint64_t now_ms,
+                     struct presence *out);
 
 struct text stanza_condition_text(enum stanza_condition c);
 // The error type that goes with a condition ("cancel", "auth", "modify", "wait"), RFC 6120 §8.3.3.

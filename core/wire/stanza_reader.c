@@ -134,6 +134,7 @@ static void block_hand_out(struct stanza_reader *r)
         draft(r)->too_big = true;
         draft(r)->n_status = 0;
         draft(r)->pep = PEP_NONE;
+        draft(r)->idle_s = 0;
         memset(draft(r)->rich, 0, sizeof draft(r)->rich);
         draft(r)->facts = (struct presence_facts){0};
     }

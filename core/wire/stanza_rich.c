@@ -3,6 +3,8 @@
 
 #include "core/wire/moment.h"
 
+enum { IDLE_MAX_S = 20 * 366 * 86400 };
+
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
 static const struct {
@@ -11,6 +13,7 @@ static const struct {
     [RICH_CAPS] = {{"c", 1}, {"http://jabber.org/protocol/caps", 31}},
     [RICH_PHOTO] = {{"x", 1}, {"vcard-temp:x:update", 19}},
     [RICH_IDLE] = {{"idle", 4}, {"urn:xmpp:idle:1", 15}},
+    [RICH_LAST] = {{"query", 5}, {"jabber:iq:last", 14}},
     [RICH_DELAY] = {{"delay", 5}, {"urn:xmpp:delay", 14}},
     [RICH_NICK] = {{"nick", 4}, {"http://jabber.org/protocol/nick", 31}},
     [RICH_MOOD] = {{"mood", 4}, {"http://jabber.org/protocol/mood", 31}},
@@ -77,6 +80,13 @@ static void idle_attribute(struct presence_facts *f, struct text since)
         f->input = INPUT_IDLE;
 }
 
+// Nobody has been idle for longer than there have been such clients.
+static void last_attribute(struct stanza *s, struct text seconds)
+{
+    if (!text_to_u32(seconds, IDLE_MAX_S, &s->idle_s))
+        s->idle_s = 0;
+}
+
 void stanza_rich_attribute(struct buffer *block, enum stanza_rich child, struct text name,
                            struct text value)
 {
@@ -85,6 +95,8 @@ void stanza_rich_attribute(struct buffer *block, enum stanza_rich child, struct 
         caps_attribute(block, name, value);
     else if (child == RICH_DELAY && text_eq(name, TEXT("stamp")))
         keep_moment(value, &f->said_ms, &f->has_said);
+    else if (child == RICH_LAST && text_eq(name, TEXT("seconds")))
+        last_attribute(draft(block), value);
     else if (child == RICH_IDLE && text_eq(name, TEXT("since")))
         idle_attribute(f, value);
 }

@@ -11,6 +11,7 @@ enum stanza_rich {
     RICH_CAPS,     // XEP-0115
     RICH_PHOTO,    // XEP-0153
     RICH_IDLE,     // XEP-0319
+    RICH_LAST,     // XEP-0256
     RICH_DELAY,    // XEP-0203
     RICH_MOOD,     // XEP-0107
     RICH_ACTIVITY, // XEP-0108

@@ -311,7 +311,7 @@ static void take_notification(struct world *w, unsigned x, unsigned s, const str
     struct text resource = {0};
     if (slash)
         resource = (struct text){slash + 1, (size_t)(from.p + from.n - slash) - 1};
-    stanza_presence(st, resource, &p);
+    stanza_presence(st, resource, w->now_ms, &p);
     for (unsigned i = 0; i < WORLD_RESOURCES_MAX; i++) {
         struct text own = text_of(xmpp_resource[i]);
         bool hers = !to_slash ||

@@ -187,7 +187,7 @@ static void on_stanza(void *arg, const struct stanza *s)
     struct told *t = arg;
     struct presence p;
     *t = (struct told){.pep = s->pep, .type = s->type, .n = t->n + 1};
-    stanza_presence(s, (struct text){0}, &p);
+    stanza_presence(s, (struct text){0}, 0, &p);
     p.facts = s->facts;
     for (unsigned i = 0; i < PRESENCE_MOODS; i++)
         if (p.facts.moods & UINT64_C(1) << i)

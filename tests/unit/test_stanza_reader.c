@@ -277,7 +277,7 @@ static void keeps_so_many_statuses(void **state)
 static void take_presence(void *arg, const struct stanza *s)
 {
     struct presence *p = arg;
-    stanza_presence(s, TEXT("orchard"), p);
+    stanza_presence(s, TEXT("orchard"), 0, p);
     assert_true(text_eq(p->resource, TEXT("orchard")));
     assert_int_equal(p->show, SHOW_DND);
     assert_true(p->has_priority);

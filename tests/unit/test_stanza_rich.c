@@ -11,6 +11,8 @@
 #include "core/wire/pidf.h"
 #include "core/wire/stanza_reader.h"
 
+#define NOW_MS 1700000000999
+
 static struct buffer block; // the last stanza
 static struct presence seen;
 
@@ -19,7 +21,7 @@ static void on_stanza(void *arg, const struct stanza *s)
     (void)arg;
     buffer_reset(&block);
     buffer_add(&block, s, stanza_size(s)); // as another thread gets it
-    stanza_presence((const struct stanza *)(const void *)block.p, TEXT("balcony"), &seen);
+    stanza_presence((const struct stanza *)(const void *)block.p, TEXT("balcony"), NOW_MS, &seen);
 }
 
 static const struct presence *read_limited(const char *z, size_t stanza_bytes, size_t step)
@@ -271,6 +273,45 @@ static int group_end(void **state)
     return 0;
 }
 
+#define LAST(inside, seconds)                                                                      \
+    "<presence>" inside "<query xmlns='jabber:iq:last' seconds='" seconds "'/></presence>"
+#define SINCE(stamp) "<idle xmlns='urn:xmpp:idle:1' since='" stamp "'/>"
+
+// XEP-0256 §2.2, §2.1.
+static void who_is_away_says_for_how_long(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *said;
+        int64_t since_ms; // 0: not idle
+    } ROWS[] = {
+        {LAST("<show>away</show>", "600"), 1700000000000 - 600000},
+        {LAST("<show>xa</show>", "1"), 1700000000000 - 1000},
+        {LAST("<show>away</show><delay xmlns='urn:xmpp:delay' stamp='2023-11-14T22:00:00.5Z'/>",
+              "60"),
+         1699999140000},
+        {LAST("<show>away</show>" SINCE("2023-11-14T22:00:00Z"), "600"), 1699999200000},
+        {LAST("", "86511"), 0}, // when he was online before
+        {LAST("<show>dnd</show>", "600"), 0},
+        {LAST("<show>away</show>", "0"), 0},
+        {LAST("<show>away</show>", "-1"), 0},
+        {LAST("<show>away</show>", "632448000"), 1700000000000 - 632448000000},
+        {LAST("<show>away</show>", "632448001"), 0},
+        {LAST("<show>away</show>", ""), 0},
+        {"<presence><show>away</show><query seconds='600'/></presence>", 0},
+        {"<presence type='unavailable'><show>away</show>"
+         "<query xmlns='jabber:iq:last' seconds='600'/></presence>",
+         0},
+    };
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        const struct presence_facts *f = &read_z(ROWS[i].said)->facts;
+        print_message("    %s\n", ROWS[i].said);
+        assert_int_equal(f->input, ROWS[i].since_ms ? INPUT_IDLE : INPUT_UNKNOWN);
+        assert_int_equal(f->has_input, ROWS[i].since_ms != 0);
+        assert_int_equal(f->input_ms, ROWS[i].since_ms);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +325,7 @@ int main(void)
         cmocka_unit_test(who_left_keeps_name_and_time),
         cmocka_unit_test(passes_over_what_pidf_cannot_say),
         cmocka_unit_test(other_kinds_of_stanza_have_none),
+        cmocka_unit_test(who_is_away_says_for_how_long),
     };
     return cmocka_run_group_tests(tests, NULL, group_end);
 }
