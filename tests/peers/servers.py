@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import sqlite3
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -180,6 +181,36 @@ class EjabberdPep(Ejabberd):
 """
 
 
+class Certificates:
+    """An authority, and certificates of it for servers at HOST, made with openssl(1)."""
+
+    def __init__(self, root: Path):
+        self.dir = root / "certificates"
+        self.dir.mkdir()
+        self.ca = self.chain("authority")
+        self._openssl("req", "-x509", "-subj", "/CN=Test authority", "-days", "2", "-keyout",
+                      self.key("authority"), "-out", self.ca)
+        for name in ("kamailio", "gateway", "stranger"):
+            self._make(name)
+
+    def chain(self, name: str) -> Path:
+        return self.dir / f"{name}.pem"
+
+    def key(self, name: str) -> Path:
+        return self.dir / f"{name}.key"
+
+    def _make(self, name: str) -> None:
+        own = [] if name == "stranger" else ["-CA", self.ca, "-CAkey", self.key("authority")]
+        self._openssl("req", "-x509", *own, "-subj", f"/CN={name}", "-days", "2", "-addext",
+                      f"subjectAltName=IP:{HOST}", "-addext", "basicConstraints=CA:FALSE",
+                      "-keyout", self.key(name), "-out", self.chain(name))
+
+    @staticmethod
+    def _openssl(*args: object) -> None:
+        subprocess.run(["openssl", *map(str, args), "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes"], check=True, capture_output=True)
+
+
 class Kamailio(Server):
     """Registrar and presence agent of example.net; hands example.com to the gateway.
 
@@ -190,9 +221,11 @@ class Kamailio(Server):
     name = "kamailio"
     SCHEMAS = "/usr/share/kamailio/db_sqlite"
 
-    def __init__(self, root: Path, ask: bool = False):
+    def __init__(self, root: Path, ask: bool = False, transport: str = "udp"):
         super().__init__(root)
         self.ask = ask
+        self.transport = transport  # to the gateway; over TLS it takes and shows certificates
+        self.tls_port = free_ports()
         self.port = free_ports()
         self.gateway_port = free_ports()  # the gateway's listen port, to which example.com goes
         self.database = self.dir / "kamailio.sqlite"
@@ -210,9 +243,19 @@ class Kamailio(Server):
         text = (Path(__file__).parent / "kamailio.cfg").read_text()
         for key, value in {"HOST": HOST, "PORT": self.port, "GATEWAY_PORT": self.gateway_port,
                            "SIP_DOMAIN": SIP_DOMAIN, "XMPP_DOMAIN": XMPP_DOMAIN,
-                           "DATABASE": self.database, "FORCE_ACTIVE": int(not self.ask)}.items():
+                           "DATABASE": self.database, "FORCE_ACTIVE": int(not self.ask),
+                           "TRANSPORT": self.transport, "TLS_PORT": self.tls_port,
+                           "TLS": "#!define WITH_TLS" if self.transport == "tls" else "",
+                           "TLS_CONFIG": self.dir / "tls.cfg"}.items():
             text = text.replace(f"@{key}@", str(value))
         self.config.write_text(text)
+        if self.transport == "tls":
+            self.certificates = Certificates(self.dir)
+            pair = f"certificate={self.certificates.chain('kamailio')}\n" \
+                   f"private_key={self.certificates.key('kamailio')}\n" \
+                   f"ca_list={self.certificates.ca}\nverify_certificate=yes\n"
+            (self.dir / "tls.cfg").write_text(f"[server:default]\nmethod=TLSv1.2+\n{pair}"
+                                              f"require_certificate=yes\n[client:default]\n{pair}")
 
     def argv(self) -> list[str]:
         return ["kamailio", "-DD", "-E", "-m", "64", "-f", str(self.config),

@@ -19,11 +19,12 @@ class World:
     """start() brings everything up, stop() ends it; `root` holds all state and logs."""
 
     def __init__(self, xmpp: str = "prosody", ask: bool = False,
-                 options: GatewayOptions | None = None, trace: Trace = untraced):
+                 options: GatewayOptions | None = None, trace: Trace = untraced,
+                 transport: str = "udp"):
         self.root = Path(tempfile.mkdtemp(prefix="isthmus-"))
         self.trace = trace
         self.xmpp = SERVERS[xmpp](self.root)
-        self.kamailio = Kamailio(self.root, ask)
+        self.kamailio = Kamailio(self.root, ask, transport)
         self.gateway = Gateway(self.root, self.xmpp.component_port, self.kamailio.port,
                                self.kamailio.gateway_port, options)
         self.xmpp_users: list[XmppUser] = []
@@ -66,10 +67,11 @@ class WorldTest(unittest.IsolatedAsyncioTestCase):
 
     xmpp = "prosody"
     ask = False
+    transport = "udp"
     options = GatewayOptions()
 
     async def asyncSetUp(self) -> None:
-        self.world = World(self.xmpp, self.ask, self.options)
+        self.world = World(self.xmpp, self.ask, self.options, transport=self.transport)
         self.addAsyncCleanup(self._end)
         await self.world.start()
 
