@@ -26,8 +26,9 @@ enum {
     CORE_IDLE_USERS_MAX = 100000, // users of a shard that have none, and are about to be forgotten
     CORE_RETRY_FIRST_S = 30,
     CORE_RETRY_MAX_S = 3600,
-    CORE_RETRY_AFTER_S = 30, // what we ask of peers in a 503
-    CORE_RESYNC_STEP = 200,  // subscriptions looked at per CORE_RESYNC_MS after a stream came up
+    CORE_RETRY_AFTER_MAX_S = 86400, // the longest that a peer's Retry-After is obeyed
+    CORE_RETRY_AFTER_S = 30,        // what we ask of peers in a 503
+    CORE_RESYNC_STEP = 200, // subscriptions looked at per CORE_RESYNC_MS after a stream came up
     CORE_RESYNC_MS = 100,
     CORE_RESTORE_SPREAD_MS = 30000, // refreshes found overdue at start are spread over this
     CORE_ATTEMPT_GAP_S = 10,        // between two dialogs opened for one pair at the user's wish

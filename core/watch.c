@@ -7,6 +7,7 @@
 #include "core/sub.h"
 #include "core/user.h"
 #include "core/watch_dialog.h"
+#include "core/watch_fetch.h"
 #include "core/watch_session.h"
 
 // She may have one more subscription or fetch; false: `resource-constraint` was sent.
@@ -140,7 +141,7 @@ void watch_probe(struct core *c, const struct stanza *s, const struct jid *from,
     if (!sub) {
         uint32_t user = c->n_fetches < CORE_FETCHES_MAX ? user_get(c, from) : 0;
         if (watch_admit(c, s, user, domain_find(c, to->domain)))
-            watch_fetch(c, from, to, stanza_text(s, s->from), core_user(c, user)->hash);
+            watch_fetch(c, s, from, to, core_user(c, user)->hash);
         return;
     }
     struct sub *o = core_sub(c, sub);
@@ -206,13 +207,16 @@ void watch_lapsed(struct core *c, uint32_t sub)
     sub_touch(c, sub);
 }
 
-// Our backoff, or what the peer asked for if that is longer.
+// Our backoff, or what the peer asked for if that is longer; but whoever asks for years is asked
+// again after CORE_RETRY_AFTER_MAX_S.
 void watch_failed(struct core *c, uint32_t sub, uint32_t retry_after_s)
 {
     struct sub *s = core_sub(c, sub);
     if (s->flags & SUB_ENDED)
         return;
     uint64_t wait_ms = sub_backoff_ms(c, s);
+    if (retry_after_s != SIP_ABSENT && retry_after_s > CORE_RETRY_AFTER_MAX_S)
+        retry_after_s = CORE_RETRY_AFTER_MAX_S;
     if (retry_after_s != SIP_ABSENT && (uint64_t)retry_after_s * 1000 > wait_ms)
         wait_ms = (uint64_t)retry_after_s * 1000;
     wheel_cancel(&c->wheel, &s->retry_timer);

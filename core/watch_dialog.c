@@ -12,6 +12,7 @@
 #include "core/sub.h"
 #include "core/transaction.h"
 #include "core/watch.h"
+#include "core/watch_fetch.h"
 
 static uint64_t timer_n_ms(const struct core *c)
 {
@@ -37,8 +38,8 @@ static int watch_send(struct core *c, uint32_t dialog, uint32_t expires_s)
     return err;
 }
 
-static uint32_t watch_dialog_create(struct core *c, uint32_t sub, uint32_t owner_hash,
-                                    struct text fields[FIELD_COUNT])
+uint32_t watch_dialog_create(struct core *c, uint32_t sub, uint32_t owner_hash,
+                             struct text fields[FIELD_COUNT])
 {
     char call_id[32];
     hex_write(call_id, hash_random_u64(&c->random), 16);
@@ -52,6 +53,14 @@ static uint32_t watch_dialog_create(struct core *c, uint32_t sub, uint32_t owner
     return dialog;
 }
 
+int watch_begin(struct core *c, uint32_t dialog, uint32_t expires_s)
+{
+    int err = watch_send(c, dialog, expires_s);
+    if (!err)
+        dialog_wait(c, dialog, WAIT_NOTIFY, timer_n_ms(c));
+    return err;
+}
+
 void watch_open(struct core *c, uint32_t sub, uint32_t expires_s)
 {
     struct sub *s = core_sub(c, sub);
@@ -60,38 +69,13 @@ void watch_open(struct core *c, uint32_t sub, uint32_t expires_s)
     s->tried_s = (uint32_t)(c->now_ms / 1000);
     s->flags &= (uint16_t)~SUB_OFFLINE;
     uint32_t dialog = watch_dialog_create(c, sub, core_user(c, s->user)->hash, fields);
-    if (!dialog || watch_send(c, dialog, expires_s) != 0) {
+    if (!dialog || watch_begin(c, dialog, expires_s) != 0) {
         if (dialog)
             dialog_free(c, dialog);
         watch_failed(c, sub, SIP_ABSENT);
         return;
     }
-    dialog_wait(c, dialog, WAIT_NOTIFY, timer_n_ms(c));
     sub_touch(c, sub);
-}
-
-void watch_fetch(struct core *c, const struct jid *from, const struct jid *to, struct text reply_to,
-                 uint32_t owner_hash)
-{
-    struct buffer *b = &c->line;
-    buffer_reset(b);
-    struct jid user = {.local = from->local, .domain = from->domain};
-    address_to_sip(b, &user);
-    size_t n = b->n;
-    struct jid peer = {.local = to->local, .domain = to->domain};
-    address_to_sip(b, &peer);
-    struct text fields[FIELD_COUNT] = {0};
-    fields[FIELD_LOCAL_URI] = (struct text){b->p, n};
-    fields[FIELD_REMOTE_URI] = (struct text){b->p + n, b->n - n};
-    fields[FIELD_REPLY_TO] = reply_to;
-    uint32_t dialog = b->failed ? 0 : watch_dialog_create(c, 0, owner_hash, fields);
-    if (!dialog)
-        return;
-    core_dialog(c, dialog)->flags |= DIALOG_FETCH;
-    if (watch_send(c, dialog, 0) != 0)
-        dialog_free(c, dialog);
-    else
-        dialog_wait(c, dialog, WAIT_NOTIFY, timer_n_ms(c));
 }
 
 // Same Call-ID, tags and expiry, a higher CSeq, and the time for the NOTIFY begins anew. A dialog
@@ -100,9 +84,43 @@ bool watch_challenged(struct core *c, uint32_t dialog)
 {
     struct dialog *d = core_dialog(c, dialog);
     bool given_up = d->state == DIALOG_ENDED || (d->state == DIALOG_ENDING && d->granted_s);
-    if (given_up || watch_send(c, dialog, d->granted_s) != 0)
+    if (!given_up && watch_begin(c, dialog, d->granted_s) == 0)
+        return true;
+    d->tried = (struct credentials_tried){0};
+    return false;
+}
+
+// A plain SIP URI that was not asked last: what else a Contact may hold (a method, header fields)
+// is nothing that a notifier has to choose.
+static bool watch_may_ask(const struct dialog *d, struct text contact)
+{
+    struct sip_uri uri;
+    if (sip_uri_parse(&uri, contact) != 0 || uri.headers.n || !uri.host.n ||
+        (uri.scheme != SCHEME_SIP && uri.scheme != SCHEME_SIPS))
         return false;
-    dialog_wait(c, dialog, WAIT_NOTIFY, timer_n_ms(c));
+    return !text_eq(contact, dialog_get(d, FIELD_TARGET));
+}
+
+// RFC 3261 §8.1.3.4: the same request with another Request-URI. It is no way to aim our packets at
+// a third party: they go to the proxy, or else to none but whom we take SIP from
+// (core/next_hop.h).
+bool watch_redirect(struct core *c, uint32_t dialog, struct text contact)
+{
+    struct dialog *d = core_dialog(c, dialog);
+    struct text fields[FIELD_COUNT];
+    if (d->state != DIALOG_EARLY || d->failures >= WATCH_REDIRECTS_MAX ||
+        !watch_may_ask(d, contact))
+        return false;
+    for (unsigned i = 0; i < FIELD_COUNT; i++)
+        fields[i] = dialog_get(d, i);
+    fields[FIELD_TARGET] = contact;
+    if (dialog_set(c, d, fields) != 0)
+        return false;
+    d->failures++;
+    if (watch_begin(c, dialog, d->granted_s) != 0)
+        return false;
+    if (d->sub)
+        sub_touch(c, d->sub);
     return true;
 }
 
@@ -187,9 +205,11 @@ static void watch_notify_missing(struct core *c, uint32_t dialog)
     struct dialog *d = core_dialog(c, dialog);
     uint32_t sub = d->sub;
     enum dialog_state state = d->state;
-    dialog_free(c, dialog);
-    if (!sub)
+    if (!sub) {
+        watch_fetch_declined(c, dialog, 408, false);
         return;
+    }
+    dialog_free(c, dialog);
     if (state == DIALOG_ENDING)
         watch_say_unsubscribed(c, sub);
     else

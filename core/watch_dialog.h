@@ -1,9 +1,11 @@
-// The watch machine's SIP side: open, refresh, unsubscribe, fetch, and what to do when it fails.
+// The watch machine's SIP side: open, refresh, unsubscribe, and what to do when it fails.
 #ifndef CORE_WATCH_DIALOG_H
 #define CORE_WATCH_DIALOG_H
 
 #include "core/state.h"
 #include "core/wire/pidf.h"
+
+enum { WATCH_REDIRECTS_MAX = 3 }; // followed one after the other
 
 // The dialog of `sub` that is early or live; 0: none.
 uint32_t watch_dialog(const struct core *c, const struct sub *s);
@@ -15,10 +17,14 @@ bool watch_too_soon(struct core *c, uint32_t sub);
 void watch_want(struct core *c, uint32_t sub);
 // The same once the probe's answer is here.
 void watch_go(struct core *c, uint32_t sub);
-// SUBSCRIBE Expires 0 in a new dialog without an authorization (RFC 8048 §7.1), for the JID
-// `reply_to`.
-void watch_fetch(struct core *c, const struct jid *from, const struct jid *to, struct text reply_to,
-                 uint32_t owner_hash);
+// A new dialog of `sub` (0: a fetch) with these texts and a fresh Call-ID. 0: no memory.
+uint32_t watch_dialog_create(struct core *c, uint32_t sub, uint32_t owner_hash,
+                             struct text fields[FIELD_COUNT]);
+// Its SUBSCRIBE, and Timer N. EBUSY, ENOMEM: nothing has happened.
+int watch_begin(struct core *c, uint32_t dialog, uint32_t expires_s);
+// The first SUBSCRIBE was answered with the URI to ask instead (RFC 3261 §8.1.3.4): true if it was
+// asked.
+bool watch_redirect(struct core *c, uint32_t dialog, struct text contact);
 // Ends the SIP side; `unsubscribed` follows when it has been answered, if SUB_ANSWER_LATE.
 void watch_close(struct core *c, uint32_t dialog);
 // Begins that end. False: the next hop is busy, and nothing has happened.

@@ -9,23 +9,27 @@
 #include "core/transaction.h"
 #include "core/watch.h"
 #include "core/watch_dialog.h"
+#include "core/watch_fetch.h"
 #include "core/wire/pidf.h"
 
 // ---- Final responses to SUBSCRIBE (RFC 6665 §4.1.2, RFC 8048 §5.2.2)
 
 enum verdict {
     VERDICT_ACCEPTED,
-    VERDICT_NEVER, // the authorization ends
-    VERDICT_ANEW,  // the dialog is gone: a new one at once
-    VERDICT_BRIEF, // 423: ask for more
-    VERDICT_OVER,  // the dialog is gone: a new one later
-    VERDICT_LATER  // the dialog stands until it expires: the same again later
+    VERDICT_NEVER,     // the authorization ends
+    VERDICT_ANEW,      // the dialog is gone: a new one at once
+    VERDICT_BRIEF,     // 423: ask for more
+    VERDICT_ELSEWHERE, // ask somebody else
+    VERDICT_OVER,      // the dialog is gone: a new one later
+    VERDICT_LATER      // the dialog stands until it expires: the same again later
 };
 
 static enum verdict watch_verdict(unsigned status)
 {
     if (status >= 200 && status < 300)
         return VERDICT_ACCEPTED;
+    if (status >= 300 && status < 400)
+        return VERDICT_ELSEWHERE;
     switch (status) {
     case 403:
     case 489:
@@ -61,7 +65,8 @@ static void watch_accepted(struct core *c, uint32_t dialog, const struct sip_mes
     d->expires_ms = c->now_ms + (uint64_t)granted_s * 1000;
     if (d->state == DIALOG_LIVE) {
         sub_touch(c, d->sub);
-        if (d->wait != WAIT_NOTIFY) // the NOTIFY came first
+        // The NOTIFY came first, or none is to come (RFC 6665 §4.1.2.2 on 204).
+        if (d->wait != WAIT_NOTIFY || m->status == 204)
             watch_schedule(c, dialog);
     }
 }
@@ -97,7 +102,7 @@ static void watch_declined(struct core *c, uint32_t dialog, enum verdict verdict
     uint32_t sub = core_dialog(c, dialog)->sub;
     uint32_t retry_after_s = m ? m->retry_after : SIP_ABSENT;
     bool was_live = core_dialog(c, dialog)->state == DIALOG_LIVE;
-    if (verdict == VERDICT_LATER && was_live) {
+    if ((verdict == VERDICT_LATER || verdict == VERDICT_ELSEWHERE) && was_live) {
         watch_try_later(c, dialog, retry_after_s);
         return;
     }
@@ -110,26 +115,18 @@ static void watch_declined(struct core *c, uint32_t dialog, enum verdict verdict
         watch_failed(c, sub, retry_after_s);
 }
 
-// A fetch that is refused outright is answered as a server would (RFC 6121 §4.3.2): `unsubscribed`.
-static void watch_say_fetch(struct core *c, const struct dialog *d, const struct presence *p);
-
-static void watch_fetch_declined(struct core *c, uint32_t dialog, enum verdict verdict)
-{
-    if (verdict == VERDICT_NEVER)
-        watch_say_fetch(c, core_dialog(c, dialog), NULL);
-    dialog_free(c, dialog);
-}
-
 void watch_answered(struct core *c, uint32_t dialog, unsigned status, const struct sip_message *m)
 {
     struct dialog *d = core_dialog(c, dialog);
     enum verdict verdict = watch_verdict(status);
     if (d->state == DIALOG_ENDED)
         return;
+    if (verdict == VERDICT_ELSEWHERE && watch_redirect(c, dialog, sip_text(m, m->contact)))
+        return;
     if (verdict == VERDICT_ACCEPTED) {
         watch_accepted(c, dialog, m);
     } else if (d->flags & DIALOG_FETCH) {
-        watch_fetch_declined(c, dialog, verdict);
+        watch_fetch_declined(c, dialog, status, verdict == VERDICT_NEVER);
     } else if (d->state == DIALOG_ENDING) { // whatever it is, it is over
         watch_say_unsubscribed(c, d->sub);
         dialog_free(c, dialog);
@@ -138,41 +135,6 @@ void watch_answered(struct core *c, uint32_t dialog, unsigned status, const stru
     } else {
         watch_declined(c, dialog, verdict, m);
     }
-}
-
-// ---- Fetches: RFC 8048 §7.1
-
-// p NULL: `unsubscribed`.
-static void watch_say_fetch(struct core *c, const struct dialog *d, const struct presence *p)
-{
-    char scratch[JID_MAX + 1];
-    struct sip_uri uri;
-    struct jid peer;
-    if (sip_uri_parse(&uri, dialog_get(d, FIELD_REMOTE_URI)) != 0 ||
-        address_to_jid(&peer, &uri, scratch, sizeof scratch) != 0)
-        return;
-    uint16_t domain = domain_find(c, peer.domain);
-    buffer_reset(&c->addr);
-    jid_write_bare(&c->addr, &peer);
-    struct text from = {c->addr.p, c->addr.n}, to = dialog_get(d, FIELD_REPLY_TO);
-    if (p)
-        stanza_out_presence(c, domain, from, to, p);
-    else
-        stanza_out_plain(c, domain, from, to, STANZA_UNSUBSCRIBED, (struct text){0});
-}
-
-static void watch_show_fetch(struct core *c, const struct dialog *d, const struct sip_message *m,
-                             const struct pidf *doc)
-{
-    struct presence nobody = {0};
-    if (m->reason == REASON_REJECTED || m->reason == REASON_NORESOURCE) {
-        watch_say_fetch(c, d, NULL);
-        return;
-    }
-    for (size_t i = 0; i < doc->n; i++)
-        watch_say_fetch(c, d, &doc->tuple[i]);
-    if (!doc->n)
-        watch_say_fetch(c, d, &nobody);
 }
 
 // ---- NOTIFY (RFC 6665 §4.1.3)
@@ -191,14 +153,17 @@ static void watch_terminated(struct core *c, uint32_t dialog, const struct sip_m
             watch_failed(c, sub, SIP_ABSENT);
         break;
     case REASON_INVARIANT: break; // what is shown stays true, and nothing is asked again
+    case REASON_TIMEOUT: watch_failed(c, sub, SIP_ABSENT); break; // its retry-after says nothing
     default: watch_failed(c, sub, m->substate_retry_after); break;
     }
 }
 
+// A notifier may shorten it, and not make it longer than we ever ask for (RFC 6665 §4.2.1.1).
 static void watch_adjust_expiry(struct core *c, struct dialog *d, const struct sip_message *m)
 {
+    uint64_t expires_s = m->substate_expires, most_s = c->cfg.settings.max_expires_s;
     if (m->substate_expires != SIP_ABSENT)
-        d->expires_ms = c->now_ms + (uint64_t)m->substate_expires * 1000;
+        d->expires_ms = c->now_ms + (expires_s < most_s ? expires_s : most_s) * 1000;
     else if (!d->expires_ms) // neither the 200 nor the NOTIFY has told yet
         d->expires_ms = c->now_ms + (uint64_t)d->granted_s * 1000;
 }
@@ -236,21 +201,32 @@ static void watch_went_on(struct core *c, uint32_t dialog, const struct sip_mess
         watch_schedule(c, dialog);
 }
 
+// Answered, and nothing said to her (RFC 8048 §5.2.1). Who had approved her, and has to be asked
+// again, does not want to be seen now: what he then says may be bogus (RFC 3856 §4), and what he
+// said before is not what she may see. The authorization stays: neither has taken it back.
+static void watch_undecided(struct core *c, uint32_t sub)
+{
+    if (core_sub(c, sub)->state == STATE_ACTIVE)
+        watch_hide_known(c, sub);
+}
+
 static void watch_apply(struct core *c, uint32_t dialog, const struct sip_message *m,
                         const struct pidf *doc)
 {
     struct dialog *d = core_dialog(c, dialog);
     if (d->flags & DIALOG_FETCH) {
-        watch_show_fetch(c, d, m, doc);
+        watch_fetch_shown(c, d, m, doc);
         return;
     }
-    bool terminated = m->substate == SUBSTATE_TERMINATED;
-    if (d->state == DIALOG_ENDING || (terminated && m->reason != REASON_INVARIANT))
+    bool over = m->substate == SUBSTATE_TERMINATED;
+    if (d->state == DIALOG_ENDING || (over && m->reason != REASON_INVARIANT))
         return;
-    if (!terminated)
+    if (!over)
         watch_went_on(c, dialog, m);
-    if (m->substate == SUBSTATE_PENDING)
-        return; // answered, and nothing said to her (RFC 8048 §5.2.1)
+    if (m->substate == SUBSTATE_PENDING) {
+        watch_undecided(c, d->sub);
+        return;
+    }
     bool all = watch_approved(c, d->sub);
     if (m->body.n)
         watch_show(c, d->sub, doc, all);
@@ -263,7 +239,7 @@ static unsigned watch_notify_defect(const struct dialog *d, const struct sip_mes
 {
     struct text known_tag = dialog_get(d, FIELD_REMOTE_TAG);
     if (known_tag.n && !text_eq(known_tag, sip_text(m, m->from_tag)))
-        return 481; // another branch of a forked SUBSCRIBE: one dialog is enough (RFC 6665 §4.1.4)
+        return 481; // another branch of a forked SUBSCRIBE: one dialog only (RFC 3856 §6.9)
     if (dialog_order(d, m) == ORDER_OLD)
         return 500; // RFC 3261 §12.2.2
     if (m->event != SIP_EVENT_PRESENCE)

@@ -185,23 +185,131 @@ static void a_fetch_is_refused(void **state)
     }
 }
 
-// What fails for now, or is never answered, is not tried again: she will ask again if she cares.
+#define FETCH_ERROR(type, condition)                                                               \
+    "<presence from='romeo@example.net' to='juliet@example.com/chamber' type='error'>"             \
+    "<error type='" type "'><" condition                                                           \
+    " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"                                       \
+    "</presence>"
+
+// What fails for now, or is never answered, is not tried again: she is told (RFC 7247 §7.2), and
+// will ask again if she cares. That he is not found ends nothing: RFC 8048 §5.2.2.
 static void a_fetch_fails(void **state)
 {
     (void)state;
-    static const unsigned statuses[] = {404, 423, 480, 481, 500, 503};
-    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+    static const struct {
+        unsigned status;
+        const char *seen;
+    } cases[] = {
+        {302, FETCH_ERROR("modify", "redirect")},
+        {400, FETCH_ERROR("modify", "bad-request")},
+        {401, FETCH_ERROR("auth", "not-authorized")},
+        {404, FETCH_ERROR("cancel", "item-not-found")},
+        {408, FETCH_ERROR("wait", "remote-server-timeout")},
+        {410, FETCH_ERROR("cancel", "gone")},
+        {423, FETCH_ERROR("wait", "resource-constraint")},
+        {480, FETCH_ERROR("wait", "recipient-unavailable")},
+        {481, FETCH_ERROR("cancel", "item-not-found")},
+        {500, FETCH_ERROR("cancel", "internal-server-error")},
+        {503, FETCH_ERROR("cancel", "internal-server-error")},
+        {600, FETCH_ERROR("wait", "recipient-unavailable")},
+        {604, FETCH_ERROR("cancel", "item-not-found")},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct stage *s = stage_open();
         struct stage_dialog d;
         said_fetch(s, &d);
-        sip_answers(s, statuses[i], "Min-Expires: 60\n");
+        sip_answers(s, cases[i].status, "Min-Expires: 60\n");
+        xmpp_sees(s, cases[i].seen);
         all_is_over(s, 200);
         stage_close(s);
     }
+}
+
+static void a_fetch_without_an_answer(void **state)
+{
+    (void)state;
+    for (int accepted = 0; accepted < 2; accepted++) {
+        struct stage *s = stage_open();
+        struct stage_dialog d;
+        said_fetch(s, &d);
+        if (accepted)
+            sip_answers(s, 200, "Expires: 0\n"); // and no NOTIFY
+        stage_pass_s(s, 33);
+        while (sip_next(s)) // sent again and again
+            ;
+        xmpp_sees(s, FETCH_ERROR("wait", "remote-server-timeout"));
+        all_is_over(s, 200);
+        stage_close(s);
+    }
+}
+
+// RFC 6121 §4.3.2.1: what refuses the probe mirrors its id; an absurdly long one is not kept.
+static void the_id_of_the_probe_is_mirrored(void **state)
+{
+    (void)state;
+    static const unsigned lengths[] = {1, 256, 257};
+    for (size_t i = 0; i < 6; i++) {
+        struct stage *s = stage_open();
+        char id[300], stanza[1024];
+        unsigned n = lengths[i / 2];
+        memset(id, 'x', n);
+        id[n] = 0;
+        snprintf(stanza, sizeof stanza,
+                 "<presence from='juliet@example.com/chamber' to='romeo@example.net' "
+                 "type='probe' id='%s'/>",
+                 id);
+        xmpp_says(s, stanza);
+        sip_sees(s, "SUBSCRIBE", NULL);
+        sip_answers(s, i % 2 ? 403 : 404, "");
+        const char *seen = xmpp_next(s);
+        assert_non_null(seen);
+        assert_non_null(strstr(seen, "to='juliet@example.com/chamber'"));
+        assert_non_null(strstr(seen, i % 2 ? "type='unsubscribed'" : "type='error'"));
+        snprintf(stanza, sizeof stanza, "id='%s'", id);
+        assert_int_equal(strstr(seen, stanza) != NULL, n <= 256);
+        assert_int_equal(strstr(seen, "xxx") != NULL, n == 256);
+        all_is_over(s, 200);
+        stage_close(s);
+    }
+}
+
+// Not approved yet: what the document says may be bogus (RFC 3856 §4).
+static void a_fetch_while_undecided(void **state)
+{
+    (void)state;
     struct stage *s = stage_open();
     struct stage_dialog d;
     said_fetch(s, &d);
-    sip_answers(s, 200, "Expires: 0\n"); // and no NOTIFY
+    sip_answers(s, 202, "Expires: 0\n");
+    sip_notifies(s, &d, "pending", PIDF_AWAY);
+    sip_sees(s, "SIP/2.0 200", NULL);
+    xmpp_sees(s,
+              "<presence from='romeo@example.net' to='juliet@example.com/chamber' "
+              "type='unavailable'/>");
+    all_is_over(s, 200);
+    stage_close(s);
+}
+
+static void one_in_flight(struct core_config *cfg)
+{
+    cfg->settings.requests_in_flight_per_peer = 1;
+}
+
+// [limits] requests_in_flight_per_peer
+static void a_fetch_finds_the_next_hop_busy(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open_with(one_in_flight);
+    struct stage_dialog d;
+    said_fetch(s, &d);
+    const struct sip_message *first = sip_keeps(s);
+    xmpp_says(s,
+              "<presence from='juliet@example.com/chamber' to='romeo@example.net' "
+              "type='probe'/>");
+    xmpp_sees(s, FETCH_ERROR("wait", "resource-constraint"));
+    assert_int_equal(core_stats(s->core)->refused_limit, 1);
+    sip_answers_to(s, first, 404, "");
+    xmpp_sees(s, FETCH_ERROR("cancel", "item-not-found"));
     all_is_over(s, 200);
     stage_close(s);
 }
@@ -238,6 +346,10 @@ int main(void)
         cmocka_unit_test(a_fetch_of_nothing),
         cmocka_unit_test(a_fetch_is_refused),
         cmocka_unit_test(a_fetch_fails),
+        cmocka_unit_test(a_fetch_without_an_answer),
+        cmocka_unit_test(the_id_of_the_probe_is_mirrored),
+        cmocka_unit_test(a_fetch_while_undecided),
+        cmocka_unit_test(a_fetch_finds_the_next_hop_busy),
         cmocka_unit_test(a_fetch_and_then_a_subscription),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
