@@ -103,6 +103,10 @@ void config_free(struct config *c);
 // The reference: every key with its type, default, range and meaning, as a commented gateway.toml.
 void config_print_reference(FILE *to);
 
+// 4 or 6: of the shards' own UDP ports, and so of all that UDP can be sent to. They are on the
+// address of `advertise`, if it is one and of this host; else on the first of `listen`.
+uint8_t config_udp_family(const struct config *c);
+
 // Calls `each` with "section.key" of whatever differs and takes effect only after a restart.
 void config_each_restart_key(const struct config *a, const struct config *b,
                              void (*each)(void *, const char *key), void *arg);

@@ -260,6 +260,17 @@ static bool has_udp_of(const struct config *c, uint8_t family)
     return false;
 }
 
+// An advertised address of a family that we don't listen on is that of somebody before us.
+uint8_t config_udp_family(const struct config *c)
+{
+    struct text host = text_of(c->sip.advertise);
+    struct hop h;
+    if (host.n > 2 && host.p[0] == '[')
+        host = (struct text){host.p + 1, host.n - 2};
+    bool numeric = hop_parse(&h, host, 0, HOP_UDP) == 0;
+    return numeric && has_udp_of(c, h.family) ? h.family : c->sip.listen_hop[0].family;
+}
+
 // A numeric one is the next hop; any other is resolved when it is needed.
 static void check_proxy(struct config_load *l)
 {
@@ -274,6 +285,8 @@ static void check_proxy(struct config_load *l)
             config_load_string(l, &c->sip.proxy_name, text_of(host));
         else if (h->transport == HOP_UDP && first_udp(c) && !has_udp_of(c, h->family))
             why = "sip.listen has no udp entry of the proxy's address family";
+        else if (h->transport == HOP_UDP && first_udp(c) && config_udp_family(c) != h->family)
+            why = "the shards' own ports are of the other address family; see sip.shard_port";
     }
     if (why)
         config_load_fault(l, config_load_place(l, "sip.proxy"), "sip.proxy: \"%.100s\": %s",

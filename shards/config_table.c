@@ -44,12 +44,13 @@ const struct config_row config_rows[] = {
 
     {"sip", "listen", CONFIG_LISTEN, AT(sip.listen), .text = "udp:127.0.0.1:5060", .least = 1,
      .most = CONFIG_LISTEN_MAX,
-     .doc =
-         "Ports that take SIP: udp:ADDRESS:PORT, tcp: or tls:, IPv6 in brackets. When a name has "
-         "addresses of both families, that of the first udp entry is tried first."},
+     .doc = "Ports that take SIP: udp:ADDRESS:PORT, tcp: or tls:, IPv6 in brackets."},
     {"sip", "shard_port", CONFIG_NUMBER, AT(sip.shard_port), .number = 5080, .least = 1,
      .most = UINT16_MAX,
-     .doc = "Shard i sends from, and takes its dialogs on, UDP port shard_port + i."},
+     .doc =
+         "Shard i sends from, and takes its dialogs on, UDP port shard_port + i, on the address of "
+         "advertise if this host has it, else on the first of listen. UDP reaches addresses of "
+         "that family alone; TCP and TLS try them first when a name has others too."},
     {"sip", "advertise", CONFIG_STRING, AT(sip.advertise), .text = "",
      .doc = "Host in Contact and Via; \"\": that of the first udp entry of listen."},
     {"sip", "proxy", CONFIG_STRING, AT(sip.proxy), .text = "",

@@ -45,7 +45,7 @@ struct locate_place {
 int locate_place_of(struct locate_place *out, struct text uri);
 
 struct locate_wish {
-    bool udp4, udp6; // we have a UDP port of that family
+    bool udp4, udp6; // our UDP ports are of that family
     bool ipv6_first; // when a name has addresses of both
     uint64_t seed;   // of the choice among SRV targets by weight
 };

@@ -55,15 +55,8 @@ struct resolver {
 
 static struct locate_wish wish_of(const struct config *cfg)
 {
-    struct locate_wish wish = {0};
-    for (size_t i = 0; i < cfg->sip.n_listen_hop; i++) {
-        const struct hop *h = &cfg->sip.listen_hop[i];
-        if (h->transport != HOP_UDP)
-            continue;
-        wish.ipv6_first = wish.ipv6_first || (h->family == 6 && !wish.udp4);
-        *(h->family == 4 ? &wish.udp4 : &wish.udp6) = true;
-    }
-    return wish;
+    bool v6 = config_udp_family(cfg) == 6;
+    return (struct locate_wish){.udp4 = !v6, .udp6 = v6, .ipv6_first = v6};
 }
 
 static int seed_random(struct resolver *r)

@@ -576,7 +576,7 @@ static const char all[] =
     "[xmpp]\nserver = 'xmpp.example.com:5275'\nsecret = '\u00a7ecret'\nconnections = 2\n"
     "[sip]\nlisten = ['udp:[::1]:5062', 'udp:127.0.0.2:5062', 'tcp:127.0.0.2:5062', "
     "'tls:127.0.0.2:5061']\nshard_port = 6000\nadvertise = '2001:db8::1'\n"
-    "proxy = 'sip:127.0.0.1:5071;transport=UDP'\nt1_ms = 100\n"
+    "proxy = 'sip:[::1]:5071;transport=UDP'\nt1_ms = 100\n"
     "dns_servers = ['192.0.2.53', '[2001:db8::53]:5353']\n"
     "[sip.realms.'example.net']\nuser = 'u'\npassword = 'p'\n"
     "[sip.tls]\ncertificate = 'c'\nprivate_key = 'k'\nca = 'a'\nverify_client = true\n"
@@ -623,8 +623,8 @@ static void test_all_sip(void **state)
     assert_int_equal(c->sip.listen_hop[3].port, 5061);
     assert_int_equal(c->sip.shard_port, 6000);
     assert_string_equal(c->sip.advertise, "[2001:db8::1]");
-    assert_int_equal(c->sip.proxy_hop.family, 4);
-    assert_int_equal(c->sip.proxy_hop.ip[0], 127);
+    assert_int_equal(c->sip.proxy_hop.family, 6);
+    assert_int_equal(c->sip.proxy_hop.ip[15], 1);
     assert_int_equal(c->sip.proxy_hop.port, 5071);
     assert_int_equal(c->sip.dns_servers.n, 2);
     assert_memory_equal(c->sip.dns_server_hop[0].ip, "\xc0\0\2\x35", 4);
@@ -993,6 +993,35 @@ static void test_dns_servers_size(void **state)
                       "5:19: sip.dns_servers: 9 items are more than the most, 8");
 }
 
+static void assert_udp_family(const char *listen, const char *advertise, int family)
+{
+    char text[512];
+    snprintf(text, sizeof text,
+             "xmpp.secret = 'x'\nsip.listen = [%s]\nsip.advertise = '%s'\n"
+             "trust.sip_domains = ['example.net']\ntrust.xmpp_domains = ['example.com']\n",
+             listen, advertise);
+    struct config *c = load_good(text);
+    assert_int_equal(config_udp_family(c), family);
+    config_free(c);
+}
+
+static void test_udp_family(void **state)
+{
+    (void)state;
+    assert_udp_family("'udp:127.0.0.1:5060'", "", 4);
+    assert_udp_family("'udp:[::1]:5060', 'udp:127.0.0.1:5060'", "", 6);
+    assert_udp_family("'udp:[::1]:5060', 'udp:127.0.0.1:5060'", "127.0.0.1", 4);
+    assert_udp_family("'udp:127.0.0.1:5060', 'udp:[::1]:5060'", "2001:db8::1", 6);
+    assert_udp_family("'udp:127.0.0.1:5060'", "2001:db8::1", 4); // a NAT64's, not ours
+    assert_udp_family("'udp:[::1]:5060'", "gw.example.net", 6);
+    static const char other[] =
+        "xmpp.secret = 'x'\nsip.listen = ['udp:127.0.0.1:5060', 'udp:[::1]:5060']\n"
+        "sip.proxy = 'sip:[::1]:5070'\n"
+        "trust.sip_domains = ['example.net']\ntrust.xmpp_domains = ['example.com']\n";
+    assert_refused(other, sizeof other - 1,
+                   "3:13: sip.proxy: \"sip:[::1]:5070\": the shards' own ports are of the other");
+}
+
 static void test_advertise(void **state)
 {
     (void)state;
@@ -1080,6 +1109,7 @@ int main(void)
         cmocka_unit_test(test_realms_limits),
         cmocka_unit_test(test_realms_need_restart),
         cmocka_unit_test(test_dns_servers_size),
+        cmocka_unit_test(test_udp_family),
         cmocka_unit_test(test_advertise),
         cmocka_unit_test(test_domain_size),
         cmocka_unit_test(test_label_size),
