@@ -124,8 +124,8 @@ void core_destroy(struct core *c)
                             &c->servers, &c->peers, &c->names};
     for (size_t i = 0; i < sizeof pools / sizeof *pools; i++)
         pool_free(pools[i]);
-    struct table *tables[] = {&c->user_index,   &c->sub_index,  &c->dialog_index,
-                              &c->server_index, &c->peer_index, &c->name_index};
+    struct table *tables[] = {&c->user_index, &c->sub_index,  &c->dialog_index,  &c->server_index,
+                              &c->peer_index, &c->name_index, &c->sip_user_index};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         table_free(tables[i]);
     wheel_free(&c->wheel);
@@ -228,7 +228,8 @@ static void core_gauges(struct core *c)
         pool_bytes(&c->clients) + pool_bytes(&c->servers) + pool_bytes(&c->peers) +
         pool_bytes(&c->names) + pool_bytes(&c->wheel.timers) + table_bytes(&c->user_index) +
         table_bytes(&c->sub_index) + table_bytes(&c->dialog_index) + table_bytes(&c->server_index) +
-        table_bytes(&c->peer_index) + table_bytes(&c->name_index) + table_bytes(&c->domain_index);
+        table_bytes(&c->peer_index) + table_bytes(&c->name_index) + table_bytes(&c->domain_index) +
+        table_bytes(&c->sip_user_index);
 }
 
 void core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct effects *fx)

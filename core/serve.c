@@ -10,6 +10,7 @@
 #include "core/serve_notify.h"
 #include "core/serve_pace.h"
 #include "core/serve_winfo.h"
+#include "core/sip_user.h"
 #include "core/stanza_out.h"
 #include "core/sub.h"
 #include "core/transaction.h"
@@ -225,7 +226,8 @@ static uint32_t serve_admit(struct core *c, const struct event *ev, const struct
     const struct core_settings *set = &c->cfg.settings;
     if (sub && core_sub(c, sub)->n_dialogs < CORE_DIALOGS_PER_SUB && !set->draining)
         return sub;
-    uint32_t user = sub ? 0 : user_get(c, &pair->xmpp);
+    bool room = !sub && sip_user_watches(c, &pair->peer) < set->subscriptions_per_user;
+    uint32_t user = room ? user_get(c, &pair->xmpp) : 0;
     struct user *u = user ? core_user(c, user) : NULL;
     if (u && !set->draining && u->n_subs < set->subscriptions_per_user &&
         c->stats.subscriptions < set->subscriptions_per_shard && user_admit(c, u)) {

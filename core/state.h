@@ -289,6 +289,7 @@ struct core {
     struct hash_random random;
     struct pool users, subs, dialogs, clients, servers, peers, names;
     struct table user_index, sub_index, dialog_index, server_index, peer_index, name_index;
+    struct table sip_user_index; // see core/sip_user.c
     struct domain *domains;
     struct table domain_index; // handles are index + 1
     uint16_t n_domains;

@@ -7,6 +7,7 @@
 #include "core/domain.h"
 #include "core/known.h"
 #include "core/record_write.h"
+#include "core/sip_user.h"
 #include "core/user.h"
 
 static uint32_t sub_hash(const struct core *c, uint32_t user_hash_, const struct jid *peer,
@@ -53,7 +54,12 @@ static bool sub_fill(struct core *c, uint32_t handle, uint32_t user, const struc
     s->peer_n = (uint16_t)peer->local.n;
     s->sip_n = (uint16_t)sip_uri.n;
     s->user = user;
-    return table_add(&c->sub_index, s->hash, handle);
+    if (!table_add(&c->sub_index, s->hash, handle))
+        return false;
+    if (s->direction == XMPP_TO_SIP || sip_user_watches_more(c, peer))
+        return true;
+    table_remove(&c->sub_index, s->hash, handle);
+    return false;
 }
 
 uint32_t sub_link(struct core *c, uint32_t user, const struct jid *peer, struct text sip_uri,
@@ -134,8 +140,12 @@ uint64_t sub_backoff_ms(struct core *c, struct sub *s)
 void sub_end(struct core *c, uint32_t handle)
 {
     struct sub *s = core_sub(c, handle);
+    struct jid peer;
     assert(!(s->flags & SUB_ENDED));
     table_remove(&c->sub_index, s->hash, handle);
+    sub_peer_jid(c, s, &peer);
+    if (s->direction == SIP_TO_XMPP)
+        sip_user_watches_less(c, &peer);
     wheel_cancel(&c->wheel, &s->retry_timer);
     s->flags |= SUB_ENDED;
     s->flags &= (uint16_t)~SUB_WANTS;

@@ -193,6 +193,81 @@ static void a_challenge_that_cannot_be_met(void **state)
     }
 }
 
+// ---- How many
+
+static void three_per_user(struct core_config *cfg)
+{
+    cfg->settings.subscriptions_per_user = 3;
+}
+
+static void watches_nurse(struct stage *s, const char *who, unsigned n)
+{
+    char message[1024];
+    snprintf(message, sizeof message,
+             "SUBSCRIBE sip:nurse%u@example.com SIP/2.0\n"
+             "Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK%s%u;rport\nMax-Forwards: 70\n"
+             "From: <sip:%s@example.net>;tag=%u\nTo: <sip:nurse%u@example.com>\nCall-ID: %s%u\n"
+             "CSeq: 1 SUBSCRIBE\nContact: <sip:127.0.0.1:5099>\nExpires: 600\n"
+             "Event: presence\n\n",
+             n, who, n, who, n, n, who, n);
+    sip_says(s, message);
+}
+
+static void is_taken(struct stage *s)
+{
+    sip_sees(s, "SIP/2.0 200", NULL);
+    sip_sees(s, "NOTIFY", "pending", NULL);
+    sip_answers(s, 200, "");
+    while (xmpp_next(s))
+        ;
+}
+
+// One past [limits] subscriptions_per_user, counted for him who watches: it costs nobody anything,
+// and concerns nobody else.
+static void one_sip_user_watches_too_many(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open_with(three_per_user);
+    for (unsigned n = 0; n < 3; n++) {
+        watches_nurse(s, "romeo", n);
+        is_taken(s);
+    }
+    uint64_t users = core_stats(s->core)->users;
+    watches_nurse(s, "romeo", 3);
+    sip_sees(s, "SIP/2.0 503", "Retry-After: 30\r\n", NULL);
+    quiet(s);
+    assert_int_equal(core_stats(s->core)->users, users);
+    watches_nurse(s, "paris", 3);
+    is_taken(s);
+    stage_crash(s); // counted anew from the records
+    stage_streams_up(s);
+    while (xmpp_next(s))
+        ;
+    watches_nurse(s, "romeo", 4);
+    sip_sees(s, "SIP/2.0 503", NULL);
+    xmpp_says(s,
+              "<presence from='nurse1@example.com' to='romeo@example.net' "
+              "type='unsubscribed'/>");
+    sip_sees(s, "NOTIFY", "rejected", NULL);
+    sip_answers(s, 200, "");
+    watches_nurse(s, "romeo", 5); // one has ended: there is room for one
+    is_taken(s);
+    watches_nurse(s, "romeo", 6);
+    sip_sees(s, "SIP/2.0 503", NULL);
+    for (unsigned i = 0; i < 70; i++) { // all run out
+        stage_pass_s(s, 10);
+        while (sip_next(s))
+            if (!s->sip->status)
+                sip_answers(s, 200, "");
+        while (xmpp_next(s))
+            ;
+    }
+    all_is_over(s, 200);
+    watches_nurse(s, "romeo", 7);
+    is_taken(s);
+    stage_close(s);
+}
+
 // ---- The last days of a process
 
 static void going_on_while_draining(struct stage *s)
@@ -234,6 +309,7 @@ int main(void)
         cmocka_unit_test(sips_is_not_translated),
         cmocka_unit_test(a_challenged_notify_leaves_again),
         cmocka_unit_test(a_challenge_that_cannot_be_met),
+        cmocka_unit_test(one_sip_user_watches_too_many),
         cmocka_unit_test(draining_serves_who_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
