@@ -13,6 +13,8 @@
 #include "shards/sip_stream.h"
 #include "shards/sip_udp.h"
 
+_Static_assert((int)CONFIG_LISTEN_MAX <= (int)SIP_STREAM_LISTEN_MAX, "one port takes them all");
+
 static void wire_port(struct shard *s, struct shard_port *place)
 {
     uint32_t number = (uint32_t)(place - s->port);
