@@ -184,6 +184,31 @@ static void the_answer_lists_the_packages(void **state)
     stage_close(s);
 }
 
+// RFC 7247 §8: XMPP can't promise what sips does, so nothing of it crosses, wherever it stands.
+static void a_secure_address_is_never_translated(void **state)
+{
+    (void)state;
+    static const char *const addresses[][3] = {
+        {"sips:juliet@example.com", "sip:romeo@example.net", "sip:juliet@example.com"},
+        {"sip:juliet@example.com", "sip:romeo@example.net", "sips:juliet@example.com"},
+        {"sips:juliet@example.com", "sips:romeo@example.net", "sips:juliet@example.com"},
+    };
+    struct stage *s = stage_open();
+    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
+        char message[1024];
+        snprintf(message, sizeof message,
+                 "SUBSCRIBE %s SIP/2.0\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKs%zu;rport\n"
+                 "Max-Forwards: 70\nFrom: <%s>;tag=s\nTo: <%s>\nCall-ID: s%zu\n"
+                 "CSeq: 1 SUBSCRIBE\nContact: <sip:romeo@127.0.0.1:5099>\nEvent: presence\n\n",
+                 addresses[i][0], i, addresses[i][1], addresses[i][2], i);
+        sip_says(s, message);
+        sip_sees(s, "SIP/2.0 416", NULL);
+        quiet(s);
+    }
+    all_is_over(s, 100);
+    stage_close(s);
+}
+
 // RFC 3261 §16.3, RFC 5393, RFC 7332: what comes back to us is a loop, and goes no further.
 static void what_was_here_before_is_a_loop(void **state)
 {
@@ -421,6 +446,7 @@ int main(void)
         cmocka_unit_test(the_event_id_is_in_each_notify),
         cmocka_unit_test(dialogs_are_not_shared),
         cmocka_unit_test(the_answer_lists_the_packages),
+        cmocka_unit_test(a_secure_address_is_never_translated),
         cmocka_unit_test(what_was_here_before_is_a_loop),
         cmocka_unit_test(a_cancel_changes_nothing),
         cmocka_unit_test(a_refresh_records_no_route),
