@@ -128,13 +128,20 @@ static void fetch_say_error(struct core *c, const struct dialog *d, enum stanza_
     free(probe);
 }
 
+// <gone/> for 301 MUST name the new address (RFC 7247 §7.2 note 1): one that could be asked has
+// been (core/watch_dialog.h), and the others are no JIDs.
+static enum stanza_condition fetch_condition(unsigned status)
+{
+    return status == 301 ? CONDITION_REDIRECT : error_map_to_xmpp(status);
+}
+
 void watch_fetch_declined(struct core *c, uint32_t dialog, unsigned status, bool for_good)
 {
     struct dialog *d = core_dialog(c, dialog);
     if (for_good)
         fetch_say_unsubscribed(c, d);
     else
-        fetch_say_error(c, d, error_map_to_xmpp(status));
+        fetch_say_error(c, d, fetch_condition(status));
     dialog_free(c, dialog);
 }
 

@@ -244,6 +244,8 @@ static unsigned watch_notify_defect(const struct dialog *d, const struct sip_mes
         return 500; // RFC 3261 §12.2.2
     if (m->event != SIP_EVENT_PRESENCE)
         return 489;
+    if (!text_eq(dialog_get(d, FIELD_EVENT_ID), sip_text(m, m->event_id)))
+        return 481; // of another subscription than ours, which has no id (RFC 6665 §8.2.1)
     if (m->substate == SUBSTATE_NONE || m->from_tag.n == 0)
         return 400;
     return m->body.n && m->content != SIP_CONTENT_PIDF ? 415 : 0;

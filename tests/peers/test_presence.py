@@ -1,5 +1,6 @@
 """Presence both ways between real users of real servers: the journeys of RFC 8048 §5 to §7."""
 
+import asyncio
 import os
 import unittest
 
@@ -316,6 +317,30 @@ class Both(Journey):
         self.juliet.presence("dnd")
         await self.romeo.sees(JULIET, state="active", show="dnd")
         self.assertEqual(await self.juliet.roster_subscription(ROMEO), "from")
+
+
+    async def test_her_session_ends_and_begins(self) -> None:
+        """While she is away the SIP side keeps no dialog of hers, and loses nothing of hers."""
+        await self.both()
+        await self.juliet_watches()
+        await self.romeo_watches()
+        await self.juliet.disconnect()
+        await self.romeo.sees(JULIET, basic="closed")
+        await self._watch_is("dormant", 0)
+        await self.romeo.publish("open", "dnd")
+        await self.juliet.connect()
+        self.juliet.presence()
+        await self.juliet.sees("available", ROMEO, show="dnd")
+        await self._watch_is("active", 1)
+
+    async def _watch_is(self, state: str, dialogs: int) -> None:
+        for _ in range(100):
+            watch, = [one for one in await self.subscriptions()
+                      if one["direction"] == "xmpp-to-sip"]
+            if watch["state"] == state and len(watch["dialogs"]) == dialogs:
+                return
+            await asyncio.sleep(0.1)
+        self.fail(f"{watch}")
 
 
 class OwnDomain(Journey):

@@ -200,6 +200,7 @@ static void a_fetch_fails(void **state)
         unsigned status;
         const char *seen;
     } cases[] = {
+        {301, FETCH_ERROR("modify", "redirect")}, // there is no new address to name
         {302, FETCH_ERROR("modify", "redirect")},
         {400, FETCH_ERROR("modify", "bad-request")},
         {401, FETCH_ERROR("auth", "not-authorized")},

@@ -251,6 +251,24 @@ static void one_branch_of_a_fork(void **state)
     stage_close(s);
 }
 
+// A NOTIFY with an Event id that we never gave is of no subscription of ours: RFC 6665 §8.2.1.
+static void another_event_id(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    watch_established(s, &d);
+    d.cseq++;
+    sip_notifies_with(s, &d,
+                      "Event: presence;id=7\nSubscription-State: terminated;reason=rejected\n", "");
+    sip_sees(s, "SIP/2.0 481", NULL);
+    quiet(s);
+    sip_notifies(s, &d, "active;expires=3600", PIDF_CLOSED);
+    sip_sees(s, "SIP/2.0 200", NULL);
+    xmpp_sees(s, ROMEO_GONE);
+    stage_close(s);
+}
+
 // ---- Where a dialog leads
 
 // A NOTIFY without a Contact tells no target: the refresh goes to his address, by the proxy.
@@ -278,7 +296,7 @@ int main(void)
         cmocka_unit_test(of_a_live_dialog),     cmocka_unit_test(of_the_first_notify),
         cmocka_unit_test(said_twice),           cmocka_unit_test(again_and_again),
         cmocka_unit_test(pending_after_active), cmocka_unit_test(one_branch_of_a_fork),
-        cmocka_unit_test(without_a_path),
+        cmocka_unit_test(another_event_id),     cmocka_unit_test(without_a_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
