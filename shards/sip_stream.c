@@ -18,6 +18,7 @@
 
 struct sip_stream_tuning sip_stream_tuning = {
     .connections_max = SIP_STREAM_CONNECTIONS_MAX,
+    .reserved = SIP_STREAM_RESERVED,
     .per_address_max = SIP_STREAM_PER_ADDRESS_MAX,
     .queue_bytes_max = SIP_STREAM_QUEUE_BYTES_MAX,
     .queues_bytes_max = SIP_STREAM_QUEUES_BYTES_MAX,
@@ -264,7 +265,7 @@ static void handle(struct sip_stream *s, const struct epoll_event *ev, bool *tic
         sip_stream_step(s, ev->data.ptr, ev->events);
 }
 
-// Begins with another event each time: who says much can't keep the others from being heard.
+// Begins where the last call ended: who says much can't keep the others from being heard.
 static bool sip_stream_receive(struct port *p, port_receive_cb cb, void *arg)
 {
     struct sip_stream *s = sip_stream_of(p);
@@ -276,8 +277,7 @@ static bool sip_stream_receive(struct port *p, port_receive_cb cb, void *arg)
     s->turn_bytes = 0;
     int n = epoll_wait(s->epoll, ev, SIP_STREAM_EVENTS, 0);
     for (int i = 0; i < n && s->turn_bytes < SIP_STREAM_TURN_BYTES; i++)
-        handle(s, &ev[(s->first + (unsigned)i) % (unsigned)n], &ticked);
-    s->first++;
+        handle(s, &ev[s->first++ % (unsigned)n], &ticked);
     if (ticked) // last: it may end any connection
         tick(s);
     sip_stream_bury(s);

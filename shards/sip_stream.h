@@ -24,6 +24,7 @@ enum {
     // Limits of one port, that is, of one shard; each has its counter in struct
     // port_stream_counters.
     SIP_STREAM_CONNECTIONS_MAX = 16384,
+    SIP_STREAM_RESERVED = 1024, // of these, for connections that we open: nobody can take them all
     SIP_STREAM_PER_ADDRESS_MAX = 1024,      // accepted from one source address
     SIP_STREAM_QUEUE_BYTES_MAX = 1 << 20,   // that wait for one peer; what comes on top is dropped
     SIP_STREAM_QUEUES_BYTES_MAX = 64 << 20, // and for all
@@ -45,17 +46,19 @@ enum {
     SIP_STREAM_BACKLOG = 1024,         // connections that the kernel holds for us to accept
     SIP_STREAM_READ_BYTES = 64 << 10,  // read from one connection at once
     SIP_STREAM_TURN_BYTES = 256 << 10, // read in one call of receive(), about
-    SIP_STREAM_EVENTS = 64,            // connections and the like looked at in one call
-    SIP_STREAM_ACCEPTS = 64,           // taken in at once
-    SIP_STREAM_LOST_MAX = 1024,        // unreachable hops that nobody has asked for yet
-    SIP_STREAM_TICK_MS = 500,          // times are looked at so often, while there are connections
-    SIP_STREAM_LINES_MAX = 10,         // of log in SIP_STREAM_LINES_MS
+    // A step of a TLS handshake counts as so many of them: its arithmetic takes as long.
+    SIP_STREAM_HANDSHAKE_BYTES = 32 << 10,
+    SIP_STREAM_EVENTS = 64,     // connections and the like looked at in one call
+    SIP_STREAM_ACCEPTS = 64,    // taken in at once
+    SIP_STREAM_LOST_MAX = 1024, // unreachable hops that nobody has asked for yet
+    SIP_STREAM_TICK_MS = 500,   // times are looked at so often, while there are connections
+    SIP_STREAM_LINES_MAX = 10,  // of log in SIP_STREAM_LINES_MS
     SIP_STREAM_LINES_MS = 10000,
 };
 
 // What tests shorten; set before any port is open. The defaults are the numbers above.
 extern struct sip_stream_tuning {
-    size_t connections_max, per_address_max, queue_bytes_max, queues_bytes_max;
+    size_t connections_max, reserved, per_address_max, queue_bytes_max, queues_bytes_max;
     uint32_t connect_ms, handshake_ms, message_ms, first_ms, idle_ms, stall_ms, ping_ms, pong_ms;
     uint32_t linger_ms, tick_ms;
 } sip_stream_tuning;

@@ -168,6 +168,7 @@ static void become_open(struct sip_stream *s, struct sip_stream_peer *c)
 
 static void shake_hands(struct sip_stream *s, struct sip_stream_peer *c)
 {
+    s->turn_bytes += SIP_STREAM_HANDSHAKE_BYTES;
     int error = sip_tls_handshake(c->tls);
     if (error == 0)
         become_open(s, c);
@@ -302,7 +303,7 @@ struct sip_stream_peer *sip_stream_connect(struct sip_stream *s, const struct ho
 
 static void accept_one(struct sip_stream *s, int fd, const struct hop *from)
 {
-    if (s->count->connections >= sip_stream_tuning.connections_max) {
+    if (s->count->connections + sip_stream_tuning.reserved >= sip_stream_tuning.connections_max) {
         s->count->refused_full++;
         sip_stream_say(s, "sip_connection_refused", from, "there are too many connections");
         close(fd);

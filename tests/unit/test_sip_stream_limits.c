@@ -12,27 +12,33 @@ static void test_connections(void **state)
 {
     (void)state;
     struct stage *s = stage_open("127.0.0.1", HOP_TCP, NULL);
-    struct hop nobody = stage_nobody("127.0.0.1", HOP_TCP);
-    int fd[4];
-    sip_stream_tuning.connections_max = 3;
+    struct hop at;
+    int fd[4], listener = stage_listen("127.0.0.1", 8, &at);
+    sip_stream_tuning.connections_max = 4;
+    sip_stream_tuning.reserved = 1;
     for (int i = 0; i < 3; i++)
         fd[i] = stage_connect(&s->at);
     stage_until(s, STAGE_NONE, s->count.stream.accepted == 3);
     fd[3] = stage_connect(&s->at);
     assert_ended(s, fd[3], refused_full, 1);
-    // Nor one of ours; but that is no fault of its peer.
-    stage_send(s, &nobody, STAGE_REQUEST);
+    // There is room for one of ours still, and not for another; but that is no fault of its peer.
+    stage_send(s, &at, STAGE_REQUEST);
+    stage_until(s, STAGE_NONE, s->count.stream.connected == 1);
+    struct hop other = stage_nobody("127.0.0.1", HOP_TCP);
+    stage_send(s, &other, STAGE_REQUEST);
     stage_turn(s, 20);
     assert_int_equal(s->count.stream.refused_full, 2);
     assert_int_equal(s->count.send_failures, 1);
     assert_int_equal(s->n_lost, 0);
     close(fd[3]);
     close(fd[0]);
+    close(fd[1]);
     stage_until(s, STAGE_NONE, s->count.stream.connections == 2);
     fd[3] = stage_connect(&s->at);
     stage_until(s, STAGE_NONE, s->count.stream.accepted == 4);
-    for (int i = 1; i < 4; i++)
+    for (int i = 2; i < 4; i++)
         close(fd[i]);
+    close(listener);
     stage_close(s);
 }
 
