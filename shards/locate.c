@@ -286,7 +286,7 @@ static void ask_known_services(struct locate *l)
 // may be meant (RFC 3263 §4.2); a target "." says that it is not (RFC 2782).
 static void end_services(struct locate *l)
 {
-    bool none = !l->failed;
+    bool none = true;
     for (size_t i = 0; i < l->n_services; i++)
         none = none && l->services[i].outcome == DNS_NONE;
     uint8_t transport = l->by_naptr ? l->services[0].transport : l->place.transport;

@@ -425,9 +425,18 @@ static void test_pointers(void **state)
     srv_to_pointer(&k, (unsigned)k.n + 19);
     name(&k, "a");
     assert_failed(&k, DNS_SRV);
-    k = response(0, 1, 0); // a label that makes the name long, and back to it again and again
+    k = response(0, 1, 0); // beyond the end
     srv_to_pointer(&k, 0x3fff);
     assert_failed(&k, DNS_SRV);
+    k = response(0, 2, 0); // forward, to a good name in the next record
+    pointer(&k, (unsigned)k.n + 2 + 14 + 11);
+    u16(&k, DNS_A);
+    u16(&k, 1);
+    u32(&k, 60);
+    u16(&k, 4);
+    u32(&k, 1);
+    cname_record(&k, "", 60, "example.net");
+    assert_failed(&k, DNS_A);
 }
 
 // Pointers to pointers, as many as are followed, and one more.
