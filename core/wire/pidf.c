@@ -10,6 +10,7 @@
 #include <libxml/parserInternals.h>
 
 #include "core/wire/address.h"
+#include "core/wire/pidf_encoding.h"
 #include "core/wire/pidf_name.h"
 #include "core/wire/pidf_rich.h"
 
@@ -55,6 +56,13 @@ struct tuple {
     struct pidf_rich rich;
 };
 
+// What was known where an extension begins, for when it turns out not to count.
+struct before {
+    struct pidf_rich rich;
+    struct said activity;
+    struct notes notes;
+};
+
 struct pidf_reader {
     xmlParserCtxtPtr xml;
     struct buffer copy; // of the document that is read
@@ -63,6 +71,8 @@ struct pidf_reader {
     unsigned skip; // depth inside an element that we pass over; 0: not inside one
     unsigned deep;
     struct pidf_element at[PLACES_DEEP];
+    unsigned duties; // bit n: the n-th open element holds what must be understood, and is not
+    struct before before_person, before_words;
     struct span entity, lang, default_lang; // lang: of the root element, else the default
     struct span note_lang;
     uint32_t text_from;
@@ -147,6 +157,54 @@ static struct span lang_here(struct pidf_reader *r, const xmlChar **v, int n, st
     return attribute(v, n, "lang", true, &lang) ? keep(r, lang) : outer;
 }
 
+// ── extensions that don't count: RFC 3863 §4.3.3 ──
+
+static bool must_be_understood(const xmlChar **v, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const xmlChar **a = v + (ptrdiff_t)i * 5;
+        struct text value = {(const char *)a[3], (size_t)(a[4] - a[3])};
+        if (strcmp((const char *)a[0], "mustUnderstand") == 0 && a[2] &&
+            pidf_ns_of(name_text(a[2])) == NS_PIDF)
+            return text_eq(value, TEXT("1")) || text_eq(value, TEXT("true"));
+    }
+    return false;
+}
+
+// All but what RFC 3863 itself lays down, which always counts.
+static bool is_extension(enum pidf_place place)
+{
+    return (place >= AT_PERSON && place < AT_BASIC) || place == AT_SHOW || place == AT_EXTENDED ||
+           place >= AT_RICH_TEXT;
+}
+
+static struct said *activity_here(struct pidf_reader *r)
+{
+    return in_tuple(r) ? &last_tuple(r)->activity : &r->person_activity;
+}
+
+static void remember(struct pidf_reader *r, enum pidf_place place)
+{
+    if (place == AT_PERSON)
+        r->before_person = (struct before){r->person, r->person_activity, r->person_notes};
+    else if (place >= AT_ACTIVITIES && place < AT_BASIC)
+        r->before_words = (struct before){.rich = *rich_here(r), .activity = *activity_here(r)};
+}
+
+static void undo(struct pidf_reader *r, enum pidf_place place)
+{
+    if (place == AT_PERSON) {
+        r->person = r->before_person.rich;
+        r->person_activity = r->before_person.activity;
+        r->person_notes = r->before_person.notes;
+    } else if (place == AT_DEVICE) {
+        r->n_devices--;
+    } else if (place >= AT_ACTIVITIES && place < AT_BASIC) {
+        *rich_here(r) = r->before_words.rich;
+        *activity_here(r) = r->before_words.activity;
+    }
+}
+
 // ── where an element begins ──
 
 static bool begin_tuple(struct pidf_reader *r, const xmlChar **v, int n)
@@ -208,7 +266,7 @@ static void begin_user_input(struct pidf_reader *r, const xmlChar **v, int n)
 static void take_word(struct pidf_reader *r, enum pidf_ns ns, struct text name)
 {
     unsigned i;
-    struct said *to = in_tuple(r) ? &last_tuple(r)->activity : &r->person_activity;
+    struct said *to = activity_here(r);
     pidf_rich_word(rich_here(r), r->scratch, place_now(r), ns, name);
     if (place_now(r) != AT_ACTIVITIES || ns != NS_RPID || to->is || r->at[1].place == AT_DEVICE ||
         !presence_activity_parse(name, &i))
@@ -225,6 +283,7 @@ static bool holds_words(enum pidf_place place)
 // False: pass over the element.
 static bool enter(struct pidf_reader *r, struct pidf_element e, const xmlChar **v, int n)
 {
+    remember(r, e.place);
     switch (e.place) {
     case AT_NOWHERE: return false;
     case AT_PRESENCE: begin_presence(r, v, n); break;
@@ -246,6 +305,7 @@ static bool enter(struct pidf_reader *r, struct pidf_element e, const xmlChar **
     }
     assert(r->deep < PLACES_DEEP);
     r->at[r->deep++] = e;
+    r->duties &= ~(1u << r->deep);
     r->text_from = (uint32_t)r->scratch->n;
     return true;
 }
@@ -263,6 +323,9 @@ static void on_start(void *arg, const xmlChar *local, const xmlChar *prefix, con
     enum pidf_ns of = pidf_ns_of(name_text(uri));
     struct text name = name_text(local);
     struct pidf_element e = pidf_element_of(place_now(r), of, name);
+    if (e.place == AT_NOWHERE && is_extension(place_now(r)) &&
+        must_be_understood(attributes, n_attributes))
+        r->duties |= 1u << r->deep;
     if (e.place == AT_NOWHERE && holds_words(place_now(r)))
         take_word(r, of, name);
     if (!enter(r, e, attributes, n_attributes))
@@ -346,6 +409,11 @@ static void on_end(void *arg, const xmlChar *local, const xmlChar *prefix, const
         return;
     }
     enum pidf_place place = place_now(r);
+    if (r->duties & 1u << r->deep) {
+        undo(r, place);
+        r->deep--;
+        return;
+    }
     if (place >= AT_BASIC && !r->scratch->failed)
         take_text(r, r->at[r->deep - 1],
                   (struct span){r->text_from, (uint32_t)r->scratch->n - r->text_from});
@@ -426,22 +494,6 @@ static void reader_reset(struct pidf_reader *r, struct text default_lang, struct
     r->lang = r->default_lang = keep(r, default_lang);
 }
 
-// Whether the XML declaration names Latin-1, which old clients send.
-static bool is_latin1(struct text body)
-{
-    static const char name[] = "8859-1";
-    const char *end = memchr(body.p, '>', body.n);
-    const char *at = end ? memmem(body.p, (size_t)(end - body.p), name, sizeof name - 1) : NULL;
-    return at && strchr("'\"", at[sizeof name - 1]);
-}
-
-// Whether the body is in UTF-8 as far as its first bytes tell (XML 1.0 appendix F): white space,
-// '<' or a byte order mark, and no zero bytes.
-static bool is_utf8(struct text body)
-{
-    return body.n > 1 && memchr(" \t\r\n<\xef", body.p[0], 6) && body.p[1] && !is_latin1(body);
-}
-
 // The parser reads straight from our copy, which ends in a NUL as it wants. That takes half the
 // time of xmlCtxtReadMemory() for a small document, whose buffer it tries to refill before every
 // token.
@@ -470,7 +522,7 @@ static bool parse_utf8(struct pidf_reader *r, struct text body, int options)
 // UTF-16 and Latin-1, which libxml2 decodes itself; anything else is read as if it were UTF-8.
 static void parse_other(struct pidf_reader *r, struct text body, int options)
 {
-    if (!is_latin1(body))
+    if (!pidf_is_latin1(body))
         options |= XML_PARSE_IGNORE_ENC;
     xmlDocPtr doc = xmlCtxtReadMemory(r->xml, body.p, (int)body.n, NULL, NULL, options);
     if (doc) // our handlers build none
@@ -483,7 +535,7 @@ static int parse(struct pidf_reader *r, struct text body)
     enum { OPTIONS = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOENT };
     if (body.n == 0 || body.n > INT_MAX)
         return EBADMSG;
-    if (!is_utf8(body))
+    if (!pidf_is_utf8(body))
         parse_other(r, body, OPTIONS);
     else if (!parse_utf8(r, body, OPTIONS))
         return ENOMEM;

@@ -29,7 +29,8 @@ void pidf_reader_destroy(struct pidf_reader *r);
 // `scratch`, which is reset first. EBADMSG: not well-formed, no pidf root element, or a DOCTYPE;
 // ENOMEM: also when `scratch` is at its limit.
 //
-// Unknown elements never make a document bad. A document-level <note> goes to tuples without one,
+// Unknown elements never make a document bad; an extension that holds one which must be understood
+// is as if it were not there (RFC 3863 §4.3.3). A document-level <note> goes to tuples without one,
 // else the person's (RFC 4479 §3.4). For `show`, jabber:client's counts, else Blink's extended
 // status, else RPID activities. A closed tuple has neither show nor priority. A tuple without
 // <basic> is closed, unless jabber:client's show or the extended status says that somebody is there

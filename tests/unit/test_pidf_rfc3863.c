@@ -208,11 +208,77 @@ static int group_end(void **state)
     return 0;
 }
 
+// §4.3.3: a known extension that holds an unknown element which must be understood is none.
+static void an_extension_with_an_unknown_duty_is_none(void **state)
+{
+    (void)state;
+#define DUTY "<x:new p:mustUnderstand='true'/>"
+#define RICH                                                                                       \
+    "xmlns:r='urn:ietf:params:xml:ns:pidf:rpid' xmlns:m='urn:ietf:params:xml:ns:pidf:data-model' " \
+    "xmlns:c='urn:ietf:params:xml:ns:pidf:cipid'"
+    static const struct {
+        const char *extra, *person;
+        bool away, happy, named;
+    } ROWS[] = {
+        {"", "", true, true, true},
+        {DUTY, "", false, true, true},
+        {"<x:new p:mustUnderstand='1'>text</x:new>", "", false, true, true},
+        {"<x:new p:mustUnderstand='0'/>", "", true, true, true},
+        {"<x:new mustUnderstand='true'/>", "", true, true, true},
+        {"<x:new>" DUTY "</x:new>", "", true, true, true}, // of an element that is ignored
+        {"", DUTY, false, false, true},
+        {DUTY, DUTY, false, false, true},
+    };
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        char z[2048];
+        snprintf(z, sizeof z,
+                 PIDF("<tuple id='a'><status><basic>open</basic></status>"
+                      "<c:display-name " RICH ">Juliet</c:display-name></tuple>"
+                      "<m:person " RICH " id='p'><r:activities><r:away/>%s</r:activities>"
+                      "<r:mood><r:happy/></r:mood>%s<m:note>why</m:note></m:person>"),
+                 ROWS[i].extra, ROWS[i].person);
+        read_z(z);
+        print_message("    %s, %s\n", ROWS[i].extra, ROWS[i].person);
+        assert_int_equal(doc.n, 1);
+        assert_true(doc.tuple[0].available);
+        assert_int_equal(doc.tuple[0].show, ROWS[i].away ? SHOW_AWAY : SHOW_NONE);
+        assert_int_equal(doc.tuple[0].facts.activities != 0, ROWS[i].away);
+        assert_int_equal(doc.tuple[0].facts.moods != 0, ROWS[i].happy);
+        assert_int_equal(doc.tuple[0].n_status, ROWS[i].happy ? 1 : 0);
+        assert_int_equal(doc.tuple[0].text[PRESENCE_NICK].n != 0, ROWS[i].named);
+    }
+}
+
+// The same of a text, of a device, and of a show; what stood there before holds.
+static void what_stood_before_an_unknown_duty_holds(void **state)
+{
+    (void)state;
+    read_z(
+        PIDF("<tuple id='a'><status><basic>open</basic>"
+             "<show xmlns='jabber:client'>dnd" DUTY "</show></status>"
+             "<r:activities " RICH "><r:meeting/></r:activities>"
+             "<r:activities " RICH "><r:tv/>" DUTY "</r:activities>"
+             "<c:display-name " RICH ">Juliet" DUTY "</c:display-name>"
+             "<c:display-name " RICH ">Jule</c:display-name>"
+             "<m:deviceID " RICH ">d</m:deviceID></tuple>"
+             "<m:device " RICH " id='d'><m:deviceID>d</m:deviceID><m:note>phone</m:note>" DUTY
+             "</m:device>"));
+    assert_true(doc.tuple[0].available);
+    assert_int_equal(doc.tuple[0].show, SHOW_DND); // of the meeting
+    unsigned meeting;
+    assert_true(presence_activity_parse(TEXT("meeting"), &meeting));
+    assert_int_equal(doc.tuple[0].facts.activities, UINT32_C(1) << meeting);
+    assert_true(text_eq(doc.tuple[0].text[PRESENCE_NICK], TEXT("Jule")));
+    assert_int_equal(doc.tuple[0].text[PRESENCE_DEVICE].n, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_note_is_no_status),
         cmocka_unit_test(an_unknown_duty_harms_nothing_else),
+        cmocka_unit_test(an_extension_with_an_unknown_duty_is_none),
+        cmocka_unit_test(what_stood_before_an_unknown_duty_holds),
         cmocka_unit_test(tuples_may_disagree),
         cmocka_unit_test(utf8_is_read_with_and_without_declaration),
         cmocka_unit_test(ids_are_unique_in_a_document),
