@@ -363,7 +363,8 @@ static void serve_over(struct core *c, uint32_t dialog, bool told)
         serve_leave(c, dialog);
     else
         serve_end(c, dialog, REASON_TIMEOUT, true); // RFC 8048 §5.3.3
-    serve_settle(c, sub);
+    if (!(core_dialog(c, dialog)->flags & DIALOG_WINFO))
+        serve_settle(c, sub);
 }
 
 static void serve_refreshed(struct core *c, const struct event *ev, uint32_t dialog,

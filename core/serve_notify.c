@@ -420,7 +420,7 @@ static void notify_failed(struct core *c, uint32_t dialog, unsigned status)
         return;
     }
     serve_linger(c, dialog);
-    if (sub)
+    if (sub && !(d->flags & DIALOG_WINFO))
         serve_settle(c, sub);
 }
 
@@ -461,7 +461,8 @@ void serve_dialog_due(struct core *c, uint32_t dialog)
         return;
     }
     serve_end(c, dialog, REASON_TIMEOUT, true); // RFC 6665 §4.2.1.4
-    serve_settle(c, sub);
+    if (!(d->flags & DIALOG_WINFO))
+        serve_settle(c, sub);
 }
 
 void serve_restored(struct core *c, uint32_t dialog)

@@ -28,6 +28,8 @@ static void device_ask(struct world *w, struct device *d, uint32_t expires_s)
     sip_line(b, "Contact: <sip:romeo%u-%u@127.0.0.1:%d>", d->s, d->d, GATEWAY_PROXY);
     sip_line(b, "Accept: application/pidf+xml");
     sip_line(b, "Expires: %u", expires_s);
+    if (*d->etag && world_below(w, 2)) // RFC 5839: not once more, please
+        sip_line(b, "Suppress-If-Match: %s", d->etag);
     sip_body(b, (struct text){0});
     d->trying = true;
     sip_send(w, branch, first ? "sip:127.0.0.1:5060" : target, OWNER_DEVICE, d, d->incarnation);
@@ -39,6 +41,7 @@ static void device_forget(struct device *d)
     d->live = d->active = d->trying = false;
     d->leg = (struct sip_leg){0};
     d->view.n = 0;
+    *d->etag = 0;
 }
 
 static void device_anew(struct world *w, struct device *d)
@@ -146,6 +149,8 @@ static void device_takes(struct world *w, struct device *d, const struct sip_mes
     sip_copy(d->leg.target, m, m->contact);
     if (m->body.n)
         device_sees(w, d, m);
+    world_expect(w, m->etag.n > 0, "a NOTIFY without an entity-tag");
+    sip_copy(d->etag, m, m->etag);
     d->active = m->substate == SUBSTATE_ACTIVE;
     if (d->active)
         inspector_told(w, d->x, d->s, SIP_TO_XMPP);

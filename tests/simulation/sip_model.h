@@ -46,6 +46,7 @@ struct device {
     uint64_t expires_ms;
     struct sip_leg leg;
     struct view view;
+    char etag[SIP_TEXT]; // of what it has; empty: of nothing
 };
 
 struct sip_request_out;
