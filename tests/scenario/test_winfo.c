@@ -356,6 +356,34 @@ static void it_outlives_a_crash(void **state)
     stage_close(s);
 }
 
+// The process dies in the very step that makes the dialog, before or behind the commit; the request
+// is sent again, as it is when no answer comes. One dialog, and it stands.
+static void a_death_while_it_is_made(void **state)
+{
+    (void)state;
+    for (int committed = 0; committed < 2; committed++) {
+        struct stage *s = stage_open();
+        struct stage_dialog d, w;
+        serve_established(s, &d);
+        s->die_in = 1;
+        s->die_committed = committed;
+        asks(s, 1, "");
+        assert_true(s->died);
+        quiet(s);
+        asks(s, 1, "");
+        sip_sees(s, "SIP/2.0 200", "Expires: 3600", NULL);
+        sip_dialog_of_answer(s, &w);
+        sip_sees(s, "NOTIFY sip:romeo@127.0.0.1:5200", "status='active'", NULL);
+        sip_answers(s, 200, "");
+        assert_int_equal(core_stats(s->core)->dialogs, 2);
+        stage_crash(s);
+        refreshes(s, &w, 600);
+        sip_sees(s, "SIP/2.0 200", "Expires: 600", NULL);
+        sip_sees(s, "NOTIFY", "status='active'", NULL);
+        stage_close(s);
+    }
+}
+
 // Its end is nobody's end but its own.
 static void it_ends_alone(void **state)
 {
@@ -475,6 +503,7 @@ int main(void)
         cmocka_unit_test(who_does_not_watch),
         cmocka_unit_test(others_are_not_told_of),
         cmocka_unit_test(it_outlives_a_crash),
+        cmocka_unit_test(a_death_while_it_is_made),
         cmocka_unit_test(it_ends_alone),
         cmocka_unit_test(conditional),
         cmocka_unit_test(refusals),
