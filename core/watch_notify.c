@@ -206,7 +206,7 @@ static void watch_went_on(struct core *c, uint32_t dialog, const struct sip_mess
 // said before is not what she may see. The authorization stays: neither has taken it back.
 static void watch_undecided(struct core *c, uint32_t sub)
 {
-    if (core_sub(c, sub)->state == STATE_ACTIVE)
+    if (core_sub(c, sub)->state != STATE_PENDING)
         watch_hide_known(c, sub);
 }
 

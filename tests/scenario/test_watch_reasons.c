@@ -218,6 +218,30 @@ static void pending_after_active(void **state)
     stage_close(s);
 }
 
+// After a restart nobody knows what she still sees: with `pending` she sees nobody.
+static void pending_after_a_restart(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    watch_established(s, &d);
+    stage_crash(s);
+    stage_streams_up(s);
+    probe_is_answered(s);
+    sip_sees(s, "SUBSCRIBE", ";tag=ffd2", NULL);
+    sip_answers(s, 200, "Expires: 3600\n");
+    sip_notifies(s, &d, "pending;expires=3600", PIDF_AWAY);
+    sip_sees(s, "SIP/2.0 200", NULL);
+    xmpp_sees(s, ROMEO_UNAVAILABLE);
+    quiet(s);
+    sip_notifies(s, &d, "active;expires=3600", PIDF_AWAY);
+    sip_sees(s, "SIP/2.0 200", NULL);
+    xmpp_sees(s, SUBSCRIBED);
+    xmpp_sees(s, ROMEO_AWAY);
+    quiet(s);
+    stage_close(s);
+}
+
 // ---- Forks
 
 // One SUBSCRIBE, three branches: the first NOTIFY makes the dialog, the others are told that there
@@ -295,8 +319,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(of_a_live_dialog),     cmocka_unit_test(of_the_first_notify),
         cmocka_unit_test(said_twice),           cmocka_unit_test(again_and_again),
-        cmocka_unit_test(pending_after_active), cmocka_unit_test(one_branch_of_a_fork),
-        cmocka_unit_test(another_event_id),     cmocka_unit_test(without_a_path),
+        cmocka_unit_test(pending_after_active), cmocka_unit_test(pending_after_a_restart),
+        cmocka_unit_test(one_branch_of_a_fork), cmocka_unit_test(another_event_id),
+        cmocka_unit_test(without_a_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

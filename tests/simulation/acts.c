@@ -44,7 +44,7 @@ static void act_sip(struct world *w, unsigned s, unsigned x)
     case 3: sip_unpublish(w, s, sip_tuple[world_below(w, 3)]); break;
     case 4:
     case 5: sip_authorize(w, s, x, AUTH_ACTIVE); break;
-    case 6: sip_authorize(w, s, x, AUTH_REJECTED); break;
+    case 6: sip_authorize(w, s, x, world_chance(w, 700) ? AUTH_REJECTED : AUTH_PENDING); break;
     case 7:
     case 8:
     case 9: sip_device_subscribe(w, s, d, x); break;

@@ -12,6 +12,8 @@ static const struct text sip_domains[] = {{"example.net", 11}};
 static const struct text xmpp_domains[] = {{"example.com", 11}, {"example.org", 11}};
 static const struct core_net loopback = {.base = {.ip = {127}, .family = 4}, .prefix = 8};
 
+static const struct core_realm realm = {{"verona", 6}, {"gateway", 7}, {"sycamore", 8}};
+
 static void gateway_settings(struct world *w)
 {
     const struct options *o = &w->opt;
@@ -44,6 +46,8 @@ static void gateway_core(struct world *w, unsigned shard, uint64_t first_id)
         .t1_ms = w->opt.t1_ms,
         .first_id = first_id,
         .settings = g->settings,
+        .realms = &realm,
+        .n_realms = 1,
         .trust = {.sip_domains = sip_domains,
                   .n_sip_domains = 1,
                   .xmpp_domains = xmpp_domains,

@@ -186,13 +186,15 @@ bool inspector_sip_in(struct world *w, const struct event *ev)
 
 // ---- What comes out
 
-// 2. Nor a dialog of the gateway's own accord without one.
+// 2. Nor a dialog of the gateway's own accord without one. What was challenged is sent once more
+// as it was.
 static void check_probed(struct world *w, const struct cause *cause, const struct sip_message *m)
 {
     unsigned x;
     bool in_dialog = m->to_tag.n != 0;
+    bool proves = memmem(m->text, m->size - sizeof *m, " nonce=", 7) != NULL;
     if (m->method != SIP_SUBSCRIBE || m->expires == 0 ||
-        (!in_dialog && cause->kind != EVENT_TICK) ||
+        (!in_dialog && cause->kind != EVENT_TICK) || (proves && cause->kind == EVENT_SIP) ||
         !xmpp_user_of(w, without_scheme(sip_text(m, m->from_uri)), &x))
         return;
     if (w->opt.exempt && !w->xmpp->user[x].remote)

@@ -58,6 +58,7 @@ void options_draw(struct world *w)
     o->rejects_with_200 = world_chance(w, 300);
     o->gateway_domain = world_chance(w, 750);
     o->stranger_answers = world_chance(w, 250);
+    o->digest = world_chance(w, 250);
 }
 
 void options_print(const struct options *o, FILE *to)
@@ -71,12 +72,12 @@ void options_print(const struct options *o, FILE *to)
         "  t1 %u, notify interval %u ms, on expiry %s\n"
         "  in 1000: loss %u, dup %u, slow %u (%u ms), crash %u, stream break %u, partition %u,\n"
         "    unreachable %u, sip server restart %u, sip errors %u, commit fails %u\n"
-        "  tcp %d, record-route %d, notify first %d, rejects with 200 %d\n",
+        "  tcp %d, record-route %d, notify first %d, rejects with 200 %d, digest %d\n",
         o->shards, o->xmpp_users, o->ejabberd ? "ejabberd" : "prosody", o->sip_users, o->acts,
         o->minutes, o->batch, o->expires_s, o->max_expires_s, o->device_expires_s,
         o->server_expires_s, o->server_min_expires_s, o->probe_timeout_s, o->window_s, o->exempt,
         o->gateway_domain, o->stranger_answers, o->t1_ms, o->notify_interval_ms,
         o->unsubscribe_on_expiry ? "unsubscribe" : "keep", o->loss, o->dup, o->slow, o->slow_ms,
         o->crash, o->stream_break, o->partition, o->unreachable, o->server_restart, o->sip_errors,
-        o->commit_fails, o->tcp, o->record_route, o->notify_first, o->rejects_with_200);
+        o->commit_fails, o->tcp, o->record_route, o->notify_first, o->rejects_with_200, o->digest);
 }

@@ -45,7 +45,7 @@ static bool watch_is_true(struct world *w, unsigned x, unsigned s, char why[512]
     const struct sip_user *presentity = &w->sip->user[s];
     static const struct view nothing;
     const struct view *truth = presentity->auth[x] == AUTH_ACTIVE ? &presentity->own : &nothing;
-    if (!u->roster[s].to || u->roster[s].untold || presentity->auth[x] == AUTH_PENDING)
+    if (!u->roster[s].to || u->roster[s].untold)
         return true;
     for (unsigned i = 0; i < WORLD_RESOURCES_MAX; i++)
         if (u->session[i].open && !view_eq(&u->session[i].view[s], truth)) {

@@ -158,6 +158,24 @@ static bool server_fails(struct world *w, const struct sip_message *m)
     return true;
 }
 
+// RFC 3261 §22.2: who has not proved who he is, with the nonce of these minutes, is asked to. That
+// the proof is right is tested elsewhere (tests/scenario/test_digest.c).
+static bool server_challenges(struct world *w, const struct sip_message *m)
+{
+    enum { NONCE_MS = 200000 };
+    struct text raw = {m->text, m->size - sizeof *m};
+    char nonce[48], headers[160];
+    snprintf(nonce, sizeof nonce, " nonce=\"n%llu\"", (unsigned long long)(w->now_ms / NONCE_MS));
+    if (!w->opt.digest || memmem(raw.p, raw.n, nonce, strlen(nonce)))
+        return false;
+    bool stale = memmem(raw.p, raw.n, " nonce=", 7) != NULL;
+    snprintf(headers, sizeof headers,
+             "WWW-Authenticate: Digest realm=\"verona\",%s, algorithm=SHA-256, qop=\"auth\"%s\r\n",
+             nonce, stale ? ", stale=true" : "");
+    sip_answer(w, m, 401, "proof", headers);
+    return true;
+}
+
 static void server_first(struct world *w, const struct sip_message *m)
 {
     unsigned s, x;
@@ -183,7 +201,7 @@ static void server_first(struct world *w, const struct sip_message *m)
 
 void sip_server_subscribe(struct world *w, const struct sip_message *m)
 {
-    if (server_fails(w, m))
+    if (server_fails(w, m) || server_challenges(w, m))
         return;
     if (!m->to_tag.n) {
         server_first(w, m);

@@ -25,7 +25,7 @@ struct options {
     unsigned loss, dup, slow, slow_ms, crash, stream_break, partition, unreachable;
     unsigned server_restart, sip_errors, commit_fails, batch;
     bool exempt, unsubscribe_on_expiry, ejabberd, tcp, record_route, notify_first, rejects_with_200;
-    bool gateway_domain, stranger_answers;
+    bool gateway_domain, stranger_answers, digest;
 };
 
 struct world;
