@@ -404,7 +404,19 @@ static bool notify_removes(unsigned status)
     }
 }
 
-static void notify_failed(struct core *c, uint32_t dialog, unsigned status)
+// RFC 3261 §20.33: who says when he is to be asked again is left alone till then, news or not.
+static uint64_t notify_again_ms(struct core *c, struct dialog *d, const struct sip_message *m)
+{
+    uint32_t asked_s = m && m->retry_after != SIP_ABSENT ? m->retry_after : 0;
+    uint64_t wait_ms = (uint64_t)(asked_s < CORE_RETRY_MAX_S ? asked_s : CORE_RETRY_MAX_S) * 1000;
+    if (wait_ms <= CORE_NOTIFY_RETRY_MS)
+        return c->now_ms + CORE_NOTIFY_RETRY_MS;
+    d->notified_ms = c->now_ms + wait_ms; // as if it had been done then
+    return d->notified_ms;
+}
+
+static void notify_failed(struct core *c, uint32_t dialog, unsigned status,
+                          const struct sip_message *m)
 {
     struct dialog *d = core_dialog(c, dialog);
     uint32_t sub = d->sub;
@@ -416,7 +428,7 @@ static void notify_failed(struct core *c, uint32_t dialog, unsigned status)
                 ++d->failures >= c->cfg.settings.notify_failures;
     if (!over) {
         d->flags |= DIALOG_MUST;
-        notify_later(c, dialog, c->now_ms + CORE_NOTIFY_RETRY_MS);
+        notify_later(c, dialog, notify_again_ms(c, d, m));
         return;
     }
     serve_linger(c, dialog);
@@ -439,7 +451,7 @@ void serve_answered(struct core *c, uint32_t dialog, unsigned status, const stru
     if (d->state == DIALOG_ENDED)
         return;
     if (status >= 300) {
-        notify_failed(c, dialog, status);
+        notify_failed(c, dialog, status, m);
         return;
     }
     d->failures = 0;

@@ -79,7 +79,8 @@ uint64_t serve_pace_earliest_ms(const struct core *c, const struct dialog *d, bo
 
 void serve_pace_notified(const struct core *c, struct dialog *d)
 {
-    uint64_t made_up = (c->now_ms - d->notified_ms) / SERVE_INTERVAL_MS;
+    uint64_t since_ms = c->now_ms > d->notified_ms ? c->now_ms - d->notified_ms : 0;
+    uint64_t made_up = since_ms / SERVE_INTERVAL_MS;
     d->hurry = d->hurry > made_up ? (uint8_t)(d->hurry - made_up) : 0;
     if (d->hurry < SERVE_HURRY_MAX)
         d->hurry++;

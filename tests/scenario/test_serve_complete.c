@@ -193,6 +193,51 @@ static void a_challenge_that_cannot_be_met(void **state)
     }
 }
 
+// ---- NOTIFYs that are to come later
+
+//   gateway            romeo's device
+//     | NOTIFY dnd          |
+//     |-------------------->|
+//     | 503, Retry-After 60 |
+//     |<--------------------|
+//     | NOTIFY, the state of then
+//     |-------------------->|
+static void a_device_is_left_alone_as_long_as_it_asks(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    serve_established(s, &d);
+    xmpp_says(s, JULIET_DND);
+    sip_sees(s, "NOTIFY", "dnd", NULL);
+    sip_answers(s, 503, "Retry-After: 60\n");
+    stage_pass_s(s, 10);
+    xmpp_says(s, JULIET_AWAY);
+    stage_pass_s(s, 40);
+    xmpp_says(s, JULIET_DND);
+    xmpp_says(s, JULIET_AWAY);
+    stage_pass_s(s, 9);
+    quiet(s);
+    stage_pass_until_said(s, 2);
+    sip_sees(s, "NOTIFY", "away", NULL);
+    sip_answers(s, 503, "Retry-After: 60\n");
+    stage_pass_s(s, 10);
+    sip_resubscribes(s, &d, 600); // it asks itself: RFC 6665 §4.2.1.2
+    sip_sees(s, "SIP/2.0 200", NULL);
+    sip_sees(s, "NOTIFY", "away", NULL);
+    sip_answers(s, 200, "");
+    stage_pass_s(s, 100);
+    quiet(s);
+    xmpp_says(s, JULIET_DND);
+    sip_sees(s, "NOTIFY", "dnd", NULL);
+    sip_answers(s, 503, "Retry-After: 60\n");
+    xmpp_says(s, JULIET_REJECTS); // and the end does not wait
+    sip_sees(s, "NOTIFY", "terminated;reason=rejected", NULL);
+    sip_answers(s, 200, "");
+    all_is_over(s, 200);
+    stage_close(s);
+}
+
 // ---- How many
 
 static void three_per_user(struct core_config *cfg)
@@ -309,6 +354,7 @@ int main(void)
         cmocka_unit_test(sips_is_not_translated),
         cmocka_unit_test(a_challenged_notify_leaves_again),
         cmocka_unit_test(a_challenge_that_cannot_be_met),
+        cmocka_unit_test(a_device_is_left_alone_as_long_as_it_asks),
         cmocka_unit_test(one_sip_user_watches_too_many),
         cmocka_unit_test(draining_serves_who_is_there),
     };
