@@ -360,14 +360,13 @@ static bool client_is_plain(const struct core *c, const struct next_hop *to, siz
 }
 
 // The effect is written: let it out, or take it back to go by way of a trial. ENOMEM.
-static int client_begin(struct core *c, uint32_t handle, const struct next_hop *to,
-                        struct effect *e, const struct sip_places *places)
+static int client_begin(struct core *c, uint32_t handle, struct next_hop *to, struct effect *e,
+                        const struct sip_places *places)
 {
     struct client *t = client_at(c, handle);
     if (client_is_plain(c, to, t->n)) {
-        t->hop = peer_enter(c, &to->hop);
-        if (!t->hop)
-            return ENOMEM;
+        t->hop = to->peer;
+        to->peer = 0;
         client_effect_end(c, e);
         client_arm_next(c, handle);
         return 0;
@@ -381,8 +380,7 @@ static int client_begin(struct core *c, uint32_t handle, const struct next_hop *
     return 0;
 }
 
-static int client_write(struct core *c, uint32_t handle, struct sip_request *r,
-                        const struct next_hop *to)
+static int client_write(struct core *c, uint32_t handle, struct sip_request *r, struct next_hop *to)
 {
     struct sip_places places;
     char branch[BRANCH_N];
@@ -401,14 +399,18 @@ static int client_write(struct core *c, uint32_t handle, struct sip_request *r,
     return err;
 }
 
-bool client_room(const struct core *c, const struct next_hop *to)
+bool client_room(struct core *c, struct next_hop *to)
 {
     if (to->name && next_hop_waiting(c, to->name) >= c->cfg.settings.requests_in_flight_per_peer)
         return false;
-    return !to->hop.family || peer_room(c, &to->hop);
+    if (!to->hop.family)
+        return true;
+    to->peer = peer_enter(c, &to->hop);
+    return to->peer &&
+           core_peer(c, to->peer)->in_flight <= c->cfg.settings.requests_in_flight_per_peer;
 }
 
-int client_start(struct core *c, struct sip_request *r, const struct next_hop *to, uint32_t dialog,
+int client_start(struct core *c, struct sip_request *r, struct next_hop *to, uint32_t dialog,
                  uint32_t *client)
 {
     uint32_t handle = pool_take(&c->clients);

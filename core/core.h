@@ -7,7 +7,7 @@
 // ## The flow
 //
 //   SIP request ──▶ sip_in.c: form, trust ─────────────────┐
-//   SIP response ─▶ sip_in.c ─▶ transaction.c ─▶ dialog.c ─┤
+//   SIP response ─▶ sip_in.c ─▶ client.c ─▶ dialog.c ──────┤
 //   stanza ───────▶ stanza_in.c: addresses, trust ─────────┼─▶ watch*.c or serve*.c ─▶ effects
 //   timer ────────▶ core.c ────────────────────────────────┤
 //   stream up ────▶ resync.c, at a pace ───────────────────┘

@@ -330,7 +330,7 @@ static struct text dialog_ruri(const struct core *c, const struct dialog *d,
     return other.n ? other : dialog_made_text(&c->addr, o->other);
 }
 
-// `to` is to be given back by next_hop_leave().
+// `to` is to be given back by next_hop_end().
 static void dialog_next_hop(struct core *c, const struct dialog *d, struct text ruri,
                             struct next_hop *to)
 {
@@ -354,6 +354,8 @@ static void dialog_make_rest(struct core *c, struct dialog *d, const struct sip_
     size_t from = b->n;
     dialog_write_contact(c, d, to->hop.transport, b);
     o->contact = dialog_made_since(b, from);
+    if (!credentials_count(c->credentials))
+        return;
     from = b->n;
     buffer_reset(&c->uri);
     buffer_text(&c->uri, dialog_ruri(c, d, o)); // it may lie in what grows
@@ -380,7 +382,7 @@ static void dialog_fill(struct core *c, struct dialog *d, struct sip_request *r,
 }
 
 static int dialog_send_to(struct core *c, uint32_t handle, struct sip_request *r,
-                          const struct next_hop *to, struct dialog_made *o)
+                          struct next_hop *to, struct dialog_made *o)
 {
     struct dialog *d = core_dialog(c, handle);
     char tag[CORE_TAG_HEX];
@@ -411,7 +413,7 @@ int dialog_send(struct core *c, uint32_t handle, struct sip_request *r)
         return ENOMEM;
     dialog_next_hop(c, d, dialog_ruri(c, d, &made), &to);
     int err = dialog_send_to(c, handle, r, &to, &made);
-    next_hop_leave(c, to.name);
+    next_hop_end(c, &to);
     return err;
 }
 
@@ -426,10 +428,11 @@ uint32_t dialog_left_s(const struct core *c, const struct dialog *d)
 static void dialog_refreshed(struct core *c, struct dialog *d, const struct sip_message *m)
 {
     struct text fields[FIELD_COUNT], contact = sip_text(m, m->contact);
-    dialog_get_all(d, fields);
-    if (!contact.n || !fields[FIELD_REMOTE_TAG].n || text_eq(contact, fields[FIELD_TARGET]) ||
-        !text_eq(fields[FIELD_REMOTE_TAG], sip_text(m, m->to_tag)))
+    struct text tag = dialog_get(d, FIELD_REMOTE_TAG);
+    if (!contact.n || !tag.n || text_eq(contact, dialog_get(d, FIELD_TARGET)) ||
+        !text_eq(tag, sip_text(m, m->to_tag)))
         return;
+    dialog_get_all(d, fields);
     fields[FIELD_TARGET] = contact;
     if (dialog_set(c, d, fields) == 0 && d->sub)
         sub_touch(c, d->sub);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/domain.h"
+#include "core/peer.h"
 #include "core/transaction.h"
 #include "core/trial.h"
 
@@ -25,7 +26,7 @@ static struct trial *trial_of(const struct core *c, uint32_t client)
 static void take_maddr(struct text uri, struct text *host)
 {
     static const struct text maddr = {";maddr=", 7};
-    for (size_t i = (size_t)(host->p - uri.p) + host->n; i + maddr.n < uri.n; i++) {
+    for (size_t i = (size_t)(host->p - uri.p) + host->n; i + maddr.n <= uri.n; i++) {
         if (uri.p[i] == '?')
             return;
         if (!text_eq_nocase((struct text){uri.p + i, maddr.n}, maddr))
@@ -193,6 +194,13 @@ void next_hop_leave(struct core *c, uint32_t name)
     assert(o->users);
     if (--o->users == 0 && o->state == NAME_UNKNOWN)
         name_drop(c, name);
+}
+
+void next_hop_end(struct core *c, struct next_hop *o)
+{
+    next_hop_leave(c, o->name);
+    if (o->peer)
+        peer_leave(c, o->peer);
 }
 
 static bool next_hop_trusted(struct core *c, const struct hop *hop)

@@ -33,12 +33,15 @@ enum name_state { NAME_UNKNOWN, NAME_ASKED, NAME_KNOWN };
 struct next_hop {
     struct hop hop; // with a name: the best that it has led to so far, or family 0
     uint32_t name;  // handle in core.names, counted as a user of it
+    uint32_t peer;  // handle of `hop` in core.peers, counted as in flight; 0: not yet
 };
 
-// A URI of a peer, not trusted. The result is to be given back by next_hop_leave().
+// A URI of a peer, not trusted. The result is to be given back by next_hop_end().
 void next_hop_of_uri(struct core *c, struct text uri, struct next_hop *out);
 // The configured proxy; family and name 0: there is none.
 void next_hop_of_proxy(struct core *c, struct next_hop *out);
+void next_hop_end(struct core *c, struct next_hop *o);
+// One user less.
 void next_hop_leave(struct core *c, uint32_t name);
 // The numeric address of a URI, trusted or not. False: a name, or none of our URIs.
 bool next_hop_numeric(struct text uri, struct hop *out);

@@ -67,12 +67,6 @@ void peer_leave(struct core *c, uint32_t handle)
     peer_forget_unused(c, handle);
 }
 
-bool peer_room(const struct core *c, const struct hop *hop)
-{
-    uint32_t handle = peer_find(c, hop);
-    return !handle || core_peer(c, handle)->in_flight < c->cfg.settings.requests_in_flight_per_peer;
-}
-
 static uint64_t peer_memory_ends_ms(const struct peer *p)
 {
     return p->dead_until_ms > p->udp_only_until_ms ? p->dead_until_ms : p->udp_only_until_ms;

@@ -16,8 +16,6 @@ enum {
 // One more request in flight. 0: no memory.
 uint32_t peer_enter(struct core *c, const struct hop *hop);
 void peer_leave(struct core *c, uint32_t handle);
-// Room for one more ([limits] requests_in_flight_per_peer).
-bool peer_room(const struct core *c, const struct hop *hop);
 // 0: nothing is in flight there, and nothing remembered.
 uint32_t peer_find(const struct core *c, const struct hop *hop);
 static inline struct peer *core_peer(const struct core *c, uint32_t handle)

@@ -25,12 +25,12 @@
 // A request of more than TRIAL_DATAGRAM_MAX bytes for a UDP place goes there over TCP (RFC 3261
 // §18.1.1), and over UDP when that fails, which is remembered.
 
-// Room for one more request to this next hop ([limits] requests_in_flight_per_peer). What waits for
-// a name is not in flight to an address yet, and counts by the name.
-bool client_room(const struct core *c, const struct next_hop *to);
+// Room for one more request to this next hop ([limits] requests_in_flight_per_peer), which is
+// taken. What waits for a name is not in flight to an address yet, and counts by the name.
+bool client_room(struct core *c, struct next_hop *to);
 // Sends `r` (Via and branch are filled in here) for `dialog`. The end is never told before this
 // returns. ENOMEM.
-int client_start(struct core *c, struct sip_request *r, const struct next_hop *to, uint32_t dialog,
+int client_start(struct core *c, struct sip_request *r, struct next_hop *to, uint32_t dialog,
                  uint32_t *client);
 // The dialog no longer cares for the end of this transaction; it goes on retransmitting.
 void client_disown(struct core *c, uint32_t *handle);
