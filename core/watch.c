@@ -159,9 +159,10 @@ void watch_probe(struct core *c, const struct stanza *s, const struct jid *from,
 void watch_user_seen(struct core *c, const struct jid *from, const struct jid *to)
 {
     uint32_t sub = sub_find(c, from, to, XMPP_TO_SIP);
-    watch_session_shown(c, from, to);
+    watch_session_seen(c, from);
     if (!sub)
         return;
+    watch_session_shown(c, sub, from, to);
     struct sub *s = core_sub(c, sub);
     uint32_t dialog = watch_dialog(c, s);
     if (dialog)

@@ -10,6 +10,7 @@
 #include "core/watch.h"
 #include "core/watch_dialog.h"
 #include "core/watch_fetch.h"
+#include "core/watch_session.h"
 #include "core/wire/pidf.h"
 
 // ---- Final responses to SUBSCRIBE (RFC 6665 §4.1.2, RFC 8048 §5.2.2)
@@ -177,6 +178,7 @@ static bool watch_approved(struct core *c, uint32_t sub)
     if (s->state != STATE_ACTIVE) {
         sub_set_state(c, s, STATE_ACTIVE);
         sub_touch(c, sub);
+        watch_session_gained(c, s->user);
     }
     bool again = (s->flags & SUB_BOUNCED) != 0;
     if (!sub_stream_up(c, s) || ((s->flags & SUB_TOLD) && !again))

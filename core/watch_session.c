@@ -155,13 +155,14 @@ void watch_session_seen(struct core *c, const struct jid *from)
         session_seen(c, user, from);
 }
 
-void watch_session_shown(struct core *c, const struct jid *from, const struct jid *to)
+void watch_session_shown(struct core *c, uint32_t watch, const struct jid *from,
+                         const struct jid *to)
 {
-    watch_session_seen(c, from);
-    uint32_t watch = sub_find(c, from, to, XMPP_TO_SIP);
+    struct sub *s = core_sub(c, watch);
+    if (s->directed || !from->resource.n)
+        return;
     uint32_t serve = sub_find(c, from, to, SIP_TO_XMPP);
-    if (watch && from->resource.n && !(serve && session_approved(core_sub(c, serve))))
-        core_sub(c, watch)->directed = true;
+    s->directed = !serve || !session_approved(core_sub(c, serve));
 }
 
 // To somebody who may not watch her, and to whom she had shown herself: the end of that, and of her
@@ -199,6 +200,12 @@ void watch_session_left(struct core *c, const struct jid *from, const struct jid
         return;
     u->session = SESSION_LEAVING;
     session_wait(c, user, CORE_SESSION_GRACE_MS);
+}
+
+void watch_session_gained(struct core *c, uint32_t user)
+{
+    if (core_user(c, user)->session == SESSION_OVER)
+        session_wait(c, user, CORE_SESSION_MS);
 }
 
 void watch_session_forget(struct core *c, uint32_t user)

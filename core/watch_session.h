@@ -16,10 +16,13 @@
 
 // A probe, presence or request of hers: she is there.
 void watch_session_seen(struct core *c, const struct jid *from);
-// Available presence to `to`, behind what core/serve.h made of it.
-void watch_session_shown(struct core *c, const struct jid *from, const struct jid *to);
+// Available presence to `to`, whom she watches, behind what core/serve.h made of it.
+void watch_session_shown(struct core *c, uint32_t watch, const struct jid *from,
+                         const struct jid *to);
 // Her `unavailable` to `to`, likewise.
 void watch_session_left(struct core *c, const struct jid *from, const struct jid *to);
+// He has approved her: his dialog is closed as well if her session is over.
+void watch_session_gained(struct core *c, uint32_t user);
 // A stream has come up: her coming or going may have been missed.
 void watch_session_forget(struct core *c, uint32_t user);
 // TIMER_SESSION.

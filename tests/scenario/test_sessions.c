@@ -425,9 +425,15 @@ static void an_undecided_request_stands(void **state)
     leaves(s, "romeo");
     stage_pass_s(s, 60);
     quiet(s);
-    approves(s, &d);
+    approves(s, &d); // he decides while she is away: she is told, and his dialog ends, too
     xmpp_sees(s, SUBSCRIBED);
     xmpp_sees(s, ROMEO_AWAY);
+    stage_pass_ms(s, 200);
+    sip_sees(s, "SUBSCRIBE", "Expires: 0", ";tag=ffd2", NULL);
+    sip_answers(s, 481, "");
+    assert_int_equal(watch_state(s), STATE_DORMANT);
+    says(s, "chamber", "romeo", "probe");
+    sip_sees(s, "SUBSCRIBE sip:romeo@example.net", "Expires: 3600", NULL);
     stage_close(s);
 }
 
