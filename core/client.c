@@ -236,7 +236,7 @@ static void client_rewrite(struct core *c, uint32_t handle, const struct hop *to
     buffer_text(&c->addr, uri.user);
     if (uri.user.n)
         buffer_char(&c->addr, '@');
-    contact_write_place(c, x->hops[x->at].transport, sips, &c->addr);
+    contact_write_place(c, x->hops[x->at].transport, sips, uri.gr, &c->addr);
     struct sip_request r = {.via_transport = contact_transport(to->transport),
                             .via_host = text_of(c->advertise),
                             .via_port = contact_port(c, to->transport),
@@ -464,13 +464,15 @@ static bool client_elsewhere(struct core *c, uint32_t handle, const struct sip_m
     struct trial *x = client_at(c, handle)->trial;
     if (m->status != 503 || !x)
         return false;
+    uint64_t for_ms = m->retry_after == SIP_ABSENT ? 0 : m->retry_after * (uint64_t)1000;
     x->over_tcp = false; // what it says it would say over UDP as well
+    if (for_ms)
+        trial_failed(c, x, for_ms < PEER_DEAD_MS ? for_ms : PEER_DEAD_MS);
     if (!trial_left(x))
         return false;
-    uint64_t for_ms = m->retry_after == SIP_ABSENT ? 0 : m->retry_after * (uint64_t)1000;
     free(x->last);
     x->last = client_copy(m);
-    client_failed(c, handle, for_ms < PEER_DEAD_MS ? for_ms : PEER_DEAD_MS);
+    client_failed(c, handle, 0);
     return true;
 }
 

@@ -102,7 +102,7 @@ static void each_place_has_its_own(void **state)
     sip_demands_name(s, NULL);
     net_refuses(s, TCP);
     sip_sees(s, "SUBSCRIBE", "Via: SIP/2.0/UDP 127.0.0.1:5080;",
-             "Contact: <sip:juliet@127.0.0.1:5080>\r\n", NULL);
+             "Contact: <sip:juliet@127.0.0.1:5080;gr=example.com>\r\n", NULL);
     sip_went_to(s, UDP);
     assert_int_equal(core_stats(s->core)->failovers, 2);
     stage_close(s);
@@ -113,7 +113,7 @@ static void answers_have_a_contact_too(void **state)
 {
     (void)state;
     static const char *const table[][2] = {
-        {"udp:127.0.0.1:5070", "Contact: <sip:juliet@127.0.0.1:5080>"},
+        {"udp:127.0.0.1:5070", "Contact: <sip:juliet@127.0.0.1:5080;gr=example.com>"},
         {"tcp:127.0.0.1:43210", "Contact: <sip:juliet@127.0.0.1:5060;transport=tcp>"},
         {"tls:127.0.0.1:43210", "Contact: <sip:juliet@127.0.0.1:5061;transport=tls>"},
     };
@@ -260,13 +260,9 @@ static size_t sip_length(const struct stage *s)
 }
 
 // One byte after the other across the border.
-static void the_border_is_at_1300(void **state)
+static void expect_border(struct stage *s)
 {
-    (void)state;
-    struct stage *s = stage_open_with(listening);
-    struct stage_dialog d;
     bool at_border = false, behind_border = false;
-    serve_established(s, &d);
     for (size_t n = 1; !behind_border; n++) {
         is_away_at_length(s, n);
         sip_sees(s, "NOTIFY", NULL);
@@ -279,7 +275,7 @@ static void the_border_is_at_1300(void **state)
                                                          : "Via: SIP/2.0/TCP 127.0.0.1:5060;"));
         // The way back is the one for small ones.
         assert_non_null(
-            strstr(s->sips[s->sip_head - 1].bytes, "Contact: <sip:juliet@127.0.0.1:5080>"));
+            strstr(s->sips[s->sip_head - 1].bytes, "Contact: <sip:juliet@127.0.0.1:5080;gr=example.com>"));
         assert_true(n < 2000);
         sip_answers(s, 200, "");
         stage_pass_s(s, 5); // who is always in a hurry is slowed down
@@ -287,7 +283,33 @@ static void the_border_is_at_1300(void **state)
     }
     assert_true(at_border);
     assert_int_equal(core_stats(s->core)->tcp_switches, 1);
-    stage_close(s);
+}
+
+// A stage where the name has been answered for.
+static struct stage *stage_by_name(void)
+{
+    struct stage *s = stage_open_with(by_name);
+    says_subscribe(s, 77, "Expires: 0\n");
+    sip_sees(s, "SIP/2.0 200", NULL);
+    net_is_asked(s, "sip:proxy.example.net");
+    net_answers(s, "sip:proxy.example.net", 3600, UDP, NULL);
+    sip_sees(s, "NOTIFY", NULL);
+    sip_answers(s, 200, "");
+    while (xmpp_next(s))
+        ;
+    return s;
+}
+
+static void the_border_is_at_1300(void **state)
+{
+    (void)state;
+    for (int named = 0; named < 2; named++) {
+        struct stage *s = named ? stage_by_name() : stage_open_with(listening);
+        struct stage_dialog d;
+        serve_established(s, &d);
+        expect_border(s);
+        stage_close(s);
+    }
 }
 
 // gateway               proxy
@@ -295,13 +317,9 @@ static void the_border_is_at_1300(void **state)
 //   |--------------------x|  refuses
 //   |  NOTIFY (UDP)       |
 //   |-------------------->|  and so do all big ones for a while
-static void tcp_is_refused(void **state)
+static void expect_refusal(struct stage *s)
 {
-    (void)state;
-    struct stage *s = stage_open_with(listening);
-    struct stage_dialog d;
     char cseq[64], tcp_branch[64];
-    serve_established(s, &d);
     is_away_at_length(s, 1500);
     sip_sees(s, "NOTIFY", NULL);
     sip_went_to(s, TCP);
@@ -320,6 +338,7 @@ static void tcp_is_refused(void **state)
     sip_answers(s, 200, "");
     assert_int_equal(core_stats(s->core)->tcp_switches, 1);
     assert_int_equal(core_stats(s->core)->failovers, 0);
+    quiet(s);
     stage_pass_ms(s, PEER_UDP_ONLY_MS);
     quiet(s);
     is_away_at_length(s, 1502);
@@ -327,7 +346,18 @@ static void tcp_is_refused(void **state)
     sip_went_to(s, TCP); // it may have learnt
     sip_answers(s, 200, "");
     assert_int_equal(core_stats(s->core)->tcp_switches, 2);
-    stage_close(s);
+}
+
+static void tcp_is_refused(void **state)
+{
+    (void)state;
+    for (int named = 0; named < 2; named++) {
+        struct stage *s = named ? stage_by_name() : stage_open_with(listening);
+        struct stage_dialog d;
+        serve_established(s, &d);
+        expect_refusal(s);
+        stage_close(s);
+    }
 }
 
 // A firewall that swallows TCP: half of timer F, and then as a datagram.
