@@ -250,38 +250,27 @@ static void dialog_next_cseq(struct core *c, struct dialog *d)
         sub_touch(c, d->sub);
 }
 
-// Our user's part and domain, escaped for a URI: as the peer spelled them, else in c->uri.
-static void dialog_user(struct core *c, const struct dialog *d, struct text *user,
-                        struct text *domain)
+static void dialog_write_user(const struct core *c, const struct dialog *d, struct buffer *b)
 {
     struct text own = dialog_get(d, FIELD_LOCAL_URI);
-    struct sip_uri uri = {0};
-    if (own.n && sip_uri_parse(&uri, own) == 0) {
-        contact_dereference(c, &uri);
-    } else if (d->sub) {
-        struct jid jid;
-        user_jid(c, core_user(c, core_sub(c, d->sub)->user), &jid);
-        buffer_reset(&c->uri);
-        address_user_to_sip(&c->uri, jid.local);
-        size_t n = c->uri.n;
-        address_domain_to_sip(&c->uri, jid.domain);
-        uri.user = (struct text){c->uri.p, n};
-        uri.host = (struct text){c->uri.p + n, c->uri.n - n};
+    struct sip_uri uri;
+    if (own.n && sip_uri_parse(&uri, own) == 0)
+        buffer_text(b, uri.user);
+    else if (d->sub) {
+        const struct user *u = core_user(c, core_sub(c, d->sub)->user);
+        address_user_to_sip(b, (struct text){u->local, u->local_n});
     }
-    *user = uri.user;
-    *domain = uri.host;
 }
 
-void dialog_write_contact(struct core *c, const struct dialog *d, enum hop_transport transport,
-                          struct buffer *b)
+void dialog_write_contact(const struct core *c, const struct dialog *d,
+                          enum hop_transport transport, struct buffer *b)
 {
-    struct text user, domain;
-    dialog_user(c, d, &user, &domain);
     contact_write_scheme(c, d->route & ROUTE_SIPS, b);
-    buffer_text(b, user);
-    if (user.n)
+    size_t before = b->n;
+    dialog_write_user(c, d, b);
+    if (b->n > before)
         buffer_char(b, '@');
-    contact_write_place(c, transport, d->route & ROUTE_SIPS, domain, b);
+    contact_write_place(c, transport, d->route & ROUTE_SIPS, b);
 }
 
 // The texts of a request that have to be made, one behind the other in c->addr: the buffer may move
