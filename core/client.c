@@ -236,7 +236,7 @@ static void client_rewrite(struct core *c, uint32_t handle, const struct hop *to
     buffer_text(&c->addr, uri.user);
     if (uri.user.n)
         buffer_char(&c->addr, '@');
-    contact_write_place(c, x->hops[x->at].transport, sips, &c->addr);
+    contact_write_place(c, x->hops[x->at].transport, sips, uri.gr, &c->addr);
     struct sip_request r = {.via_transport = contact_transport(to->transport),
                             .via_host = text_of(c->advertise),
                             .via_port = contact_port(c, to->transport),

@@ -38,7 +38,7 @@ void contact_write_scheme(const struct core *c, bool sips, struct buffer *b)
 }
 
 void contact_write_place(const struct core *c, enum hop_transport transport, bool sips,
-                         struct buffer *b)
+                         struct text domain, struct buffer *b)
 {
     bool secure = contact_is_secure(c, sips);
     buffer_text(b, text_of(c->advertise));
@@ -46,4 +46,17 @@ void contact_write_place(const struct core *c, enum hop_transport transport, boo
     buffer_u64(b, contact_port(c, secure ? HOP_TLS : transport));
     if (!secure)
         buffer_text(b, contact_param(c, transport));
+    buffer_lit(b, ";gr=");
+    buffer_text(b, domain);
+}
+
+void contact_dereference(const struct core *c, struct sip_uri *uri)
+{
+    struct text own = text_of(c->advertise);
+    if (own.n && own.p[0] == '[')
+        own = (struct text){own.p + 1, own.n - 2};
+    if (!uri->gr.n || !text_eq_nocase(uri->host, own))
+        return;
+    uri->host = uri->gr;
+    uri->gr = (struct text){0};
 }

@@ -17,7 +17,10 @@ struct text contact_transport(enum hop_transport transport); // as in Via
 // every hop of the way back, which a peer that was not asked by one must not be held to. Where the
 // Request-URI or the first route is a sips one (`sips`), so has the Contact to be (§8.1.1.8).
 void contact_write_scheme(const struct core *c, bool sips, struct buffer *b);
+// Behind it stands `;gr=` and the user's domain: a self-made GRUU (RFC 5627 §4.3, RFC 6665 §4.5.1).
 void contact_write_place(const struct core *c, enum hop_transport transport, bool sips,
-                         struct buffer *b);
+                         struct text domain, struct buffer *b);
+// A URI that is such a Contact becomes that of its user; others stay as they are.
+void contact_dereference(const struct core *c, struct sip_uri *uri);
 
 #endif

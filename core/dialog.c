@@ -12,11 +12,12 @@
 #include "core/domain.h"
 #include "core/hex.h"
 #include "core/next_hop.h"
-#include "core/wire/sip_route.h"
 #include "core/serve.h"
 #include "core/sub.h"
 #include "core/transaction.h"
+#include "core/user.h"
 #include "core/watch.h"
+#include "core/wire/sip_route.h"
 
 static uint64_t dialog_fresh_tag(struct core *c)
 {
@@ -250,27 +251,38 @@ static void dialog_next_cseq(struct core *c, struct dialog *d)
         sub_touch(c, d->sub);
 }
 
-static void dialog_write_user(const struct core *c, const struct dialog *d, struct buffer *b)
+// Our user's part and domain, escaped for a URI: as the peer spelled them, else in c->uri.
+static void dialog_user(struct core *c, const struct dialog *d, struct text *user,
+                        struct text *domain)
 {
     struct text own = dialog_get(d, FIELD_LOCAL_URI);
-    struct sip_uri uri;
-    if (own.n && sip_uri_parse(&uri, own) == 0)
-        buffer_text(b, uri.user);
-    else if (d->sub) {
-        const struct user *u = core_user(c, core_sub(c, d->sub)->user);
-        address_user_to_sip(b, (struct text){u->local, u->local_n});
+    struct sip_uri uri = {0};
+    if (own.n && sip_uri_parse(&uri, own) == 0) {
+        contact_dereference(c, &uri);
+    } else if (d->sub) {
+        struct jid jid;
+        user_jid(c, core_user(c, core_sub(c, d->sub)->user), &jid);
+        buffer_reset(&c->uri);
+        address_user_to_sip(&c->uri, jid.local);
+        size_t n = c->uri.n;
+        address_domain_to_sip(&c->uri, jid.domain);
+        uri.user = (struct text){c->uri.p, n};
+        uri.host = (struct text){c->uri.p + n, c->uri.n - n};
     }
+    *user = uri.user;
+    *domain = uri.host;
 }
 
-void dialog_write_contact(const struct core *c, const struct dialog *d,
-                          enum hop_transport transport, struct buffer *b)
+void dialog_write_contact(struct core *c, const struct dialog *d, enum hop_transport transport,
+                          struct buffer *b)
 {
+    struct text user, domain;
+    dialog_user(c, d, &user, &domain);
     contact_write_scheme(c, d->route & ROUTE_SIPS, b);
-    size_t before = b->n;
-    dialog_write_user(c, d, b);
-    if (b->n > before)
+    buffer_text(b, user);
+    if (user.n)
         buffer_char(b, '@');
-    contact_write_place(c, transport, d->route & ROUTE_SIPS, b);
+    contact_write_place(c, transport, d->route & ROUTE_SIPS, domain, b);
 }
 
 // The texts of a request that have to be made, one behind the other in c->addr: the buffer may move

@@ -49,8 +49,8 @@ void dialog_took(struct dialog *d, const struct sip_message *m);
 int dialog_send(struct core *c, uint32_t handle, struct sip_request *r);
 void dialog_wait(struct core *c, uint32_t handle, enum dialog_wait wait, uint64_t due_ms);
 // "sip:juliet@127.0.0.1:5081", where the peer reaches this dialog (core/contact.h).
-void dialog_write_contact(const struct core *c, const struct dialog *d,
-                          enum hop_transport transport, struct buffer *b);
+void dialog_write_contact(struct core *c, const struct dialog *d, enum hop_transport transport,
+                          struct buffer *b);
 
 // Whole seconds until expires_ms, rounded down, at least 0.
 uint32_t dialog_left_s(const struct core *c, const struct dialog *d);

@@ -3,6 +3,7 @@
 // A request inside a dialog carries our tag, which begins with the owner's hash: it finds its way
 // whatever the peer made of the addresses, and whatever the shard count is by now. A response comes
 // back to the shard that our branch names. Anything else is found by the address itself.
+#include "core/contact.h"
 #include "core/dialog.h"
 #include "core/transaction.h"
 #include "core/user.h"
@@ -30,8 +31,10 @@ unsigned core_owner_of_sip(const struct core *c, const struct sip_message *m)
                    : c->cfg.shard;
     if (dialog_tag_owner(sip_text(m, m->to_tag), &hash))
         return core_shard_of_hash(hash, c->cfg.shards);
-    if (m->method != SIP_SUBSCRIBE || m->defect || sip_uri_parse(&uri, sip_text(m, m->ruri)) != 0 ||
-        address_to_jid(&jid, &uri, scratch, sizeof scratch) != 0)
+    if (m->method != SIP_SUBSCRIBE || m->defect || sip_uri_parse(&uri, sip_text(m, m->ruri)) != 0)
+        return c->cfg.shard;
+    contact_dereference(c, &uri);
+    if (address_to_jid(&jid, &uri, scratch, sizeof scratch) != 0)
         return c->cfg.shard;
     return route_jid(c, &jid);
 }

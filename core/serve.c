@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "core/contact.h"
 #include "core/dialog.h"
 #include "core/domain.h"
 #include "core/known.h"
@@ -23,11 +24,13 @@ struct serve_pair {
 };
 
 // 0, or the status that says what is wrong with the address.
-static unsigned serve_address(struct jid *out, struct text uri, char scratch[JID_MAX + 1])
+static unsigned serve_address(const struct core *c, struct jid *out, struct text uri,
+                              char scratch[JID_MAX + 1])
 {
     struct sip_uri parts;
     if (sip_uri_parse(&parts, uri) != 0)
         return 400;
+    contact_dereference(c, &parts);
     if (parts.scheme == SCHEME_SIPS)
         return 416; // RFC 7247 §8: not to be translated
     switch (address_to_jid(out, &parts, scratch, JID_MAX + 1)) {
@@ -42,12 +45,12 @@ static unsigned serve_address(struct jid *out, struct text uri, char scratch[JID
 // The pair, if both ends may be served: RFC 7247 §6.4, trust.
 static unsigned serve_pair(struct core *c, struct serve_pair *pair, const struct sip_message *m)
 {
-    unsigned status = serve_address(&pair->xmpp, sip_text(m, m->ruri), pair->xmpp_scratch);
+    unsigned status = serve_address(c, &pair->xmpp, sip_text(m, m->ruri), pair->xmpp_scratch);
     struct sip_uri to;
     if (!status && sip_uri_parse(&to, sip_text(m, m->to_uri)) == 0 && to.scheme == SCHEME_SIPS)
         status = 416; // RFC 7247 §8 has it of either
     if (!status)
-        status = serve_address(&pair->peer, sip_text(m, m->from_uri), pair->peer_scratch);
+        status = serve_address(c, &pair->peer, sip_text(m, m->from_uri), pair->peer_scratch);
     if (status)
         return status;
     if (!domain_is(c, domain_find(c, pair->peer.domain), DOMAIN_SIP)) {

@@ -37,14 +37,24 @@ static void sip_in_subscribe(struct core *c, const struct event *ev)
         serve_resubscribe(c, ev, dialog);
 }
 
+// RFC 7247 §8: such a request is not to be translated, unless our own Contact was a sips one.
+static bool sip_in_wants_secure_hops(const struct core *c, const struct event *ev, uint32_t dialog)
+{
+    struct sip_uri uri;
+    return !(core_dialog(c, dialog)->route & ROUTE_SIPS) &&
+           sip_uri_parse(&uri, sip_text(ev->sip, ev->sip->ruri)) == 0 && uri.scheme == SCHEME_SIPS;
+}
+
 static void sip_in_notify(struct core *c, const struct event *ev)
 {
     uint32_t dialog = dialog_find(c, ev->sip);
     if (dialog && core_dialog(c, dialog)->direction == XMPP_TO_SIP) {
-        if (sip_in_trusted(c, dialog))
-            watch_notify(c, ev, dialog);
-        else
+        if (!sip_in_trusted(c, dialog))
             server_refuse(c, ev, 403, (struct text){0});
+        else if (sip_in_wants_secure_hops(c, ev, dialog))
+            server_refuse(c, ev, 416, (struct text){0});
+        else
+            watch_notify(c, ev, dialog);
         return;
     }
     c->stats.unmatched++;

@@ -201,18 +201,23 @@ void address_user_to_sip(struct buffer *b, struct text local)
     percent_encode(b, (struct text){u.p, u.n}, URI_USER);
 }
 
-void address_to_sip(struct buffer *b, const struct jid *jid)
+void address_domain_to_sip(struct buffer *b, struct text domain)
 {
     char host[HOSTNAME_MAX + 1];
+    if (prep_domain_ascii(domain, host))
+        b->failed = true; // not a domain that jid_parse() let through
+    else
+        buffer_text(b, text_of(host));
+}
+
+void address_to_sip(struct buffer *b, const struct jid *jid)
+{
     buffer_lit(b, "sip:");
     if (jid->local.n) {
         address_user_to_sip(b, jid->local);
         buffer_char(b, '@');
     }
-    if (prep_domain_ascii(jid->domain, host))
-        b->failed = true; // not a domain that jid_parse() let through
-    else
-        buffer_text(b, text_of(host));
+    address_domain_to_sip(b, jid->domain);
     if (jid->resource.n) {
         buffer_lit(b, ";gr=");
         percent_encode(b, jid->resource, URI_PARAMETER);

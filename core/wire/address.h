@@ -69,6 +69,8 @@ int address_to_jid(struct jid *out, const struct sip_uri *uri, char *scratch, si
 void address_to_sip(struct buffer *b, const struct jid *jid);
 // Only the user part, escaped for a SIP URI (for Contact).
 void address_user_to_sip(struct buffer *b, struct text local);
+// Only the domain, a prepared one, as A-labels.
+void address_domain_to_sip(struct buffer *b, struct text domain);
 
 // XEP-0106, all ten sequences. `escape` keeps a backslash that would read as a sequence (\5c).
 void address_escape_local(struct buffer *b, struct text plain);

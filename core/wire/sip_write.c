@@ -215,8 +215,10 @@ static void write_head(struct buffer *b, const struct sip_request *r)
     field(b, TEXT("Suppress-If-Match: "), r->suppress_if_match);
     if (r->expires != SIP_ABSENT)
         field_u64(b, TEXT("Expires: "), r->expires);
-    if (r->method == SIP_SUBSCRIBE)
+    if (r->method == SIP_SUBSCRIBE) {
         field(b, TEXT("Accept: "), content_type(r->package));
+        buffer_lit(b, "Allow-Events: presence, presence.winfo\r\n"); // RFC 6665 §4.4.4
+    }
     buffer_text(b, r->authorization);
 }
 

@@ -20,7 +20,7 @@ void watch_established(struct stage *s, struct stage_dialog *d)
     sip_sees(s, "SUBSCRIBE sip:romeo@example.net SIP/2.0",
              "From: <sip:juliet@example.com>;tag=", "To: <sip:romeo@example.net>",
              "Event: presence", "Expires: 3600", "Accept: application/pidf+xml",
-             "Contact: <sip:juliet@127.0.0.1:5080>", NULL);
+             "Contact: <sip:juliet@127.0.0.1:5080;gr=example.com>", NULL);
     sip_dialog_of_subscribe(s, d, "ffd2");
     sip_answers(s, 200, "Expires: 3600\n");
     sip_notifies(s, d, "active;expires=3600", PIDF_AWAY);
@@ -42,7 +42,7 @@ void watch_established(struct stage *s, struct stage_dialog *d)
 void serve_begun(struct stage *s, struct stage_dialog *d)
 {
     sip_says(s, ROMEO_SUBSCRIBES);
-    sip_sees(s, "SIP/2.0 200 OK", "Expires: 3600", "Contact: <sip:juliet@127.0.0.1:5080>",
+    sip_sees(s, "SIP/2.0 200 OK", "Expires: 3600", "Contact: <sip:juliet@127.0.0.1:5080;gr=example.com>",
              "rport=5070", NULL);
     sip_dialog_of_answer(s, d);
     sip_sees(s, "NOTIFY sip:romeo@127.0.0.1:5099 SIP/2.0",

@@ -17,7 +17,7 @@ static void brackets_and_the_port_outside(void **state)
     struct stage *s = stage_open_with(on_ipv6);
     xmpp_says(s, JULIET_SUBSCRIBES);
     sip_sees(s, "SUBSCRIBE", "\r\nVia: SIP/2.0/UDP [2001:db8::1]:5080;branch=z9hG4bK",
-             "\r\nContact: <sip:juliet@[2001:db8::1]:5080>\r\n", NULL);
+             "\r\nContact: <sip:juliet@[2001:db8::1]:5080;gr=example.com>\r\n", NULL);
     sip_lacks(s, "[[");
     stage_close(s);
 }

@@ -116,7 +116,7 @@ static void a_refresh_by_who_has_it(void **state)
         stage_pass_s(s, 3000);
         refreshes(s, &d, tag.p, 3600);
         sip_sees(s, "SIP/2.0 204 No Notification", "Expires: 3600",
-                 "Contact: <sip:juliet@127.0.0.1:5080>", NULL);
+                 "Contact: <sip:juliet@127.0.0.1:5080;gr=example.com>", NULL);
         quiet(s); // and the subscription goes on, as the next round shows
     }
     sip_resubscribes_with(s, &d,

@@ -209,6 +209,63 @@ static void a_secure_address_is_never_translated(void **state)
     stage_close(s);
 }
 
+// RFC 7247 §8, of NOTIFYs: a Contact of ours that somebody has made a sips one.
+//
+//   gateway                          presence agent
+//      │ ◀── NOTIFY sips:juliet@… ───────── │
+//      │ ─── 416 ─────────────────────────▶ │   and she is shown nothing
+static void a_secure_notify_is_never_translated(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d, secure;
+    watch_established(s, &d);
+    secure = d;
+    snprintf(secure.contact, sizeof secure.contact, "sips%s", strchr(d.contact, ':'));
+    sip_notifies(s, &secure, "active;expires=3600", PIDF_CLOSED);
+    sip_sees(s, "SIP/2.0 416", NULL);
+    quiet(s);
+    sip_notifies(s, &d, "active;expires=3600", PIDF_CLOSED);
+    sip_sees(s, "SIP/2.0 200", NULL);
+    xmpp_sees(s, ROMEO_GONE);
+    stage_close(s);
+}
+
+// RFC 6665 §4.5.1: our Contact is a GRUU, and a SUBSCRIBE to it is one to its user; but only where
+// the host is ours.
+//
+//   his phone                        gateway
+//      │ ─── SUBSCRIBE sip:juliet@example.com ──▶ │
+//      │ ◀── 200, Contact: …;gr=example.com ───── │
+//      │ ─── SUBSCRIBE to that Contact ─────────▶ │   one more dialog of the same pair
+static void the_contact_is_a_gruu(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    char message[1024];
+    serve_established(s, &d);
+    assert_string_equal(d.contact, "sip:juliet@127.0.0.1:5080;gr=example.com");
+    const char *targets[] = {d.contact, "sip:juliet@127.0.0.9:5080;gr=example.com"};
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(message, sizeof message,
+                 "SUBSCRIBE %s SIP/2.0\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKg%zu;rport\n"
+                 "Max-Forwards: 70\nFrom: <sip:romeo@example.net>;tag=g\nTo: <%s>\nCall-ID: g%zu\n"
+                 "CSeq: 1 SUBSCRIBE\nContact: <sip:romeo@127.0.0.1:5098>\nEvent: presence\n\n",
+                 targets[i], i, targets[i], i);
+        sip_says(s, message);
+        sip_sees(s, i ? "SIP/2.0 404" : "SIP/2.0 200", NULL);
+        if (i)
+            continue;
+        sip_sees(s, "NOTIFY", "Subscription-State: active", "id='ID-balcony'",
+                 "Contact: <sip:juliet@127.0.0.1:5080;gr=example.com>",
+                 "entity='pres:juliet@example.com'", NULL);
+        sip_answers(s, 200, "");
+    }
+    assert_int_equal(core_stats(s->core)->subscriptions, 1);
+    stage_close(s);
+}
+
 // RFC 3261 §16.3, RFC 5393, RFC 7332: what comes back to us is a loop, and goes no further.
 static void what_was_here_before_is_a_loop(void **state)
 {
@@ -447,6 +504,8 @@ int main(void)
         cmocka_unit_test(dialogs_are_not_shared),
         cmocka_unit_test(the_answer_lists_the_packages),
         cmocka_unit_test(a_secure_address_is_never_translated),
+        cmocka_unit_test(a_secure_notify_is_never_translated),
+        cmocka_unit_test(the_contact_is_a_gruu),
         cmocka_unit_test(what_was_here_before_is_a_loop),
         cmocka_unit_test(a_cancel_changes_nothing),
         cmocka_unit_test(a_refresh_records_no_route),

@@ -72,7 +72,7 @@ static void a_proxy_by_name(void **state)
     quiet(s);
     net_answers(s, PROXY, 60, A, NULL);
     sip_sees(s, "SUBSCRIBE sip:romeo@example.net SIP/2.0", "Via: SIP/2.0/UDP 127.0.0.1:5080;",
-             "Contact: <sip:juliet@127.0.0.1:5080>", "CSeq: 1 SUBSCRIBE", NULL);
+             "Contact: <sip:juliet@127.0.0.1:5080;gr=example.com>", "CSeq: 1 SUBSCRIBE", NULL);
     sip_went_to(s, A);
     sip_dialog_of_subscribe(s, &d, "ffd2");
     sip_answers(s, 200, "Expires: 3600\n");

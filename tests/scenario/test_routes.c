@@ -167,8 +167,8 @@ static void sips_is_answered_by_sips(void **state)
         routed(s, &d, table[i][0], table[i][1]);
         refresh_leaves(s);
         sip_went_to(s, i ? "tls:127.0.0.3:5061" : "tls:127.0.0.9:5061");
-        assert_non_null(
-            strstr(s->sips[s->sip_head - 1].bytes, "Contact: <sips:juliet@127.0.0.1:5061>\r\n"));
+        assert_non_null(strstr(s->sips[s->sip_head - 1].bytes,
+                               "Contact: <sips:juliet@127.0.0.1:5061;gr=example.com>\r\n"));
         stage_close(s);
     }
 }

@@ -128,7 +128,8 @@ static void refresh_in_the_dialog(void **state)
         stage_pass_s(s, 3000);
         quiet(s);
         sip_resubscribes(s, &d, 3600);
-        sip_sees(s, "SIP/2.0 200", "Expires: 3600", "Contact: <sip:juliet@127.0.0.1:5080>", NULL);
+        sip_sees(s, "SIP/2.0 200", "Expires: 3600",
+                 "Contact: <sip:juliet@127.0.0.1:5080;gr=example.com>", NULL);
         sip_lacks(s, "Record-Route");
         sip_sees(s, "NOTIFY", "Subscription-State: active;expires=3600", "away", NULL);
         sip_answers(s, 200, "");

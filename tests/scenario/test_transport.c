@@ -57,15 +57,16 @@ static void via_and_contact_say_the_transport(void **state)
         void (*change)(struct core_config *);
         const char *place, *via, *contact;
     } table[] = {
-        {listening, UDP, "Via: SIP/2.0/UDP 127.0.0.1:5080;", "<sip:juliet@127.0.0.1:5080>"},
+        {listening, UDP, "Via: SIP/2.0/UDP 127.0.0.1:5080;",
+         "<sip:juliet@127.0.0.1:5080;gr=example.com>"},
         {by_tcp, TCP, "Via: SIP/2.0/TCP 127.0.0.1:5060;",
-         "<sip:juliet@127.0.0.1:5060;transport=tcp>"},
+         "<sip:juliet@127.0.0.1:5060;transport=tcp;gr=example.com>"},
         {by_tls, TLS, "Via: SIP/2.0/TLS 127.0.0.1:5061;",
-         "<sip:juliet@127.0.0.1:5061;transport=tls>"},
+         "<sip:juliet@127.0.0.1:5061;transport=tls;gr=example.com>"},
         {by_tcp_not_listening, TCP, "Via: SIP/2.0/TCP 127.0.0.1:5080;",
-         "<sip:juliet@127.0.0.1:5080>"},
+         "<sip:juliet@127.0.0.1:5080;gr=example.com>"},
         {by_tls_not_listening, TLS, "Via: SIP/2.0/TLS 127.0.0.1:5080;",
-         "<sip:juliet@127.0.0.1:5080>"},
+         "<sip:juliet@127.0.0.1:5080;gr=example.com>"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct stage *s = stage_open_with(table[i].change);
@@ -92,17 +93,17 @@ static void each_place_has_its_own(void **state)
     net_is_asked(s, "sip:proxy.example.net");
     net_answers(s, "sip:proxy.example.net", 60, TLS, TCP, UDP, NULL);
     sip_sees(s, "SUBSCRIBE", "Via: SIP/2.0/TLS 127.0.0.1:5061;",
-             "Contact: <sip:juliet@127.0.0.1:5061;transport=tls>\r\n", NULL);
+             "Contact: <sip:juliet@127.0.0.1:5061;transport=tls;gr=example.com>\r\n", NULL);
     sip_went_to(s, TLS);
     sip_demands_name(s, "proxy.example.net");
     net_refuses(s, TLS);
     sip_sees(s, "SUBSCRIBE", "Via: SIP/2.0/TCP 127.0.0.1:5060;",
-             "Contact: <sip:juliet@127.0.0.1:5060;transport=tcp>\r\n", NULL);
+             "Contact: <sip:juliet@127.0.0.1:5060;transport=tcp;gr=example.com>\r\n", NULL);
     sip_went_to(s, TCP);
     sip_demands_name(s, NULL);
     net_refuses(s, TCP);
     sip_sees(s, "SUBSCRIBE", "Via: SIP/2.0/UDP 127.0.0.1:5080;",
-             "Contact: <sip:juliet@127.0.0.1:5080>\r\n", NULL);
+             "Contact: <sip:juliet@127.0.0.1:5080;gr=example.com>\r\n", NULL);
     sip_went_to(s, UDP);
     assert_int_equal(core_stats(s->core)->failovers, 2);
     stage_close(s);
@@ -113,9 +114,11 @@ static void answers_have_a_contact_too(void **state)
 {
     (void)state;
     static const char *const table[][2] = {
-        {"udp:127.0.0.1:5070", "Contact: <sip:juliet@127.0.0.1:5080>"},
-        {"tcp:127.0.0.1:43210", "Contact: <sip:juliet@127.0.0.1:5060;transport=tcp>"},
-        {"tls:127.0.0.1:43210", "Contact: <sip:juliet@127.0.0.1:5061;transport=tls>"},
+        {"udp:127.0.0.1:5070", "Contact: <sip:juliet@127.0.0.1:5080;gr=example.com>"},
+        {"tcp:127.0.0.1:43210",
+         "Contact: <sip:juliet@127.0.0.1:5060;transport=tcp;gr=example.com>"},
+        {"tls:127.0.0.1:43210",
+         "Contact: <sip:juliet@127.0.0.1:5061;transport=tls;gr=example.com>"},
     };
     for (size_t i = 0; i < 3; i++) {
         struct stage *s = stage_open_with(listening);
@@ -274,8 +277,8 @@ static void expect_border(struct stage *s)
             strstr(s->sips[s->sip_head - 1].bytes, small ? "Via: SIP/2.0/UDP 127.0.0.1:5080;"
                                                          : "Via: SIP/2.0/TCP 127.0.0.1:5060;"));
         // The way back is the one for small ones.
-        assert_non_null(
-            strstr(s->sips[s->sip_head - 1].bytes, "Contact: <sip:juliet@127.0.0.1:5080>"));
+        assert_non_null(strstr(s->sips[s->sip_head - 1].bytes,
+                               "Contact: <sip:juliet@127.0.0.1:5080;gr=example.com>"));
         assert_true(n < 2000);
         sip_answers(s, 200, "");
         stage_pass_s(s, 5); // who is always in a hurry is slowed down
