@@ -125,7 +125,8 @@ const struct config_row config_rows[] = {
 
     {"limits", "subscriptions_per_user", CONFIG_NUMBER, AT(core.subscriptions_per_user),
      .number = 1000, .least = 1, .most = 1000000, .live = true,
-     .doc = "Of one XMPP user, both directions together."},
+     .doc = "Of one XMPP user, both directions together; and of one SIP user who watches, in each "
+            "shard."},
     {"limits", "subscriptions_per_shard", CONFIG_NUMBER, AT(core.subscriptions_per_shard),
      .number = 2000000, .least = 1, .most = 100000000, .live = true, .doc = "Of one shard."},
     {"limits", "new_subscriptions_per_user_per_min", CONFIG_NUMBER,
