@@ -23,7 +23,7 @@ static bool watch_admit(struct core *c, const struct stanza *s, uint32_t user, u
     return false;
 }
 
-static bool watch_may_try(struct core *c, const struct sub *s)
+bool watch_may_try(const struct core *c, const struct sub *s)
 {
     return c->now_ms / 1000 >= (uint64_t)s->tried_s + CORE_ATTEMPT_GAP_S;
 }
@@ -208,6 +208,15 @@ void watch_lapsed(struct core *c, uint32_t sub)
     sub_touch(c, sub);
 }
 
+void watch_retry_at(struct core *c, uint32_t sub, uint64_t due_ms)
+{
+    struct sub *s = core_sub(c, sub);
+    wheel_cancel(&c->wheel, &s->retry_timer);
+    s->retry_timer = wheel_add(&c->wheel, due_ms, TIMER_SUB, sub);
+    if (!s->retry_timer)
+        c->fx->failed = true;
+}
+
 // Our backoff, or what the peer asked for if that is longer; but whoever asks for years is asked
 // again after CORE_RETRY_AFTER_MAX_S.
 void watch_failed(struct core *c, uint32_t sub, uint32_t retry_after_s)
@@ -220,8 +229,8 @@ void watch_failed(struct core *c, uint32_t sub, uint32_t retry_after_s)
         retry_after_s = CORE_RETRY_AFTER_MAX_S;
     if (retry_after_s != SIP_ABSENT && (uint64_t)retry_after_s * 1000 > wait_ms)
         wait_ms = (uint64_t)retry_after_s * 1000;
-    wheel_cancel(&c->wheel, &s->retry_timer);
-    s->retry_timer = wheel_add(&c->wheel, c->now_ms + wait_ms, TIMER_SUB, sub);
+    watch_retry_at(c, sub, c->now_ms + wait_ms);
+    s->flags &= (uint16_t)~SUB_WANTS; // an answer to a probe that is out would come too soon
     watch_lapsed(c, sub);
 }
 
@@ -319,6 +328,6 @@ void watch_resync(struct core *c, uint32_t sub)
     bool live = dialog && core_dialog(c, dialog)->state == DIALOG_LIVE;
     bool lapsing = live && core_dialog(c, dialog)->wait == WAIT_EXPIRY;
     bool asks = dialog ? live && s->state == STATE_ACTIVE : !s->retry_timer;
-    if ((!knows && asks) || lapsing)
+    if ((!knows && asks) || (lapsing && !s->retry_timer))
         watch_want(c, sub);
 }

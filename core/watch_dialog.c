@@ -229,8 +229,8 @@ static void watch_expired(struct core *c, uint32_t dialog)
 {
     uint32_t sub = core_dialog(c, dialog)->sub;
     dialog_free(c, dialog);
-    if (core_sub(c, sub)->flags & SUB_OFFLINE)
-        watch_lapsed(c, sub); // opened again when she shows up
+    if ((core_sub(c, sub)->flags & SUB_OFFLINE) || core_sub(c, sub)->retry_timer)
+        watch_lapsed(c, sub); // opened again when she shows up, or when he has said
     else
         watch_failed(c, sub, SIP_ABSENT);
 }

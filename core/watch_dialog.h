@@ -11,6 +11,8 @@ enum { WATCH_REDIRECTS_MAX = 3 }; // followed one after the other
 uint32_t watch_dialog(const struct core *c, const struct sub *s);
 // A new dialog at once, asking for `expires_s`; on failure a retry is arranged.
 void watch_open(struct core *c, uint32_t sub, uint32_t expires_s);
+// The last dialog was not opened just now.
+bool watch_may_try(const struct core *c, const struct sub *s);
 // Another attempt at her wish within CORE_ATTEMPT_GAP_S: then one is arranged for its end.
 bool watch_too_soon(struct core *c, uint32_t sub);
 // Open or refresh, by way of the probe.
@@ -31,6 +33,8 @@ void watch_close(struct core *c, uint32_t dialog);
 bool watch_hang_up(struct core *c, uint32_t dialog);
 // The SIP side failed for now: dormant, try again after the peer's wish or our backoff.
 void watch_failed(struct core *c, uint32_t sub, uint32_t retry_after_s);
+// A new dialog then, if there is none.
+void watch_retry_at(struct core *c, uint32_t sub, uint64_t due_ms);
 // The SIP side said no for good (403, 489, 603, rejected, noresource): tell her and forget.
 void watch_refused(struct core *c, uint32_t sub);
 // `unsubscribed`, if it is still owed and she has not subscribed anew.

@@ -72,12 +72,23 @@ static void watch_accepted(struct core *c, uint32_t dialog, const struct sip_mes
     }
 }
 
-// 423: the same again with what the peer asks for, if that makes sense (RFC 3261 §21.4.17).
+// A new dialog at once, unless that happens again and again.
+static void watch_anew(struct core *c, uint32_t sub)
+{
+    if (watch_may_try(c, core_sub(c, sub)))
+        watch_open(c, sub, c->cfg.settings.expires_s);
+    else
+        watch_failed(c, sub, SIP_ABSENT);
+}
+
+// 423: the same again with what the peer asks for, if that makes sense (RFC 3261 §21.4.17) and he
+// does not ask for more each time.
 static void watch_too_brief(struct core *c, uint32_t dialog, const struct sip_message *m)
 {
     uint32_t sub = core_dialog(c, dialog)->sub, asked_s = core_dialog(c, dialog)->granted_s;
+    bool again = asked_s > c->cfg.settings.expires_s && !watch_may_try(c, core_sub(c, sub));
     dialog_free(c, dialog);
-    if (m->min_expires != SIP_ABSENT && m->min_expires > asked_s &&
+    if (m->min_expires != SIP_ABSENT && m->min_expires > asked_s && !again &&
         m->min_expires <= c->cfg.settings.max_expires_s)
         watch_open(c, sub, m->min_expires);
     else
@@ -90,11 +101,16 @@ static void watch_try_later(struct core *c, uint32_t dialog, uint32_t retry_afte
     uint64_t wait_s = retry_after_s != SIP_ABSENT && retry_after_s > CORE_RETRY_FIRST_S
                           ? retry_after_s
                           : CORE_RETRY_FIRST_S;
+    if (wait_s > CORE_RETRY_AFTER_MAX_S)
+        wait_s = CORE_RETRY_AFTER_MAX_S;
     uint64_t due_ms = c->now_ms + wait_s * 1000;
-    if (due_ms < d->expires_ms)
+    if (due_ms < d->expires_ms) {
         dialog_wait(c, dialog, WAIT_REFRESH, due_ms);
-    else
-        dialog_wait(c, dialog, WAIT_EXPIRY, d->expires_ms);
+        return;
+    }
+    dialog_wait(c, dialog, WAIT_EXPIRY, d->expires_ms);
+    if (retry_after_s != SIP_ABSENT) // holds for the next dialog as well
+        watch_retry_at(c, d->sub, due_ms);
 }
 
 static void watch_declined(struct core *c, uint32_t dialog, enum verdict verdict,
@@ -111,7 +127,7 @@ static void watch_declined(struct core *c, uint32_t dialog, enum verdict verdict
     if (verdict == VERDICT_NEVER)
         watch_refused(c, sub);
     else if (verdict == VERDICT_ANEW && was_live)
-        watch_open(c, sub, c->cfg.settings.expires_s);
+        watch_anew(c, sub);
     else
         watch_failed(c, sub, retry_after_s);
 }
@@ -140,6 +156,14 @@ void watch_answered(struct core *c, uint32_t dialog, unsigned status, const stru
 
 // ---- NOTIFY (RFC 6665 §4.1.3)
 
+// What is shown stays true, and nothing is asked again, though a probe may be out for it.
+static void watch_is_settled(struct core *c, uint32_t sub)
+{
+    struct sub *s = core_sub(c, sub);
+    wheel_cancel(&c->wheel, &s->retry_timer);
+    s->flags &= (uint16_t)~SUB_WANTS;
+}
+
 static void watch_terminated(struct core *c, uint32_t dialog, const struct sip_message *m)
 {
     uint32_t sub = core_dialog(c, dialog)->sub;
@@ -147,13 +171,8 @@ static void watch_terminated(struct core *c, uint32_t dialog, const struct sip_m
     switch ((enum sip_reason)m->reason) {
     case REASON_REJECTED:
     case REASON_NORESOURCE: watch_refused(c, sub); break;
-    case REASON_DEACTIVATED: // at once, unless it happens again and again
-        if (c->now_ms / 1000 >= (uint64_t)core_sub(c, sub)->tried_s + CORE_ATTEMPT_GAP_S)
-            watch_open(c, sub, c->cfg.settings.expires_s);
-        else
-            watch_failed(c, sub, SIP_ABSENT);
-        break;
-    case REASON_INVARIANT: break; // what is shown stays true, and nothing is asked again
+    case REASON_DEACTIVATED: watch_anew(c, sub); break;
+    case REASON_INVARIANT: watch_is_settled(c, sub); break;
     case REASON_TIMEOUT: watch_failed(c, sub, SIP_ABSENT); break; // its retry-after says nothing
     default: watch_failed(c, sub, m->substate_retry_after); break;
     }

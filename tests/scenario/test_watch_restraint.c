@@ -1,0 +1,174 @@
+// Nobody on the SIP side is asked more often than he has said, and nobody makes the gateway ask on
+// and on: what is under way when a dialog ends, and answers that come again and again. RFC 3261
+// §20.33, RFC 6665 §4.1.2, §4.1.3.
+#include "flows.h"
+
+#include <stdio.h>
+
+#define JULIET "juliet@example.com"
+
+// The watch is established and its refresh due: the probe is out. Returns the fence's id.
+static const char *refresh_is_due(struct stage *s, struct stage_dialog *d)
+{
+    watch_established(s, d);
+    stage_pass_until_said(s, 3600);
+    const char *id = xmpp_sees_probe(s, JULIET);
+    quiet(s);
+    return id;
+}
+
+static void ends_meanwhile(struct stage *s, struct stage_dialog *d, const char *substate)
+{
+    sip_notifies(s, d, substate, NULL);
+    sip_sees(s, "SIP/2.0 200", NULL);
+}
+
+// juliet's server    gateway              romeo's server
+//   |  probe, fence    |                      |
+//   |<-----------------|  NOTIFY terminated;  |
+//   |                  |  retry-after=300     |
+//   |  unavailable     |<---------------------|
+//   |<-----------------|                      |
+//   |  answer          |  (nothing, for 300 s)|
+//   |----------------->|                      |
+static void the_probe_is_answered_too_late(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    const char *id = refresh_is_due(s, &d);
+    ends_meanwhile(s, &d, "terminated;reason=probation;retry-after=300");
+    xmpp_sees(s, ROMEO_GONE);
+    xmpp_answers_fence(s, JULIET, id);
+    quiet(s);
+    assert_in_range(seconds_until_tried_again(s, 1000), 299, 301);
+    stage_close(s);
+}
+
+// The same with an end that is one (RFC 6665 §4.1.3: `invariant`).
+static void the_probe_of_what_never_changes(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    const char *id = refresh_is_due(s, &d);
+    ends_meanwhile(s, &d, "terminated;reason=invariant");
+    xmpp_answers_fence(s, JULIET, id);
+    quiet(s);
+    stage_pass_s(s, 100000);
+    quiet(s);
+    assert_int_equal(watch_state(s), STATE_ACTIVE);
+    stage_close(s);
+}
+
+//   juliet          gateway              romeo's server
+//     |               |  SUBSCRIBE (refresh) |
+//     |               |--------------------->|
+//     |               |  503, Retry-After    |
+//     |  unavailable  |<---------------------|
+//     |<--------------|  (the dialog's time) |
+//     |               |  SUBSCRIBE           |
+//     |               |--------------------->|   not before
+static void left_alone_beyond_the_end(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    watch_established(s, &d);
+    refresh_leaves(s);
+    uint64_t answered_ms = s->now_ms;
+    sip_answers(s, 503, "Retry-After: 20000\n");
+    quiet(s);
+    stage_pass_until_said(s, 3600);
+    xmpp_sees(s, ROMEO_GONE);
+    quiet(s);
+    seconds_until_tried_again(s, 30000);
+    assert_in_range((s->now_ms - answered_ms) / 1000, 19999, 20001);
+    stage_close(s);
+}
+
+// What he says last holds.
+static void left_alone_no_longer(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    watch_established(s, &d);
+    refresh_leaves(s);
+    sip_answers(s, 503, "Retry-After: 20000\n");
+    stage_streams_down(s);
+    stage_streams_up(s); // no reason to ask him before his time
+    stage_pass_s(s, 1);
+    xmpp_sees(s, SUBSCRIBED);
+    xmpp_sees(s, ROMEO_AWAY);
+    quiet(s);
+    ends_meanwhile(s, &d, "terminated;reason=deactivated");
+    sip_sees(s, "SUBSCRIBE sip:romeo@example.net", "CSeq: 1 SUBSCRIBE", NULL);
+    xmpp_next(s);
+    sip_dialog_of_subscribe(s, &d, "ffd3");
+    sip_answers(s, 200, "Expires: 3600\n");
+    sip_notifies(s, &d, "active;expires=3600", PIDF_AWAY);
+    sip_sees(s, "SIP/2.0 200", NULL);
+    while (xmpp_next(s))
+        ;
+    ends_meanwhile(s, &d, "terminated;reason=invariant");
+    stage_pass_s(s, 30000);
+    quiet(s);
+    stage_close(s);
+}
+
+//   |               |  SUBSCRIBE           |
+//   |               |--------------------->|
+//   |               |  NOTIFY, then 481    |
+//   |               |<---------------------|
+//   |               |  (not at once again) |
+static void a_dialog_that_never_was(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    said_subscribe(s, &d);
+    const struct sip_message *request = sip_keeps(s);
+    sip_notifies(s, &d, "pending;expires=3600", NULL);
+    sip_sees(s, "SIP/2.0 200", NULL);
+    sip_answers_to(s, request, 481, "");
+    quiet(s);
+    assert_in_range(seconds_until_tried_again(s, 1000), 29, 39);
+    stage_close(s);
+}
+
+//   |               |  SUBSCRIBE           |
+//   |               |--------------------->|
+//   |               |  423, more each time |
+//   |               |<---------------------|
+//   |               |  SUBSCRIBE, that long|
+//   |               |--------------------->|
+//   |               |  423, more again     |
+//   |               |<---------------------|
+//   |               |  (later)             |
+static void never_long_enough(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    said_subscribe(s, &d);
+    sip_answers(s, 423, "Min-Expires: 3601\n");
+    sip_sees(s, "SUBSCRIBE", "Expires: 3601\r\n", NULL);
+    sip_answers(s, 423, "Min-Expires: 3602\n");
+    quiet(s);
+    assert_in_range(seconds_until_tried_again(s, 1000), 29, 39);
+    stage_close(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_probe_is_answered_too_late),
+        cmocka_unit_test(the_probe_of_what_never_changes),
+        cmocka_unit_test(left_alone_beyond_the_end),
+        cmocka_unit_test(left_alone_no_longer),
+        cmocka_unit_test(a_dialog_that_never_was),
+        cmocka_unit_test(never_long_enough),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
