@@ -42,8 +42,8 @@ void watch_established(struct stage *s, struct stage_dialog *d)
 void serve_begun(struct stage *s, struct stage_dialog *d)
 {
     sip_says(s, ROMEO_SUBSCRIBES);
-    sip_sees(s, "SIP/2.0 200 OK", "Expires: 3600", "Contact: <sip:juliet@127.0.0.1:5080;gr=example.com>",
-             "rport=5070", NULL);
+    sip_sees(s, "SIP/2.0 200 OK", "Expires: 3600",
+             "Contact: <sip:juliet@127.0.0.1:5080;gr=example.com>", "rport=5070", NULL);
     sip_dialog_of_answer(s, d);
     sip_sees(s, "NOTIFY sip:romeo@127.0.0.1:5099 SIP/2.0",
              "Subscription-State: pending;expires=3600",
