@@ -67,6 +67,8 @@ static unsigned serve_terms(const struct core *c, const struct sip_message *m, u
     const struct core_settings *set = &c->cfg.settings;
     if (m->event != SIP_EVENT_PRESENCE && m->event != SIP_EVENT_WINFO)
         return 489;
+    if (m->body.n)
+        return 415; // a filter: which we may ignore (RFC 3856 §6.3), had we a type that we know
     if (m->event == SIP_EVENT_WINFO ? !m->accepts_winfo : !m->accepts_pidf)
         return 406;
     // RFC 3856 §6.4, RFC 3857 §4.4
@@ -88,6 +90,8 @@ static void serve_refuse(struct core *c, const struct event *ev, unsigned status
         buffer_text(&c->line, ev->sip->event == SIP_EVENT_WINFO
                                   ? TEXT("Accept: application/watcherinfo+xml\r\n")
                                   : TEXT("Accept: application/pidf+xml\r\n"));
+    else if (status == 415) // RFC 3261 §8.2.3, §20.1: no body at all
+        buffer_lit(&c->line, "Accept:\r\n");
     else if (status == 423 || status == 503) {
         buffer_text(&c->line, status == 423 ? TEXT("Min-Expires: ") : TEXT("Retry-After: "));
         buffer_u64(&c->line, status == 423 ? c->cfg.settings.min_expires_s : CORE_RETRY_AFTER_S);

@@ -25,8 +25,9 @@
 
 #include "core/state.h"
 
-// What we can be asked for (RFC 6665 §4.4.4).
-#define SERVE_ALLOW_EVENTS "Allow-Events: presence, presence.winfo\r\n"
+// What we can be asked for. Templates are not listed: who wants watcher information tries it (RFC
+// 6665 §4.4.4).
+#define SERVE_ALLOW_EVENTS "Allow-Events: presence\r\n"
 
 enum { SERVE_WINFO_RETRY_S = 60 }; // who asks before he watches may ask again then
 

@@ -310,7 +310,7 @@ static void watch_after_notify(struct core *c, uint32_t dialog, const struct sip
 static struct text watch_answer_headers(unsigned status)
 {
     switch (status) {
-    case 415: return TEXT("Accept: application/pidf+xml\r\n");
+    case 415: return TEXT("Accept: application/pidf+xml\r\nAccept-Encoding: identity\r\n");
     case 489: return TEXT(SERVE_ALLOW_EVENTS);
     default: return (struct text){0};
     }

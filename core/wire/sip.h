@@ -71,7 +71,7 @@ struct sip_message {
     uint8_t method;           // enum sip_method; in a response that of the CSeq
     uint8_t event;            // enum sip_event_package
     uint8_t substate, reason; // Subscription-State
-    uint8_t content;          // enum sip_content, of the body
+    uint8_t content;          // enum sip_content, of the body: OTHER if it is encoded
     bool accepts_pidf;        // no Accept at all counts (RFC 3856 §6.4), as do wildcards
     bool accepts_winfo;       // likewise (RFC 3857 §4.5)
     bool rport;               // the top Via asks for RFC 3581
@@ -109,7 +109,7 @@ struct sip_message {
     struct span suppress_if_match;         // Suppress-If-Match; "*" matches all
     uint8_t n_challenges;
     struct sip_challenge challenge[SIP_CHALLENGES_MAX];
-    struct span body;
+    struct span body; // empty also if it need not be understood, and is not (RFC 3261 §20.11)
     char text[];
 };
 

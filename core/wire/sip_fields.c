@@ -500,6 +500,25 @@ static struct text language(struct text value)
     return t;
 }
 
+// RFC 3261 §20.11: nobody minds if this body is not understood.
+static bool body_is_optional(struct sip_parser *p)
+{
+    struct text value = parser_text(p, p->first[H_CONTENT_DISPOSITION]), name, is;
+    size_t n = scan_until(value, ';');
+    struct text params = {value.p + n, value.n - n};
+    while (scan_param(&params, &name, &is))
+        if (text_eq_nocase(name, TEXT("handling")))
+            return text_eq_nocase(is, TEXT("optional"));
+    return false;
+}
+
+// What is encoded (RFC 3261 §20.12) is of no type that can be read.
+static bool body_is_plain(struct sip_parser *p)
+{
+    return p->count[H_CONTENT_ENCODING] == 0 ||
+           text_eq_nocase(parser_text(p, parser_join(p, H_CONTENT_ENCODING)), TEXT("identity"));
+}
+
 void fields_read_body(struct sip_parser *p, size_t from, size_t n)
 {
     struct sip_message *m = p->m;
@@ -514,7 +533,10 @@ void fields_read_body(struct sip_parser *p, size_t from, size_t n)
             m->body.n = length; // RFC 3261 §18.3: what follows is discarded
     }
     struct text type = before_params(parser_text(p, p->first[H_CONTENT_TYPE]));
-    bool pidf = text_eq_nocase(type, TEXT("application/pidf+xml"));
+    bool pidf = text_eq_nocase(type, TEXT("application/pidf+xml")) && body_is_plain(p);
+    bool understood = pidf && m->method != SIP_SUBSCRIBE; // of whose bodies there is none
+    if (m->body.n && !understood && body_is_optional(p))
+        m->body.n = 0;
     if (m->body.n)
         m->content = pidf ? SIP_CONTENT_PIDF : SIP_CONTENT_OTHER;
     m->content_language = parser_span(p, language(parser_text(p, p->first[H_CONTENT_LANGUAGE])));

@@ -129,6 +129,8 @@ static const struct {
     [H_CONTENT_TYPE] = {{"content-type", 12}, 'c', "Multiple Content-Type"},
     [H_CONTENT_LENGTH] = {{"content-length", 14}, 'l', "Multiple Content-Length"},
     [H_CONTENT_LANGUAGE] = {{"content-language", 16}, 0, NULL},
+    [H_CONTENT_ENCODING] = {{"content-encoding", 16}, 'e', NULL},
+    [H_CONTENT_DISPOSITION] = {{"content-disposition", 19}, 0, "Multiple Content-Disposition"},
     [H_REQUIRE] = {{"require", 7}, 0, NULL},
     [H_WWW_AUTHENTICATE] = {{"www-authenticate", 16}, 0, NULL},
     [H_PROXY_AUTHENTICATE] = {{"proxy-authenticate", 18}, 0, NULL},
@@ -137,7 +139,7 @@ static const struct {
 };
 
 // Those with a name of each length, so that a line is compared with few.
-enum { HEADER_NAME_MAX = 18, HEADERS_OF_A_LENGTH = 4 };
+enum { HEADER_NAME_MAX = 19, HEADERS_OF_A_LENGTH = 4 };
 static const struct {
     uint8_t n, header[HEADERS_OF_A_LENGTH];
 } by_length[HEADER_NAME_MAX + 1] = {
@@ -151,9 +153,10 @@ static const struct {
     [11] = {2, {H_MIN_EXPIRES, H_RETRY_AFTER}},
     [12] = {3, {H_MAX_FORWARDS, H_RECORD_ROUTE, H_CONTENT_TYPE}},
     [14] = {1, {H_CONTENT_LENGTH}},
-    [16] = {2, {H_CONTENT_LANGUAGE, H_WWW_AUTHENTICATE}},
+    [16] = {3, {H_CONTENT_LANGUAGE, H_CONTENT_ENCODING, H_WWW_AUTHENTICATE}},
     [17] = {1, {H_SUPPRESS_IF_MATCH}},
     [18] = {2, {H_SUBSTATE, H_PROXY_AUTHENTICATE}},
+    [19] = {1, {H_CONTENT_DISPOSITION}},
 };
 
 static enum sip_header header_of_compact(char c)

@@ -217,7 +217,7 @@ static void write_head(struct buffer *b, const struct sip_request *r)
         field_u64(b, TEXT("Expires: "), r->expires);
     if (r->method == SIP_SUBSCRIBE) {
         field(b, TEXT("Accept: "), content_type(r->package));
-        buffer_lit(b, "Allow-Events: presence, presence.winfo\r\n"); // RFC 6665 §4.4.4
+        buffer_lit(b, "Allow-Events: presence\r\n"); // RFC 6665 §4.4.4
     }
     buffer_text(b, r->authorization);
 }

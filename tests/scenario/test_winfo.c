@@ -46,7 +46,7 @@ static void told(struct stage *s, const char *substate, const char *head, const 
 static void asked(struct stage *s, struct stage_dialog *d, const char *watcher)
 {
     asks(s, 1, "");
-    sip_sees(s, "SIP/2.0 200", "Expires: 3600", "Allow-Events: presence, presence.winfo\r\n", NULL);
+    sip_sees(s, "SIP/2.0 200", "Expires: 3600", "Allow-Events: presence\r\n", NULL);
     sip_dialog_of_answer(s, d);
     told(s, "Subscription-State: active;expires=3600\r\n", DOCUMENT("0"), watcher);
     quiet(s); // not a word to the XMPP side

@@ -210,7 +210,7 @@ static void test_subscribe(void **state)
         "Event: presence\r\n"
         "Expires: 3600\r\n"
         "Accept: application/pidf+xml\r\n"
-        "Allow-Events: presence, presence.winfo\r\n"
+        "Allow-Events: presence\r\n"
         "Content-Length: 0\r\n\r\n");
 }
 
@@ -240,7 +240,7 @@ static void test_subscribe_in_dialog(void **state)
         "Event: presence;id=q1\r\n"
         "Expires: 0\r\n"
         "Accept: application/pidf+xml\r\n"
-        "Allow-Events: presence, presence.winfo\r\n"
+        "Allow-Events: presence\r\n"
         "Content-Length: 0\r\n\r\n");
 }
 
