@@ -87,7 +87,7 @@ enum probe_seen {
 enum user_session {
     SESSION_UNKNOWN, // she may be there
     SESSION_LEAVING, // nobody sees her any more: over, unless she is back soon
-    SESSION_OVER,    // her dialogs are closed
+    SESSION_OVER,    // her dialogs are closed, or are not refreshed
     SESSION_BACK,    // and are being opened again
 };
 enum { USER_DEVICES = 4 };

@@ -277,6 +277,8 @@ static void watch_sub_probed(struct core *c, uint32_t sub, enum probe_verdict ve
 void watch_probed(struct core *c, uint32_t user, enum probe_verdict verdict)
 {
     uint32_t sub = core_user(c, user)->first_sub;
+    if (verdict == PROBE_OFFLINE)
+        watch_session_none(c, user);
     while (sub) {
         struct sub *s = core_sub(c, sub);
         uint32_t next = s->next_of_user; // ended ones stay linked until the step's end

@@ -88,15 +88,17 @@ static bool session_closes(const struct core *c, const struct sub *s)
 
 // ---- The beginning
 
+// A dialog that was not to be refreshed any more may be there still.
 static bool session_opens(const struct core *c, const struct sub *s)
 {
+    uint32_t dialog = watch_dialog(c, s);
     return s->direction == XMPP_TO_SIP && !(s->flags & SUB_ENDED) && (s->flags & SUB_OFFLINE) &&
-           !watch_dialog(c, s);
+           (!dialog || core_dialog(c, dialog)->state == DIALOG_LIVE);
 }
 
 static bool session_open(struct core *c, uint32_t sub)
 {
-    if (watch_too_soon(c, sub))
+    if (!watch_dialog(c, core_sub(c, sub)) && watch_too_soon(c, sub))
         return true;
     core_sub(c, sub)->flags &= (uint16_t)~SUB_OFFLINE;
     watch_want(c, sub);
@@ -206,6 +208,15 @@ void watch_session_gained(struct core *c, uint32_t user)
 {
     if (core_user(c, user)->session == SESSION_OVER)
         session_wait(c, user, CORE_SESSION_MS);
+}
+
+void watch_session_none(struct core *c, uint32_t user)
+{
+    struct user *u = core_user(c, user);
+    if (u->session != SESSION_UNKNOWN && u->session != SESSION_BACK)
+        return;
+    u->session = SESSION_OVER;
+    wheel_cancel(&c->wheel, &u->session_timer);
 }
 
 void watch_session_forget(struct core *c, uint32_t user)

@@ -23,6 +23,9 @@ void watch_session_shown(struct core *c, uint32_t watch, const struct jid *from,
 void watch_session_left(struct core *c, const struct jid *from, const struct jid *to);
 // He has approved her: his dialog is closed as well if her session is over.
 void watch_session_gained(struct core *c, uint32_t user);
+// Her server says that she has no session: the next word of hers, to whomever, brings all back that
+// waits for her. (Those whom she has only asked to see get none of their own, RFC 6121 §4.2.2.)
+void watch_session_none(struct core *c, uint32_t user);
 // A stream has come up: her coming or going may have been missed.
 void watch_session_forget(struct core *c, uint32_t user);
 // TIMER_SESSION.

@@ -104,6 +104,48 @@ static uint64_t live_dialogs(const struct stage *s)
     return core_stats(s->core)->dialogs;
 }
 
+// ---- What her server says of it
+
+// juliet's server  gateway              romeo's server
+//   |  probe, fence  |  (a refresh is due)  |   (he has not decided)
+//   |<---------------|                      |
+//   |  unavailable   |                      |
+//   |--------------->|  (no refresh)        |
+//   |  a word of hers to anybody            |   (none goes to him: RFC 6121 §4.2.2)
+//   |--------------->|  SUBSCRIBE           |
+//   |                |--------------------->|
+static void an_undecided_request_comes_back_with_her(void **state)
+{
+    (void)state;
+    for (int lapsed = 0; lapsed < 2; lapsed++) {
+        struct stage *s = stage_open();
+        struct stage_dialog d;
+        said_subscribe(s, &d);
+        sip_answers(s, 200, "Expires: 3600\n");
+        sip_notifies(s, &d, "pending;expires=3600", NULL);
+        sip_sees(s, "SIP/2.0 200", NULL);
+        stage_pass_until_said(s, 3600);
+        const char *id = xmpp_sees_probe(s, "juliet@example.com");
+        xmpp_says(s,
+                  "<presence from='juliet@example.com' to='gw.example.net' "
+                  "type='unavailable'/>");
+        xmpp_answers_fence(s, "juliet@example.com", id);
+        stage_pass_s(s, lapsed ? 86400 : 10);
+        quiet(s);
+        assert_int_equal(watch_state(s), STATE_PENDING);
+        assert_int_equal(live_dialogs(s), !lapsed);
+        says(s, "balcony", "mercutio", "");
+        stage_pass_ms(s, 200);
+        probe_is_answered(s);
+        if (lapsed)
+            sip_sees(s, "SUBSCRIBE sip:romeo@example.net", "CSeq: 1 ", NULL);
+        else
+            sip_sees(s, "SUBSCRIBE", ";tag=ffd2", "CSeq: 2 ", NULL);
+        quiet(s);
+        stage_close(s);
+    }
+}
+
 // ---- The end of a session, and the next
 
 // juliet          gateway                romeo's server
@@ -683,6 +725,7 @@ static void death_on_the_way(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_undecided_request_comes_back_with_her),
         cmocka_unit_test(the_dialog_follows_her),
         cmocka_unit_test(back_within_the_grace),
         cmocka_unit_test(back_while_it_is_closed),
