@@ -415,6 +415,13 @@ static uint64_t notify_again_ms(struct core *c, struct dialog *d, const struct s
     return d->notified_ms;
 }
 
+// Too many in a row; the count ends at UINT8_MAX, and so does the setting.
+static bool notify_gives_up(const struct core *c, struct dialog *d)
+{
+    d->failures += d->failures < UINT8_MAX;
+    return d->failures == UINT8_MAX || d->failures >= c->cfg.settings.notify_failures;
+}
+
 static void notify_failed(struct core *c, uint32_t dialog, unsigned status,
                           const struct sip_message *m)
 {
@@ -424,8 +431,7 @@ static void notify_failed(struct core *c, uint32_t dialog, unsigned status,
         serve_notify(c, dialog); // it was the one before: the last one has not been tried
         return;
     }
-    bool over = d->state == DIALOG_ENDING || notify_removes(status) ||
-                ++d->failures >= c->cfg.settings.notify_failures;
+    bool over = d->state == DIALOG_ENDING || notify_removes(status) || notify_gives_up(c, d);
     if (!over) {
         d->flags |= DIALOG_MUST;
         notify_later(c, dialog, notify_again_ms(c, d, m));

@@ -136,7 +136,7 @@ const struct config_row config_rows[] = {
      .number = 5000, .least = 1, .most = 1000000, .live = true,
      .doc = "SIP requests of one shard to one next hop that wait for their answer."},
     {"limits", "notify_failures", CONFIG_NUMBER, AT(core.notify_failures), .number = 3, .least = 1,
-     .most = 1000, .live = true,
+     .most = UINT8_MAX, .live = true,
      .doc = "NOTIFYs in a row that fail (408, timeout, 5xx) before their dialog ends."},
     {"limits", "sip_message_bytes", CONFIG_NUMBER, AT(limits.sip_message_bytes), .number = UDP_MOST,
      .least = 512, .most = UDP_MOST, .doc = "Of one SIP message."},

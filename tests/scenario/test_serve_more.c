@@ -148,6 +148,32 @@ static void a_device_that_fails_again_and_again(void **state)
     }
 }
 
+static void patience(struct core_config *cfg)
+{
+    cfg->settings.notify_failures = 100000;
+}
+
+// Whatever the setting: no device fails for ever.
+static void patience_has_an_end(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open_with(patience);
+    struct stage_dialog d;
+    serve_established(s, &d);
+    xmpp_says(s, JULIET_DND);
+    for (int k = 0; k < 255; k++) {
+        if (k)
+            stage_pass_until_said(s, 6);
+        sip_sees(s, "NOTIFY", "dnd", NULL);
+        sip_answers(s, 500, "");
+    }
+    xmpp_sees(s, ROMEO_UNAVAILABLE);
+    stage_pass_s(s, 100);
+    quiet(s);
+    assert_int_equal(core_stats(s->core)->dialogs, 0);
+    stage_close(s);
+}
+
 // Newer presence does not wait for the retry, and the retry carries the newest.
 static void a_retry_carries_the_newest(void **state)
 {
@@ -272,6 +298,7 @@ int main(void)
         cmocka_unit_test(notify_interval),
         cmocka_unit_test(a_device_that_is_gone),
         cmocka_unit_test(a_device_that_fails_again_and_again),
+        cmocka_unit_test(patience_has_an_end),
         cmocka_unit_test(a_retry_carries_the_newest),
         cmocka_unit_test(a_device_that_is_silent),
         cmocka_unit_test(the_last_notify_waits_for_the_one_before),
