@@ -41,6 +41,10 @@ void address_escape_local(struct buffer *b, struct text plain)
 
 void address_unescape_local(struct buffer *b, struct text escaped)
 {
+    if (!escaped.n || !memchr(escaped.p, '\\', escaped.n)) { // nearly always
+        buffer_text(b, escaped);
+        return;
+    }
     for (size_t i = 0; i < escaped.n; i++) {
         char c = sequence_at(escaped, i);
         buffer_char(b, c ? c : escaped.p[i]);
@@ -73,30 +77,37 @@ static int percent_decode(struct text t, char *z, size_t size, size_t *n)
     return 0;
 }
 
-static bool is_alnum(char c)
-{
-    return ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c >= '0' && c <= '9');
-}
+// RFC 3261 §25.1: where a character may stand as it is.
+enum {
+    USER = 1,      // unreserved, user-unreserved
+    PARAMETER = 2, // unreserved, param-unreserved
+    BOTH = USER | PARAMETER,
+};
 
-// All but alphanumerics and `keep` as %hh.
-static void percent_encode(struct buffer *b, struct text t, const char *keep)
+static const uint8_t classes[256] = {
+    ['a' ... 'z'] = BOTH, ['A' ... 'Z'] = BOTH, ['0' ... '9'] = BOTH, ['-'] = BOTH, ['_'] = BOTH,
+    ['.'] = BOTH,         ['!'] = BOTH,         ['~'] = BOTH,         ['*'] = BOTH, ['\''] = BOTH,
+    ['('] = BOTH,         [')'] = BOTH,         ['&'] = BOTH,         ['+'] = BOTH, ['$'] = BOTH,
+    ['/'] = BOTH,         ['='] = USER,         [','] = USER,         [';'] = USER, ['?'] = USER,
+    ['['] = PARAMETER,    [']'] = PARAMETER,    [':'] = PARAMETER,
+};
+
+// All but what is of `class` as %hh.
+static void percent_encode(struct buffer *b, struct text t, uint8_t class)
 {
     static const char digits[] = "0123456789ABCDEF";
+    size_t from = 0;
     for (size_t i = 0; i < t.n; i++) {
-        char c = t.p[i];
-        if (is_alnum(c) || (c && strchr(keep, c))) {
-            buffer_char(b, c);
+        unsigned char c = (unsigned char)t.p[i];
+        if (classes[c] & class)
             continue;
-        }
-        char hex[3] = {'%', digits[(unsigned char)c >> 4], digits[(unsigned char)c & 15]};
+        buffer_add(b, t.p + from, i - from);
+        char hex[3] = {'%', digits[c >> 4], digits[c & 15]};
         buffer_add(b, hex, sizeof hex);
+        from = i + 1;
     }
+    buffer_add(b, t.p + from, t.n - from);
 }
-
-// RFC 3261 §25.1: mark, user-unreserved; param-unreserved.
-#define URI_MARK      "-_.!~*'()"
-#define URI_USER      URI_MARK "&=+$,;?/"
-#define URI_PARAMETER URI_MARK "[]/:&+$"
 
 // ---- The mapping -------------------------------------------------------------------------------
 
@@ -198,7 +209,7 @@ void address_user_to_sip(struct buffer *b, struct text local)
     struct buffer u = {.p = plain, .cap = sizeof plain, .limit = sizeof plain};
     address_unescape_local(&u, local);
     b->failed |= u.failed;
-    percent_encode(b, (struct text){u.p, u.n}, URI_USER);
+    percent_encode(b, (struct text){u.p, u.n}, USER);
 }
 
 void address_domain_to_sip(struct buffer *b, struct text domain)
@@ -220,6 +231,6 @@ void address_to_sip(struct buffer *b, const struct jid *jid)
     address_domain_to_sip(b, jid->domain);
     if (jid->resource.n) {
         buffer_lit(b, ";gr=");
-        percent_encode(b, jid->resource, URI_PARAMETER);
+        percent_encode(b, jid->resource, PARAMETER);
     }
 }

@@ -11,15 +11,37 @@ enum { LABEL_MAX = 63 }; // RFC 1035 §2.3.4
 
 // ---- What is already in its form ---------------------------------------------------------------
 
-// RFC 6122 appendix A.5: what nodeprep forbids of ASCII, and the upper case that it folds.
+enum {
+    LABEL = 1, // letters, digits, hyphens
+    LOCAL = 2, // not RFC 6122 appendix A.5: what nodeprep forbids of ASCII; nor what it folds
+};
+
+static const uint8_t classes[256] = {
+    ['a' ... 'z'] = LABEL | LOCAL,
+    ['0' ... '9'] = LABEL | LOCAL,
+    ['-'] = LABEL | LOCAL,
+    ['!'] = LOCAL,
+    ['#' ... '%'] = LOCAL,
+    ['(' ... ','] = LOCAL,
+    ['.'] = LOCAL,
+    [';'] = LOCAL,
+    ['='] = LOCAL,
+    ['?'] = LOCAL,
+    ['[' ... '`'] = LOCAL,
+    ['{' ... '~'] = LOCAL,
+};
+
+static bool all_of(struct text t, uint8_t class)
+{
+    for (size_t i = 0; i < t.n; i++)
+        if (!(classes[(unsigned char)t.p[i]] & class))
+            return false;
+    return true;
+}
+
 static bool local_is_plain(struct text t)
 {
-    for (size_t i = 0; i < t.n; i++) {
-        char c = t.p[i];
-        if (c <= ' ' || c == 0x7f || (c >= 'A' && c <= 'Z') || strchr("\"&'/:<>@", c))
-            return false;
-    }
-    return t.n > 0 && t.n <= JID_PART_MAX;
+    return t.n > 0 && t.n <= JID_PART_MAX && all_of(t, LOCAL);
 }
 
 static bool resource_is_plain(struct text t)
@@ -33,14 +55,8 @@ static bool resource_is_plain(struct text t)
 // Letters, digits and inner hyphens, and no A-label.
 static bool label_is_plain(struct text t)
 {
-    if (t.n == 0 || t.n > LABEL_MAX || t.p[0] == '-' || t.p[t.n - 1] == '-')
-        return false;
-    for (size_t i = 0; i < t.n; i++) {
-        char c = t.p[i];
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-')
-            return false;
-    }
-    return !text_starts(t, TEXT("xn--"));
+    return t.n > 0 && t.n <= LABEL_MAX && t.p[0] != '-' && t.p[t.n - 1] != '-' &&
+           all_of(t, LABEL) && !text_starts(t, TEXT("xn--"));
 }
 
 static bool domain_is_plain(struct text t)
@@ -193,12 +209,8 @@ int prep_domain(struct text t, struct room *room, struct text *out)
 int prep_domain_ascii(struct text domain, char out[HOSTNAME_MAX + 1])
 {
     char z[JID_PART_MAX + 1];
-    if (to_z(domain, z, sizeof z))
-        return EBADMSG;
-    if (!domain_is_plain(domain) && z[0] != '[')
-        return to_ascii(z, out);
-    if (domain.n > HOSTNAME_MAX)
-        return EBADMSG;
-    memcpy(out, z, domain.n + 1);
-    return 0;
+    bool as_it_is = domain_is_plain(domain) || (domain.n && domain.p[0] == '[');
+    if (as_it_is)
+        return to_z(domain, out, HOSTNAME_MAX + 1);
+    return to_z(domain, z, sizeof z) ? EBADMSG : to_ascii(z, out);
 }
