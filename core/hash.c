@@ -58,6 +58,26 @@ uint64_t hash_sip(const uint8_t key[16], const void *p, size_t n)
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
+// Words are folded in by a multiplication to twice their width, of which both halves are kept. The
+// factor is that of Fibonacci hashing: 2^64 divided by the golden ratio.
+static inline uint64_t fold(uint64_t h, uint64_t word)
+{
+    unsigned __int128 product = (unsigned __int128)(h ^ word) * 0x9e3779b97f4a7c15u;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+uint64_t hash_plain(const void *p, size_t n)
+{
+    uint64_t h = fold(n, 0xffffffffffffffffu), last = 0;
+    const uint8_t *at = p;
+    size_t left = n;
+    for (; left >= 8; left -= 8, at += 8)
+        h = fold(h, load64(at));
+    if (left)
+        memcpy(&last, at, left);
+    return fold(fold(h, last), n);
+}
+
 void hash_random_init(struct hash_random *r, uint64_t seed, uint64_t stream)
 {
     memcpy(r->key, &seed, 8);

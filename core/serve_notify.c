@@ -104,7 +104,7 @@ static void notify_content(struct core *c, const struct dialog *d, struct notify
         out->body = serve_winfo_document(c, d, d->cseq, &state);
     } else {
         out->body = notify_presence(c, d);
-        state = hash_sip(c->cfg.key, out->body.p, out->body.n);
+        state = hash_plain(out->body.p, out->body.n);
     }
     out->entity = notify_hash(c, d, state);
     out->known =
@@ -113,7 +113,7 @@ static void notify_content(struct core *c, const struct dialog *d, struct notify
         out->body = (struct text){0};
     } else if ((d->flags & (DIALOG_CLOSED | DIALOG_WINFO)) == DIALOG_CLOSED) {
         out->body = notify_closed(c, d);
-        out->entity = notify_hash(c, d, hash_sip(c->cfg.key, out->body.p, out->body.n));
+        out->entity = notify_hash(c, d, hash_plain(out->body.p, out->body.n));
     }
 }
 

@@ -76,6 +76,38 @@ static void any_alignment(void **state)
     }
 }
 
+// Every bit and every length counts, in texts that differ as little as documents of presence do.
+static void plain_hash_tells_texts_apart(void **state)
+{
+    (void)state;
+    enum { TEXTS = 41 + 40 * 8 };
+    static uint64_t seen[TEXTS];
+    uint8_t text[40] = {0};
+    size_t n_seen = 0;
+    for (size_t n = 0; n <= sizeof text; n++)
+        seen[n_seen++] = hash_plain(text, n);
+    for (size_t bit = 0; bit < 8 * sizeof text; bit++) {
+        text[bit / 8] = (uint8_t)(1 << bit % 8);
+        seen[n_seen++] = hash_plain(text, sizeof text);
+        text[bit / 8] = 0;
+    }
+    assert_int_equal(n_seen, TEXTS);
+    for (size_t i = 0; i < n_seen; i++)
+        for (size_t k = 0; k < i; k++)
+            assert_true(seen[i] != seen[k]);
+}
+
+// It becomes part of entity tags, which peers keep across restarts of the process.
+static void plain_hash_stays_what_it_is(void **state)
+{
+    (void)state;
+    char text[] = "xjuliet at the balcony";
+    uint64_t hash = hash_plain(text + 1, 21);
+    memmove(text, text + 1, 21);
+    assert_true(hash_plain(text, 21) == hash); // whatever the alignment
+    assert_true(hash == 0x400f54f94d76158eu);
+}
+
 static void random_follows_from_seed_and_stream(void **state)
 {
     (void)state;
@@ -114,6 +146,8 @@ int main(void)
         cmocka_unit_test(authors_vectors),
         cmocka_unit_test(paper_example),
         cmocka_unit_test(any_alignment),
+        cmocka_unit_test(plain_hash_tells_texts_apart),
+        cmocka_unit_test(plain_hash_stays_what_it_is),
         cmocka_unit_test(random_follows_from_seed_and_stream),
         cmocka_unit_test(random_below_reaches_all_and_no_more),
     };
