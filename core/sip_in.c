@@ -40,9 +40,9 @@ static void sip_in_subscribe(struct core *c, const struct event *ev)
 // RFC 7247 §8: such a request is not to be translated, unless our own Contact was a sips one.
 static bool sip_in_wants_secure_hops(const struct core *c, const struct event *ev, uint32_t dialog)
 {
-    struct sip_uri uri;
-    return !(core_dialog(c, dialog)->route & ROUTE_SIPS) &&
-           sip_uri_parse(&uri, sip_text(ev->sip, ev->sip->ruri)) == 0 && uri.scheme == SCHEME_SIPS;
+    struct text ruri = sip_text(ev->sip, ev->sip->ruri);
+    return !(core_dialog(c, dialog)->route & ROUTE_SIPS) && ruri.n >= 5 &&
+           text_eq_nocase((struct text){ruri.p, 5}, TEXT("sips:"));
 }
 
 static void sip_in_notify(struct core *c, const struct event *ev)
