@@ -24,8 +24,8 @@ void serve_subscribe(struct core *c, const struct event *ev);
 // One inside a dialog: refresh, or the end.
 void serve_resubscribe(struct core *c, const struct event *ev, uint32_t dialog);
 
-// Stanzas of the XMPP user to the SIP user.
-void serve_presence(struct core *c, const struct jid *from, const struct jid *to,
+// Stanzas of the XMPP user to the SIP user; `user` is who `from` names.
+void serve_presence(struct core *c, uint32_t user, const struct jid *from, const struct jid *to,
                     const struct stanza *s);
 void serve_approved(struct core *c, const struct jid *from, const struct jid *to);
 void serve_rejected(struct core *c, const struct jid *from, const struct jid *to,

@@ -79,10 +79,10 @@ static void serve_shorten(struct presence *p)
     }
 }
 
-void serve_presence(struct core *c, const struct jid *from, const struct jid *to,
+void serve_presence(struct core *c, uint32_t user, const struct jid *from, const struct jid *to,
                     const struct stanza *s)
 {
-    uint32_t sub = sub_find(c, from, to, SIP_TO_XMPP);
+    uint32_t sub = sub_find_of(c, user, to, SIP_TO_XMPP);
     if (!sub)
         return;
     struct sub *o = core_sub(c, sub);

@@ -49,9 +49,12 @@ static void stanza_presence_error(struct core *c, const struct addressed *a, con
 
 static void stanza_available(struct core *c, const struct addressed *a, const struct stanza *s)
 {
-    serve_presence(c, &a->from, &a->to, s);
+    uint32_t user = user_find(c, &a->from);
+    if (!user)
+        return;
+    serve_presence(c, user, &a->from, &a->to, s);
     if (s->type == STANZA_NONE)
-        watch_user_seen(c, &a->from, &a->to);
+        watch_user_seen(c, user, &a->from, &a->to);
     else
         watch_session_left(c, &a->from, &a->to);
 }

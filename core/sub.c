@@ -25,9 +25,14 @@ void sub_peer_jid(const struct core *c, const struct sub *s, struct jid *out)
 uint32_t sub_find(const struct core *c, const struct jid *xmpp, const struct jid *peer,
                   enum core_direction direction)
 {
-    uint32_t user = user_find(c, xmpp), handle;
-    if (!user)
-        return 0;
+    uint32_t user = user_find(c, xmpp);
+    return user ? sub_find_of(c, user, peer, direction) : 0;
+}
+
+uint32_t sub_find_of(const struct core *c, uint32_t user, const struct jid *peer,
+                     enum core_direction direction)
+{
+    uint32_t handle;
     uint32_t hash = sub_hash(c, core_user(c, user)->hash, peer, direction);
     for (uint32_t at = table_first(&c->sub_index, hash, &handle); handle;
          at = table_next(&c->sub_index, hash, at, &handle)) {

@@ -11,6 +11,9 @@
 // The pair, both as bare JIDs. 0: not there. Ended ones are not found.
 uint32_t sub_find(const struct core *c, const struct jid *xmpp, const struct jid *peer,
                   enum core_direction direction);
+// The same of a user who has been found.
+uint32_t sub_find_of(const struct core *c, uint32_t user, const struct jid *peer,
+                     enum core_direction direction);
 // A new one, pending, with the next id. `sip_uri`: the SIP user's own spelling; empty: as mapped.
 // 0: no memory.
 uint32_t sub_create(struct core *c, uint32_t user, const struct jid *peer, struct text sip_uri,

@@ -85,7 +85,7 @@ void watch_subscribe(struct core *c, const struct stanza *s, const struct jid *f
                      const struct jid *to)
 {
     uint32_t sub = sub_find(c, from, to, XMPP_TO_SIP);
-    watch_session_seen(c, from);
+    watch_session_seen(c, user_find(c, from), from);
     if (sub) {
         watch_subscribe_again(c, sub);
         return;
@@ -137,7 +137,7 @@ void watch_probe(struct core *c, const struct stanza *s, const struct jid *from,
                  const struct jid *to)
 {
     uint32_t sub = sub_find(c, from, to, XMPP_TO_SIP);
-    watch_session_seen(c, from);
+    watch_session_seen(c, user_find(c, from), from);
     if (!sub) {
         uint32_t user = c->n_fetches < CORE_FETCHES_MAX ? user_get(c, from) : 0;
         if (watch_admit(c, s, user, domain_find(c, to->domain)))
@@ -156,10 +156,10 @@ void watch_probe(struct core *c, const struct stanza *s, const struct jid *from,
         watch_back(c, sub, dialog);
 }
 
-void watch_user_seen(struct core *c, const struct jid *from, const struct jid *to)
+void watch_user_seen(struct core *c, uint32_t user, const struct jid *from, const struct jid *to)
 {
-    uint32_t sub = sub_find(c, from, to, XMPP_TO_SIP);
-    watch_session_seen(c, from);
+    uint32_t sub = sub_find_of(c, user, to, XMPP_TO_SIP);
+    watch_session_seen(c, user, from);
     if (!sub)
         return;
     watch_session_shown(c, sub, from, to);

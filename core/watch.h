@@ -23,8 +23,8 @@ void watch_subscribe(struct core *c, const struct stanza *s, const struct jid *f
 void watch_unsubscribe(struct core *c, const struct jid *from, const struct jid *to);
 void watch_probe(struct core *c, const struct stanza *s, const struct jid *from,
                  const struct jid *to);
-// She is there and speaks with him: what failed or lapsed is tried again at once.
-void watch_user_seen(struct core *c, const struct jid *from, const struct jid *to);
+// She, `user`, is there and speaks with him: what failed or lapsed is tried again at once.
+void watch_user_seen(struct core *c, uint32_t user, const struct jid *from, const struct jid *to);
 
 // A NOTIFY in a dialog of ours; answers it.
 void watch_notify(struct core *c, const struct event *ev, uint32_t dialog);

@@ -139,8 +139,10 @@ void watch_session_due(struct core *c, uint32_t user)
 
 // ---- What is heard of her
 
-static void session_seen(struct core *c, uint32_t user, const struct jid *from)
+void watch_session_seen(struct core *c, uint32_t user, const struct jid *from)
 {
+    if (!user)
+        return;
     struct user *u = core_user(c, user);
     if (from->resource.n)
         user_device_here(c, u, from->resource);
@@ -148,13 +150,6 @@ static void session_seen(struct core *c, uint32_t user, const struct jid *from)
         return;
     u->session = SESSION_BACK;
     session_wait(c, user, CORE_SESSION_MS); // most of them open for a probe of her server's
-}
-
-void watch_session_seen(struct core *c, const struct jid *from)
-{
-    uint32_t user = user_find(c, from);
-    if (user)
-        session_seen(c, user, from);
 }
 
 void watch_session_shown(struct core *c, uint32_t watch, const struct jid *from,

@@ -14,8 +14,8 @@
 
 #include "core/state.h"
 
-// A probe, presence or request of hers: she is there.
-void watch_session_seen(struct core *c, const struct jid *from);
+// A probe, presence or request of hers: she is there. `user` is who `from` names; 0: nobody yet.
+void watch_session_seen(struct core *c, uint32_t user, const struct jid *from);
 // Available presence to `to`, whom she watches, behind what core/serve.h made of it.
 void watch_session_shown(struct core *c, uint32_t watch, const struct jid *from,
                          const struct jid *to);
