@@ -120,14 +120,18 @@ void serve_fence(struct core *c, const struct jid *from, const struct jid *to,
         serve_checked(c, sub, s->type == STANZA_ERROR ? s->condition : CONDITION_NONE);
 }
 
+bool serve_is_fenced(const struct core *c, const struct sub *s)
+{
+    return (s->flags & SUB_FENCED) &&
+           c->now_ms / 1000 <= (uint64_t)s->tried_s + c->cfg.settings.probe_timeout_s;
+}
+
 // RFC 6121 §4.3.2: a server may say `unsubscribed` to the probe of somebody who isn't approved yet.
 static bool serve_is_probe_answer(const struct core *c, const struct sub *o, const struct stanza *s)
 {
     if (o->state != STATE_PENDING)
         return false;
-    bool fenced = (o->flags & SUB_FENCED) &&
-                  c->now_ms / 1000 <= (uint64_t)o->tried_s + c->cfg.settings.probe_timeout_s;
-    return fenced || text_eq(stanza_text(s, s->id), SERVE_PROBE_ID);
+    return serve_is_fenced(c, o) || text_eq(stanza_text(s, s->id), SERVE_PROBE_ID);
 }
 
 void serve_rejected(struct core *c, const struct jid *from, const struct jid *to,

@@ -10,5 +10,7 @@
 void serve_ask_first(struct core *c, uint32_t sub);
 // Of one that was: whatever of that is still open.
 void serve_ask(struct core *c, uint32_t sub);
+// May what comes be the answer to the first probe? Until the fence behind it is answered.
+bool serve_is_fenced(const struct core *c, const struct sub *s);
 
 #endif

@@ -89,18 +89,19 @@ void serve_presence(struct core *c, uint32_t user, const struct jid *from, const
     struct presence p;
     stanza_presence(s, from->resource, c->now_ms, &p);
     serve_shorten(&p);
-    // `unavailable` may be no more than Prosody's receipt for our `subscribe`; who shows that she
-    // is there has approved.
-    bool approved = o->state == STATE_PENDING && p.available;
-    if (o->state == STATE_PENDING && !approved)
+    // `unavailable` may be no more than Prosody's receipt for our `subscribe`, and who shows that
+    // she is there may do so to him alone, for now (RFC 6121 §4.6). Only as the answer to a probe
+    // that is an approval; else it is asked for again: her server says `subscribed` if it is one
+    // (RFC 6121 §3.1.3), and a probe would make Prosody forget his request if it is none.
+    bool pending = o->state == STATE_PENDING;
+    if (pending && !(p.available && serve_is_fenced(c, o))) {
+        if (p.available)
+            serve_ask(c, sub);
         return;
+    }
     bool changed = serve_remember(c, o, &p);
-    if (approved)
+    if (pending)
         serve_activate(c, sub);
     else if (changed)
         serve_notify_all(c, sub);
-    if (approved && !(o->flags & SUB_FENCED)) { // no answer to a probe: not all that there is
-        o->flags |= SUB_STALE;
-        serve_ask(c, sub);
-    }
 }

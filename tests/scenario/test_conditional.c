@@ -266,9 +266,9 @@ static void approval_is_told_bare(void **state)
     refreshes(s, &d, "*", 3600);
     sip_sees(s, "SIP/2.0 204", NULL);
     xmpp_sees(s, ROMEO_ASKS);
-    xmpp_says(s, JULIET_AWAY);
+    xmpp_says(s, JULIET_APPROVES);
     notified_bare(s, "Subscription-State: active");
-    is_checked(s);
+    xmpp_sees(s, ROMEO_PROBES);
     quiet(s);
     stage_close(s);
 }

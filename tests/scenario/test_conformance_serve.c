@@ -71,7 +71,7 @@ static void an_hour_is_never_too_brief(void **state)
 //   romeo           gateway           juliet
 //     |  SUBSCRIBE     |                 |
 //     |--------------->|                 |
-//     |  … 1000 s …    |      dnd        |
+//     |  … 1000 s …    |   subscribed    |
 //     |                |<----------------|
 //     |  NOTIFY active;expires=2600      |
 //     |<---------------|                 |
@@ -82,6 +82,9 @@ static void each_notify_says_what_is_left(void **state)
     struct stage_dialog d;
     serve_begun(s, &d);
     stage_pass_s(s, 1000);
+    xmpp_says(s, JULIET_APPROVES);
+    sip_sees(s, "NOTIFY", "Subscription-State: active;expires=2600\r\n", NULL);
+    sip_answers(s, 200, "");
     xmpp_says(s, JULIET_DND);
     sip_sees(s, "NOTIFY", "Subscription-State: active;expires=2600\r\n", NULL);
     sip_answers(s, 200, "");
