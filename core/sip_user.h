@@ -1,7 +1,7 @@
-// SIP users, by how many XMPP users each of them watches: so that none takes the place of all
-// others
-// ([limits] subscriptions_per_user, which holds for either side; RFC 3857 §4.7.1 wants such a bound
-// on what was never approved).
+// SIP users, by how many XMPP users each of them watches: so that none takes all others' place.
+//
+// [limits] subscriptions_per_user holds for either side; RFC 3857 §4.7.1 wants such a bound on what
+// was never approved.
 //
 // Subscriptions belong to the shards of the XMPP users, so the bound is each shard's own.
 #ifndef CORE_SIP_USER_H
