@@ -13,6 +13,7 @@
 #include "core/wire/pidf_encoding.h"
 #include "core/wire/pidf_name.h"
 #include "core/wire/pidf_rich.h"
+#include "core/wire/xml_sax.h"
 
 enum {
     // Names stay in a parser for its life; one that has gathered so many bytes is replaced.
@@ -88,11 +89,6 @@ struct pidf_reader {
 
 // ── small pieces ──
 
-static struct text name_text(const xmlChar *name)
-{
-    return text_of((const char *)name);
-}
-
 static struct said look_up(const struct word *words, size_t n, struct text t)
 {
     for (size_t i = 0; i < n; i++)
@@ -137,14 +133,12 @@ static struct pidf_rich *rich_here(struct pidf_reader *r)
                                          : &r->person;
 }
 
-// The value of an attribute; libxml2 gives five pointers each: name, prefix, namespace, value, end.
-static bool attribute(const xmlChar **v, int n, const char *name, bool of_xml, struct text *out)
+static bool attribute(const xmlChar **v, int n, struct text name, struct text *out)
 {
     for (int i = 0; i < n; i++) {
-        const xmlChar **a = v + (ptrdiff_t)i * 5;
-        bool ns_fits = of_xml ? a[2] && xmlStrEqual(a[2], XML_XML_NAMESPACE) : !a[2];
-        if (ns_fits && strcmp((const char *)a[0], name) == 0) {
-            *out = (struct text){(const char *)a[3], (size_t)(a[4] - a[3])};
+        struct xml_attribute a = xml_attribute_at(v, i);
+        if (!a.ns && text_eq(a.name, name)) {
+            *out = a.value;
             return true;
         }
     }
@@ -153,8 +147,12 @@ static bool attribute(const xmlChar **v, int n, const char *name, bool of_xml, s
 
 static struct span lang_here(struct pidf_reader *r, const xmlChar **v, int n, struct span outer)
 {
-    struct text lang;
-    return attribute(v, n, "lang", true, &lang) ? keep(r, lang) : outer;
+    for (int i = 0; i < n; i++) {
+        struct xml_attribute a = xml_attribute_at(v, i);
+        if (xml_is_lang(&a))
+            return keep(r, a.value);
+    }
+    return outer;
 }
 
 // ── extensions that don't count: RFC 3863 §4.3.3 ──
@@ -162,11 +160,9 @@ static struct span lang_here(struct pidf_reader *r, const xmlChar **v, int n, st
 static bool must_be_understood(const xmlChar **v, int n)
 {
     for (int i = 0; i < n; i++) {
-        const xmlChar **a = v + (ptrdiff_t)i * 5;
-        struct text value = {(const char *)a[3], (size_t)(a[4] - a[3])};
-        if (strcmp((const char *)a[0], "mustUnderstand") == 0 && a[2] &&
-            pidf_ns_of(name_text(a[2])) == NS_PIDF)
-            return text_eq(value, TEXT("1")) || text_eq(value, TEXT("true"));
+        struct xml_attribute a = xml_attribute_at(v, i);
+        if (a.ns && text_eq(a.name, TEXT("mustUnderstand")) && pidf_ns_of(text_of(a.ns)) == NS_PIDF)
+            return text_eq(a.value, TEXT("1")) || text_eq(a.value, TEXT("true"));
     }
     return false;
 }
@@ -217,7 +213,7 @@ static bool begin_tuple(struct pidf_reader *r, const xmlChar **v, int n)
     struct tuple *t = &r->tuple[r->n++];
     *t = (struct tuple){0};
     t->lang = lang_here(r, v, n, r->lang);
-    if (attribute(v, n, "id", false, &id))
+    if (attribute(v, n, TEXT("id"), &id))
         t->id = keep(r, id);
     return true;
 }
@@ -226,7 +222,7 @@ static void begin_presence(struct pidf_reader *r, const xmlChar **v, int n)
 {
     struct text entity;
     r->is_pidf = true;
-    if (attribute(v, n, "entity", false, &entity))
+    if (attribute(v, n, TEXT("entity"), &entity))
         r->entity = keep(r, entity);
     r->lang = lang_here(r, v, n, r->default_lang);
 }
@@ -235,7 +231,7 @@ static void begin_contact(struct pidf_reader *r, const xmlChar **v, int n)
 {
     struct text priority;
     struct tuple *t = last_tuple(r);
-    if (attribute(v, n, "priority", false, &priority))
+    if (attribute(v, n, TEXT("priority"), &priority))
         t->has_priority = pidf_milli_parse(text_trim(priority), &t->priority_milli);
 }
 
@@ -250,15 +246,15 @@ static bool begin_device(struct pidf_reader *r)
 static void begin_device_info(struct pidf_reader *r, const xmlChar **v, int n)
 {
     struct text id;
-    if (attribute(v, n, "id", false, &id))
+    if (attribute(v, n, TEXT("id"), &id))
         pidf_rich_device_info(rich_here(r), r->scratch, id);
 }
 
 static void begin_user_input(struct pidf_reader *r, const xmlChar **v, int n)
 {
     struct text threshold = {"", 0}, last = {"", 0};
-    attribute(v, n, "idle-threshold", false, &threshold);
-    attribute(v, n, "last-input", false, &last);
+    attribute(v, n, TEXT("idle-threshold"), &threshold);
+    attribute(v, n, TEXT("last-input"), &last);
     pidf_rich_user_input(rich_here(r), threshold, last);
 }
 
@@ -320,8 +316,8 @@ static void on_start(void *arg, const xmlChar *local, const xmlChar *prefix, con
         r->skip++;
         return;
     }
-    enum pidf_ns of = pidf_ns_of(name_text(uri));
-    struct text name = name_text(local);
+    enum pidf_ns of = pidf_ns_of(xml_text(uri));
+    struct text name = xml_text(local);
     struct pidf_element e = pidf_element_of(place_now(r), of, name);
     if (e.place == AT_NOWHERE && is_extension(place_now(r)) &&
         must_be_understood(attributes, n_attributes))

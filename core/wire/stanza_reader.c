@@ -10,6 +10,7 @@
 
 #include "core/wire/stanza_pep.h"
 #include "core/wire/stanza_rich.h"
+#include "core/wire/xml_sax.h"
 
 enum {
     // Bytes given to the parser at once: what one huge chunk can make it buffer before the limits
@@ -77,11 +78,6 @@ static uint64_t position(const struct stanza_reader *r)
     return (uint64_t)xmlByteConsumed(r->parser);
 }
 
-static struct text name_text(const xmlChar *name)
-{
-    return text_of((const char *)name);
-}
-
 static bool ns_is(const xmlChar *uri, const char *ns)
 {
     return uri && strcmp((const char *)uri, ns) == 0;
@@ -141,35 +137,15 @@ static void block_hand_out(struct stanza_reader *r)
     r->cb(r->arg, draft(r));
 }
 
-// ── attributes: libxml2 gives five pointers each: name, prefix, namespace, value, end of value ──
-
-struct attribute {
-    struct text name, value;
-    bool plain, is_xml_lang;
-};
-
-static struct attribute attribute_at(const xmlChar **v, int i)
-{
-    const xmlChar **a = v + (ptrdiff_t)i * 5;
-    struct attribute out = {
-        .name = name_text(a[0]),
-        .value = {(const char *)a[3], (size_t)(a[4] - a[3])},
-        .plain = a[2] == NULL,
-    };
-    out.is_xml_lang =
-        ns_is(a[2], (const char *)XML_XML_NAMESPACE) && text_eq(out.name, TEXT("lang"));
-    return out;
-}
-
-static void take_stanza_attribute(struct stanza_reader *r, const struct attribute *a)
+static void take_stanza_attribute(struct stanza_reader *r, const struct xml_attribute *a)
 {
     struct stanza *s = draft(r);
-    if (a->plain && text_eq(a->name, TEXT("type"))) {
+    if (!a->ns && text_eq(a->name, TEXT("type"))) {
         s->type = (uint8_t)stanza_type_parse((enum stanza_kind)s->kind, a->value);
         return;
     }
-    size_t field = a->is_xml_lang                   ? offsetof(struct stanza, lang)
-                   : !a->plain                      ? 0
+    size_t field = xml_is_lang(a)                   ? offsetof(struct stanza, lang)
+                   : a->ns                          ? 0
                    : text_eq(a->name, TEXT("from")) ? offsetof(struct stanza, from)
                    : text_eq(a->name, TEXT("to"))   ? offsetof(struct stanza, to)
                    : text_eq(a->name, TEXT("id"))   ? offsetof(struct stanza, id)
@@ -211,7 +187,7 @@ static void begin_top(struct stanza_reader *r, struct text name, const xmlChar *
     }
     r->inside = INSIDE_STANZA;
     for (int i = 0; i < n_attributes; i++) {
-        struct attribute a = attribute_at(attributes, i);
+        struct xml_attribute a = xml_attribute_at(attributes, i);
         take_stanza_attribute(r, &a);
     }
 }
@@ -222,8 +198,8 @@ static void begin_status(struct stanza_reader *r, int n_attributes, const xmlCha
         return;
     struct span lang = {0};
     for (int i = 0; i < n_attributes; i++) {
-        struct attribute a = attribute_at(attributes, i);
-        if (a.is_xml_lang)
+        struct xml_attribute a = xml_attribute_at(attributes, i);
+        if (xml_is_lang(&a))
             lang = keep(r, a.value.p, a.value.n);
     }
     struct stanza *s = draft(r);
@@ -244,11 +220,11 @@ static void begin_rich(struct stanza_reader *r, unsigned level, struct text name
 static void begin_rich_child(struct stanza_reader *r, struct text name, const xmlChar *uri,
                              int n_attributes, const xmlChar **attributes)
 {
-    r->rich = stanza_rich_of(name, name_text(uri));
+    r->rich = stanza_rich_of(name, xml_text(uri));
     r->rich_depth = r->depth;
     for (int i = 0; r->rich != RICH_NONE && i < n_attributes; i++) {
-        struct attribute a = attribute_at(attributes, i);
-        if (a.plain)
+        struct xml_attribute a = xml_attribute_at(attributes, i);
+        if (!a.ns)
             stanza_rich_attribute(&r->block, r->rich, a.name, a.value);
     }
     begin_rich(r, 0, name);
@@ -257,7 +233,7 @@ static void begin_rich_child(struct stanza_reader *r, struct text name, const xm
 static void begin_rich_below(struct stanza_reader *r, struct text name, const xmlChar *uri)
 {
     // The child's own namespace: the namespace and the name of a child go together.
-    if (r->field == FIELD_NONE && text_eq(name_text(uri), stanza_rich_ns(r->rich)))
+    if (r->field == FIELD_NONE && text_eq(xml_text(uri), stanza_rich_ns(r->rich)))
         begin_rich(r, r->depth - r->rich_depth, name);
 }
 
@@ -268,12 +244,12 @@ static void begin_payload(struct stanza_reader *r, struct text name, const xmlCh
     if (draft(r)->child_name.n)
         return;
     struct span at = keep(r, name.p, name.n);
-    struct span ns = keep(r, uri, name_text(uri).n);
+    struct span ns = keep(r, uri, xml_text(uri).n);
     draft(r)->child_name = at;
     draft(r)->child_ns = ns;
     for (int i = 0; draft(r)->kind == STANZA_IQ && i < n_attributes; i++) {
-        struct attribute a = attribute_at(attributes, i);
-        if (!a.plain || !a.value.n || !text_eq(a.name, TEXT("node")))
+        struct xml_attribute a = xml_attribute_at(attributes, i);
+        if (a.ns || !a.value.n || !text_eq(a.name, TEXT("node")))
             continue;
         struct span node = a.value.n <= ATTRIBUTE_MAX ? keep(r, a.value.p, a.value.n) : at;
         draft(r)->child_has_node = true;
@@ -304,8 +280,8 @@ static bool speaks_of_node(struct text name)
 static bool take_node(struct stanza_reader *r, int n_attributes, const xmlChar **attributes)
 {
     for (int i = 0; i < n_attributes; i++) {
-        struct attribute a = attribute_at(attributes, i);
-        if (a.plain && text_eq(a.name, TEXT("node")))
+        struct xml_attribute a = xml_attribute_at(attributes, i);
+        if (!a.ns && text_eq(a.name, TEXT("node")))
             draft(r)->pep = (uint8_t)stanza_pep_of(a.value);
     }
     return draft(r)->pep != PEP_OTHER;
@@ -314,7 +290,7 @@ static bool take_node(struct stanza_reader *r, int n_attributes, const xmlChar *
 // What the last item tells holds.
 static bool take_told(struct stanza_reader *r, struct text name, const xmlChar *uri)
 {
-    enum stanza_rich told = stanza_rich_of(name, name_text(uri));
+    enum stanza_rich told = stanza_rich_of(name, xml_text(uri));
     if (told != (draft(r)->pep == PEP_MOOD ? RICH_MOOD : RICH_ACTIVITY))
         return false;
     memset(draft(r)->rich, 0, sizeof draft(r)->rich);
@@ -420,11 +396,11 @@ static void on_start(void *arg, const xmlChar *local, const xmlChar *prefix, con
     if (r->depth > CUT_DEPTH)
         stop(r, EMSGSIZE);
     else if (r->depth == 2)
-        begin_top(r, name_text(local), uri, n_attributes, attributes);
+        begin_top(r, xml_text(local), uri, n_attributes, attributes);
     else if (r->depth > r->limits.stanza_depth + 1)
         r->too_big = true;
     else if (r->depth > 2 && !r->too_big)
-        begin_below(r, name_text(local), uri, n_attributes, attributes);
+        begin_below(r, xml_text(local), uri, n_attributes, attributes);
 }
 
 // xs:byte (RFC 6121 §4.7.2.3); anything else leaves the priority unset.
