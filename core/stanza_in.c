@@ -66,7 +66,10 @@ static void stanza_to_user(struct core *c, const struct addressed *a, const stru
     case STANZA_UNSUBSCRIBE: watch_unsubscribe(c, &a->from, &a->to); break;
     case STANZA_PROBE: watch_probe(c, s, &a->from, &a->to); break;
     case STANZA_SUBSCRIBED: serve_approved(c, &a->from, &a->to); break;
-    case STANZA_UNSUBSCRIBED: serve_rejected(c, &a->from, &a->to, s); break;
+    case STANZA_UNSUBSCRIBED:
+        serve_rejected(c, &a->from, &a->to, s);
+        watch_session_revoked(c, &a->from, &a->to);
+        break;
     case STANZA_ERROR: stanza_presence_error(c, a, s); break;
     case STANZA_NONE:
     case STANZA_UNAVAILABLE: stanza_available(c, a, s); break;

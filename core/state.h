@@ -131,6 +131,9 @@ enum sub_flag {
     SUB_CHECKING = 4096, // and she is being asked
 };
 
+// Watch: to him who may not watch her she shows herself by directed presence (RFC 6121 §4.6).
+enum sub_directed { DIRECTED_NOT, DIRECTED_SHOWN, DIRECTED_LEFT };
+
 struct known; // core/known.h
 
 struct sub {
@@ -143,9 +146,9 @@ struct sub {
     uint16_t peer_domain, peer_n, sip_n, n_dialogs;
     uint16_t flags; // enum sub_flag
     uint8_t direction, state;
-    bool directed; // watch: she shows herself to him who may not watch her (RFC 6121 §4.6)
-    char *text;    // the SIP user's localpart as a JID (peer_n), then his URI in his own spelling
-                   // (sip_n)
+    uint8_t directed; // enum sub_directed
+    char *text; // the SIP user's localpart as a JID (peer_n), then his URI in his own spelling
+                // (sip_n)
     struct known *known;
 };
 

@@ -147,8 +147,10 @@ void watch_probe(struct core *c, const struct stanza *s, const struct jid *from,
     struct sub *o = core_sub(c, sub);
     uint32_t dialog = watch_dialog(c, o);
     bool live = dialog && core_dialog(c, dialog)->state == DIALOG_LIVE;
-    bool knows = known_count(o->known) || (o->flags & SUB_TOLD); // not yet, after a restart
-    if ((live && knows && o->state == STATE_ACTIVE) || watch_is_final(c, o))
+    // Not yet after a restart. And of a dialog that has followed another at once the NOTIFY may say
+    // nothing new.
+    bool knows = known_count(o->known) || (live && (o->flags & SUB_TOLD));
+    if ((dialog && knows && o->state == STATE_ACTIVE) || watch_is_final(c, o))
         watch_show_known(c, sub, stanza_text(s, s->from));
     else if (!dialog)
         watch_try(c, sub);
@@ -237,7 +239,7 @@ void watch_failed(struct core *c, uint32_t sub, uint32_t retry_after_s)
 void watch_retry_due(struct core *c, uint32_t sub)
 {
     core_sub(c, sub)->retry_timer = 0;
-    if (!watch_dialog(c, core_sub(c, sub)))
+    if (!watch_session_left_due(c, sub) && !watch_dialog(c, core_sub(c, sub)))
         watch_want(c, sub);
 }
 

@@ -71,7 +71,7 @@ static bool session_close(struct core *c, uint32_t sub)
         s->flags |= SUB_UNSURE;
     known_free(&s->known);
     s->flags = (uint16_t)((s->flags | SUB_OFFLINE) & ~SUB_WANTS);
-    s->directed = false;
+    s->directed = DIRECTED_NOT;
     s->backoff_s = 0;
     sub_set_state(c, s, STATE_DORMANT);
     sub_touch(c, sub);
@@ -156,24 +156,51 @@ void watch_session_shown(struct core *c, uint32_t watch, const struct jid *from,
                          const struct jid *to)
 {
     struct sub *s = core_sub(c, watch);
-    if (s->directed || !from->resource.n)
+    if (s->directed == DIRECTED_SHOWN || !from->resource.n)
         return;
     uint32_t serve = sub_find(c, from, to, SIP_TO_XMPP);
-    s->directed = !serve || !session_approved(core_sub(c, serve));
+    bool approved = serve && session_approved(core_sub(c, serve));
+    s->directed = approved ? DIRECTED_NOT : DIRECTED_SHOWN;
 }
 
 // To somebody who may not watch her, and to whom she had shown herself: the end of that, and of her
 // session with it if she shows herself to nobody else (RFC 6121 §4.6.3). A word from the bare JID
 // is no more than Prosody's receipt for `subscribe`, and one to whom she had not shown herself only
-// goes with ejabberd's answer to `unsubscribe`.
+// goes with ejabberd's answer to `unsubscribe`. Here, too, `unsubscribed` may follow: he was
+// watching her though the gateway did not know, and is not to any more.
 static void session_left_one(struct core *c, uint32_t user, const struct jid *from, uint32_t watch)
 {
     struct user *u = core_user(c, user);
     bool last = user_device_gone(c, u, from->resource);
     struct sub *s = watch ? core_sub(c, watch) : NULL;
-    if (last && s && s->directed && session_closes(c, s) &&
-        session_best_sight(c, u, false) != SIGHT_SEEN)
-        session_close(c, watch); // if not now, then at the next refresh
+    if (!last || !s || s->directed != DIRECTED_SHOWN || !session_closes(c, s) ||
+        session_best_sight(c, u, false) == SIGHT_SEEN)
+        return;
+    s->directed = DIRECTED_LEFT;
+    if (!s->retry_timer || watch_dialog(c, s)) // else it is early enough when that is due
+        watch_retry_at(c, watch, c->now_ms + CORE_SESSION_GRACE_MS);
+}
+
+bool watch_session_left_due(struct core *c, uint32_t watch)
+{
+    struct sub *s = core_sub(c, watch);
+    const struct user *u = core_user(c, s->user);
+    if (s->directed != DIRECTED_LEFT)
+        return false;
+    if (u->devices[0] || session_best_sight(c, u, false) == SIGHT_SEEN) { // she is there
+        s->directed = DIRECTED_NOT;
+        return false;
+    }
+    if (!session_close(c, watch))
+        watch_retry_at(c, watch, c->now_ms + CORE_PEER_BUSY_MS);
+    return true;
+}
+
+void watch_session_revoked(struct core *c, const struct jid *from, const struct jid *to)
+{
+    uint32_t watch = sub_find(c, from, to, XMPP_TO_SIP);
+    if (watch)
+        core_sub(c, watch)->directed = DIRECTED_NOT;
 }
 
 void watch_session_left(struct core *c, const struct jid *from, const struct jid *to)

@@ -21,6 +21,10 @@ void watch_session_shown(struct core *c, uint32_t watch, const struct jid *from,
                          const struct jid *to);
 // Her `unavailable` to `to`, likewise.
 void watch_session_left(struct core *c, const struct jid *from, const struct jid *to);
+// He may not watch her any more: what she says of her going is that, and no end of her session.
+void watch_session_revoked(struct core *c, const struct jid *from, const struct jid *to);
+// TIMER_SUB: true if she has left him, and her session with it.
+bool watch_session_left_due(struct core *c, uint32_t watch);
 // He has approved her: his dialog is closed as well if her session is over.
 void watch_session_gained(struct core *c, uint32_t user);
 // Her server says that she has no session: the next word of hers, to whomever, brings all back that

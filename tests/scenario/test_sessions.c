@@ -426,12 +426,86 @@ static void directed_presence_ends_for_him_alone(void **state)
     quiet(s);
     says(s, "chamber", "romeo", "");
     says(s, "chamber", "romeo", "unavailable");
+    stage_pass_ms(s, GRACE_S * 1000 - 100);
+    quiet(s);
+    stage_pass_ms(s, 200);
     is_closed(s, &d);
     stage_pass_s(s, 60);
     quiet(s);
     assert_int_equal(live_dialogs(s), 1); // the nurse's
     says(s, "chamber", "romeo", "");
     sip_sees(s, "SUBSCRIBE sip:romeo@example.net", "Expires: 3600", NULL);
+    stage_close(s);
+}
+
+// Of him who watches her her server knows, and the gateway does not (a lost `unsubscribe`, a lost
+// store): what it says of her is no directed presence. When she forbids him to, that is no end of
+// her session, whichever of the two words comes first (RFC 6121 §3.2.2).
+static void revoking_what_is_not_known_is_no_end(void **state)
+{
+    (void)state;
+    for (int first = 0; first < 2; first++) {
+        struct stage *s = stage_open();
+        struct stage_dialog d;
+        watch_established(s, &d);
+        says(s, "balcony", "romeo", "");
+        says(s, "chamber", "romeo", "");
+        if (first)
+            says(s, "", "romeo", "unsubscribed");
+        says(s, "balcony", "romeo", "unavailable");
+        says(s, "chamber", "romeo", "unavailable");
+        if (!first)
+            says(s, "", "romeo", "unsubscribed");
+        stage_pass_s(s, 60);
+        quiet(s);
+        assert_int_equal(live_dialogs(s), 1);
+        stage_close(s);
+    }
+}
+
+//   |               |  NOTIFY terminated;      |
+//   |               |   reason=deactivated     |
+//   |               |<-------------------------|
+//   |  probe (/b)   |  SUBSCRIBE, new          |
+//   |-------------->|------------------------->|
+//   |  presence     |  200, NOTIFY (the same)  |   no news to her other devices
+//   |<--------------|<-------------------------|
+static void a_device_that_comes_between_two_dialogs(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    watch_established(s, &d);
+    stage_pass_s(s, 60);
+    sip_notifies(s, &d, "terminated;reason=deactivated", NULL);
+    sip_sees(s, "SIP/2.0 200", NULL);
+    sip_sees(s, "SUBSCRIBE sip:romeo@example.net", "CSeq: 1 ", NULL);
+    sip_dialog_of_subscribe(s, &d, "ffd3");
+    says(s, "b", "romeo", "probe");
+    xmpp_sees(s,
+              "<presence from='romeo@example.net/dr4hcr0st3lup4c' to='juliet@example.com/b'>"
+              "<show>away</show></presence>");
+    sip_answers(s, 200, "Expires: 3600\n");
+    sip_notifies(s, &d, "active;expires=3600", PIDF_AWAY);
+    sip_sees(s, "SIP/2.0 200", NULL);
+    quiet(s);
+    stage_close(s);
+}
+
+// Back within the grace, to whomever: no end.
+static void directed_and_back(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    watch_established(s, &d);
+    says(s, "balcony", "romeo", "");
+    says(s, "balcony", "romeo", "unavailable");
+    stage_pass_s(s, GRACE_S - 1);
+    says(s, "chamber", "mercutio", "");
+    stage_pass_s(s, 60);
+    quiet(s);
+    assert_int_equal(live_dialogs(s), 1);
     stage_close(s);
 }
 
@@ -737,6 +811,9 @@ int main(void)
         cmocka_unit_test(a_receipt_is_no_end),
         cmocka_unit_test(a_probe_is_answered_with_nobody),
         cmocka_unit_test(directed_presence_ends_for_him_alone),
+        cmocka_unit_test(revoking_what_is_not_known_is_no_end),
+        cmocka_unit_test(a_device_that_comes_between_two_dialogs),
+        cmocka_unit_test(directed_and_back),
         cmocka_unit_test(directed_while_another_sees_her),
         cmocka_unit_test(an_undecided_request_stands),
         cmocka_unit_test(no_retries_while_she_is_away),
