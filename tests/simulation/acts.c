@@ -37,7 +37,7 @@ static void act_approvals(struct world *w)
 static void act_sip(struct world *w, unsigned s, unsigned x)
 {
     unsigned d = world_below(w, SIP_DEVICES_MAX);
-    switch (world_below(w, 13)) {
+    switch (world_below(w, 14)) {
     case 0:
     case 1:
     case 2: sip_publish(w, s, sip_tuple[world_below(w, 3)]); break;
@@ -50,6 +50,7 @@ static void act_sip(struct world *w, unsigned s, unsigned x)
     case 9: sip_device_subscribe(w, s, d, x); break;
     case 10: sip_device_end(w, s, d, x); break;
     case 11: sip_device_vanish(w, s, d, x); break;
+    case 12: sip_device_winfo(w, s, x); break;
     default: sip_device_fetch(w, s, x); break;
     }
 }

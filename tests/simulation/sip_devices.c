@@ -158,6 +158,14 @@ static void device_takes(struct world *w, struct device *d, const struct sip_mes
         world_expect(w, !m->body.n, "presence in a NOTIFY that says pending");
 }
 
+// Of watcher information, which nobody keeps.
+static unsigned winfo_answer_to(struct world *w, const struct sip_message *m)
+{
+    static const unsigned status[] = {200, 200, 200, 0, 481, 500, 503, 401};
+    world_expect(w, m->event == SIP_EVENT_WINFO, "a NOTIFY of another package");
+    return w->calm ? 200 : status[world_below(w, 8)];
+}
+
 // 0: says nothing.
 static unsigned device_answer_to(struct world *w, const struct device *d,
                                  const struct sip_message *m)
@@ -165,6 +173,8 @@ static unsigned device_answer_to(struct world *w, const struct device *d,
     static const unsigned odd[] = {0, 408, 500, 503};
     if (!d && text_starts(sip_text(m, m->call_id), TEXT("fetch")))
         return 200;
+    if (!d && text_starts(sip_text(m, m->call_id), TEXT("winfo")))
+        return winfo_answer_to(w, m);
     if (!d)
         return sip_text(m, m->call_id).p[3] & 1 ? 481 : 0; // gone for good, or another is there
     if (world_fault(w, w->opt.sip_errors))
@@ -212,6 +222,21 @@ void sip_device_vanish(struct world *w, unsigned s, unsigned d, unsigned x)
 {
     w->sip->device[s][d][x].wanted = false;
     device_forget(&w->sip->device[s][d][x]);
+}
+
+// Nothing comes of it: who asks forgets that he has asked.
+void sip_device_winfo(struct world *w, unsigned s, unsigned x)
+{
+    char branch[32], to[64];
+    struct sip_leg leg = {.cseq = 1, .winfo = true};
+    snprintf(leg.call_id, SIP_TEXT, "winfo%llu", (unsigned long long)sip_number(w));
+    snprintf(leg.our_tag, SIP_TEXT, "w");
+    snprintf(to, sizeof to, "sip:%s", w->xmpp->user[x].jid);
+    struct buffer *b = sip_begin(w, "SUBSCRIBE", to, w->sip->user[s].uri, to, &leg, branch);
+    sip_line(b, "Contact: <sip:romeo%u@127.0.0.1:%d>", s, GATEWAY_PROXY);
+    sip_line(b, "Expires: %u", world_chance(w, 300) ? 0 : w->opt.device_expires_s);
+    sip_body(b, (struct text){0});
+    sip_send(w, branch, "sip:127.0.0.1:5060", OWNER_NOBODY, NULL, 0);
 }
 
 void sip_device_fetch(struct world *w, unsigned s, unsigned x)

@@ -22,6 +22,7 @@ struct sip_user {
 struct sip_leg {
     char call_id[SIP_TEXT], our_tag[SIP_TEXT], their_tag[SIP_TEXT], target[SIP_TEXT];
     uint32_t cseq, their_cseq;
+    bool winfo; // Event: presence.winfo
 };
 
 // The presence server's side of a dialog with the gateway.
@@ -86,6 +87,7 @@ void sip_server_ends_one(struct world *w);
 void sip_device_subscribe(struct world *w, unsigned s, unsigned d, unsigned x);
 void sip_device_end(struct world *w, unsigned s, unsigned d, unsigned x);
 void sip_device_vanish(struct world *w, unsigned s, unsigned d, unsigned x);
+void sip_device_winfo(struct world *w, unsigned s, unsigned x);
 void sip_device_fetch(struct world *w, unsigned s, unsigned x);
 // Strangers: an untrusted address, or a trusted one with a From of an untrusted domain.
 void sip_stranger(struct world *w, unsigned x, bool trusted_address);

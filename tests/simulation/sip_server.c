@@ -147,13 +147,26 @@ static void server_accept(struct world *w, struct notifier *n, const struct sip_
 // A failure that will pass. True: it was answered so.
 static bool server_fails(struct world *w, const struct sip_message *m)
 {
-    static const unsigned status[] = {500, 503, 503, 480, 408, 482, 504, 404};
-    char headers[64] = "";
+    static const unsigned status[] = {500, 503, 503, 480, 408, 482, 504, 404,
+                                      302, 302, 423, 401, 407, 481, 305, 100};
+    char headers[160] = "";
     if (!world_fault(w, w->opt.sip_errors))
         return false;
     unsigned i = world_below(w, sizeof status / sizeof *status);
     if (status[i] == 503)
         snprintf(headers, sizeof headers, "Retry-After: %u\r\n", world_between(w, 1, 60));
+    else if (status[i] == 423)
+        snprintf(headers, sizeof headers, "Min-Expires: %u\r\n",
+                 world_between(w, 60, w->opt.expires_s));
+    else if (status[i] == 302) // to the same by another name
+        snprintf(headers, sizeof headers, "Contact: <%.*s;at=%u>\r\n",
+                 (int)strcspn(sip_text(m, m->ruri).p, "; "), sip_text(m, m->ruri).p,
+                 world_below(w, 9));
+    else if (status[i] == 401 || status[i] == 407)
+        snprintf(headers, sizeof headers,
+                 "%s: Digest realm=\"%s\", nonce=\"x%u\", algorithm=SHA-256, qop=\"auth\"\r\n",
+                 status[i] == 401 ? "WWW-Authenticate" : "Proxy-Authenticate",
+                 world_chance(w, 700) ? "verona" : "padua", world_below(w, 1000));
     sip_answer(w, m, status[i], "failed", headers);
     return true;
 }

@@ -42,7 +42,7 @@ struct buffer *sip_begin(struct world *w, const char *method, const char *ruri, 
     sip_line(b, *leg->their_tag ? "To: <%s>;tag=%s" : "To: <%s>%s", to, leg->their_tag);
     sip_line(b, "Call-ID: %s", leg->call_id);
     sip_line(b, "CSeq: %u %s", leg->cseq, method);
-    sip_line(b, "Event: presence");
+    sip_line(b, leg->winfo ? "Event: presence.winfo" : "Event: presence");
     if (w->opt.record_route)
         sip_line(b, "Record-Route: <sip:127.0.0.1:%d;lr>", GATEWAY_PROXY);
     return b;
