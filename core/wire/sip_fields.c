@@ -9,6 +9,7 @@
 #include "core/wire/address.h"
 #include "core/wire/digest.h"
 #include "core/wire/sip_names.h"
+#include "core/wire/sip_plain.h"
 #include "core/wire/sip_rate.h"
 #include "core/wire/sip_scan.h"
 
@@ -75,24 +76,6 @@ static bool value_token(struct sip_parser *p, const struct value *v, const char 
 
 // ---- Plain values ------------------------------------------------------------------------------
 
-// What most values of From, To and Contact are: "<sip:…>", behind which at most a tag follows. All
-// else is for sofia, which takes ten times as long.
-static bool plain_address(struct text value, struct text *uri, struct text *tag)
-{
-    const char *end = text_starts(value, TEXT("<sip:")) ? memchr(value.p, '>', value.n) : NULL;
-    if (!end || memchr(value.p, '%', (size_t)(end - value.p))) // an escape may be a broken one
-        return false;
-    *uri = (struct text){value.p + 1, (size_t)(end - value.p) - 1};
-    struct text params = {end + 1, value.n - uri->n - 2};
-    *tag = (struct text){0};
-    if (params.n == 0)
-        return true;
-    if (!text_starts(params, TEXT(";tag=")))
-        return false;
-    *tag = (struct text){params.p + 5, params.n - 5};
-    return scan_is_token(*tag);
-}
-
 // Delta seconds, which may exceed what we can count: the most is taken then.
 static uint32_t seconds(struct text t)
 {
@@ -129,49 +112,78 @@ static bool uri_sound(struct text uri)
 
 // ---- Via ---------------------------------------------------------------------------------------
 
-// Comments are of RFC 2543: a parameter behind one would be lost.
-static bool via_sound(const struct value *v)
+struct via {
+    struct span host, branch; // the host of IPv6 in its brackets
+    struct text port;         // p NULL: none
+    bool branch_is_bad;       // there, and no token
+    bool rport;
+};
+
+static bool usual_via(struct sip_parser *p, struct text t, struct via *out)
 {
-    return v->h && strncasecmp(v->h->sh_via->v_protocol, "SIP/", 4) == 0 && v->h->sh_via->v_host &&
-           !v->h->sh_via->v_comment;
+    struct plain_via via;
+    if (!plain_via(t, &via))
+        return false;
+    *out = (struct via){
+        .host = parser_span(p, via.host),
+        .port = via.port,
+        .branch = parser_span(p, via.branch),
+        .rport = via.rport,
+    };
+    return true;
 }
 
-static void read_sent_by(struct sip_parser *p, const struct value *v)
+// Comments are of RFC 2543: a parameter behind one would be lost.
+static bool any_via(struct sip_parser *p, struct text t, struct via *out)
 {
-    const sip_via_t *via = v->h->sh_via;
+    struct value v = value_open(p, sip_via_class, t);
+    const sip_via_t *via = v.h ? v.h->sh_via : NULL;
+    if (!via || strncasecmp(via->v_protocol, "SIP/", 4) != 0 || !via->v_host || via->v_comment)
+        return false;
+    *out = (struct via){
+        .host = value_span(p, &v, via->v_host),
+        .port = text_of(via->v_port),
+        .rport = msg_params_find(via->v_params, "rport") != NULL,
+    };
+    out->branch_is_bad =
+        !value_token(p, &v, msg_params_find(via->v_params, "branch="), &out->branch);
+    return true;
+}
+
+static void read_sent_by(struct sip_parser *p, const struct via *via)
+{
     uint32_t port = 0;
-    p->m->sent_by = value_span(p, v, via->v_host);
+    p->m->sent_by = via->host;
     struct text host = parser_text(p, p->m->sent_by);
     if (host.n > 2 && host.p[0] == '[') // an IPv6 literal, without its brackets
         p->m->sent_by = (struct span){p->m->sent_by.off + 1, p->m->sent_by.n - 2};
-    if (via->v_port && (!text_to_u32(text_of(via->v_port), UINT16_MAX, &port) || port == 0))
+    if (via->port.p && (!text_to_u32(via->port, UINT16_MAX, &port) || port == 0))
         parser_defect(p, 400, "Bad Via");
     p->m->sent_by_port = (uint16_t)port;
     p->m->answerable = p->m->status == 0 && p->m->method != SIP_ACK && p->m->sent_by.n > 0;
 }
 
-static void read_branch(struct sip_parser *p, const struct value *v)
+static void read_branch(struct sip_parser *p, const struct via *via)
 {
-    const sip_via_t *via = v->h->sh_via;
-    bool token = value_token(p, v, msg_params_find(via->v_params, "branch="), &p->m->branch);
-    p->m->rport = msg_params_find(via->v_params, "rport") != NULL;
+    p->m->branch = via->branch;
+    p->m->rport = via->rport;
     // RFC 4475 §3.2.1: the magic cookie and no identifier behind it.
-    if (!token || text_eq_nocase(parser_text(p, p->m->branch), TEXT("z9hG4bK")))
+    if (via->branch_is_bad || text_eq_nocase(parser_text(p, p->m->branch), TEXT("z9hG4bK")))
         parser_defect(p, 400, "Bad Via Branch");
 }
 
 static void read_top_via(struct sip_parser *p, struct text top)
 {
-    struct value v = value_open(p, sip_via_class, top);
-    bool sound = via_sound(&v);
-    if (sound)
-        read_branch(p, &v);
-    if (!sound) { // bad parameters: the sender may be known all the same
+    struct via via;
+    bool sound = usual_via(p, top, &via) || any_via(p, top, &via);
+    if (sound) {
+        read_branch(p, &via);
+    } else { // bad parameters: the sender may be known all the same
         parser_defect(p, 400, "Bad Via");
-        v = value_open(p, sip_via_class, scan_trim((struct text){top.p, scan_until(top, ';')}));
+        sound = any_via(p, scan_trim((struct text){top.p, scan_until(top, ';')}), &via);
     }
-    if (via_sound(&v))
-        read_sent_by(p, &v);
+    if (sound)
+        read_sent_by(p, &via);
 }
 
 // Of those below the top only the number matters to a user agent.

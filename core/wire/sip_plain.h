@@ -1,0 +1,20 @@
+// The header field values that nearly all messages have, read in one pass: internal to core/wire.
+//
+// What is more than plain, or not sound at all, is left to sofia, which takes ten times as long; of
+// what is plain it finds just the same. Pure functions over borrowed text.
+#ifndef CORE_WIRE_SIP_PLAIN_H
+#define CORE_WIRE_SIP_PLAIN_H
+
+#include "core/wire/text.h"
+
+// "<sip:…>" and behind it at most ";tag=…". That the URI is sound is for the caller to see.
+bool plain_address(struct text value, struct text *uri, struct text *tag);
+
+struct plain_via {
+    struct text host, port, branch; // the last two may be empty
+    bool rport;
+};
+// "SIP/2.0/UDP host:port;branch=…;rport", in any order and nothing else; no IPv6.
+bool plain_via(struct text value, struct plain_via *out);
+
+#endif

@@ -1,0 +1,123 @@
+// What counts as a plain value, and what is left to sofia.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "core/wire/sip_plain.h"
+
+static void is(struct text got, const char *want)
+{
+    if (!text_eq(got, text_of(want)))
+        fail_msg("expected %s, got %.*s", want, TEXT_ARG(got));
+}
+
+static void address(const char *value, const char *uri, const char *tag)
+{
+    struct text u, t;
+    assert_true(plain_address(text_of(value), &u, &t));
+    is(u, uri);
+    is(t, tag);
+}
+
+static void addresses(void **state)
+{
+    (void)state;
+    address("<sip:juliet@example.com>", "sip:juliet@example.com", "");
+    address("<sip:juliet@example.com>;tag=x-1.2", "sip:juliet@example.com", "x-1.2");
+    address("<sip:a@[2001:db8::1];transport=udp?x=y>", "sip:a@[2001:db8::1];transport=udp?x=y", "");
+}
+
+static void other_addresses(void **state)
+{
+    (void)state;
+    static const char *const values[] = {
+        "",
+        "<",
+        "<sip:",
+        "<sip:juliet@example.com",
+        "sip:juliet@example.com",
+        "Juliet <sip:juliet@example.com>",
+        "\"Juliet\" <sip:juliet@example.com>;tag=x",
+        "<sips:juliet@example.com>",
+        "<SIP:juliet@example.com>",
+        "<sip:juli%65t@example.com>",
+        "<sip:juliet@example.com> ;tag=x",
+        "<sip:juliet@example.com>;tag=",
+        "<sip:juliet@example.com>;tag=x;y",
+        "<sip:juliet@example.com>;tag=\"x\"",
+        "<sip:juliet@example.com>;Tag=x",
+        "<sip:juliet@example.com>, <sip:romeo@example.net>",
+    };
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct text uri, tag;
+        if (plain_address(text_of(values[i]), &uri, &tag))
+            fail_msg("%s counts as plain", values[i]);
+    }
+}
+
+static void via(const char *value, const char *host, const char *port, const char *branch,
+                bool rport)
+{
+    struct plain_via v;
+    assert_true(plain_via(text_of(value), &v));
+    is(v.host, host);
+    is(v.port, port);
+    is(v.branch, branch);
+    assert_int_equal(v.rport, rport);
+}
+
+static void vias(void **state)
+{
+    (void)state;
+    via("SIP/2.0/UDP 192.0.2.1", "192.0.2.1", "", "", false);
+    via("SIP/2.0/TCP p.example.net:65535;branch=z9hG4bK-1", "p.example.net", "65535", "z9hG4bK-1",
+        false);
+    via("SIP/2.0/TLS h:5061;rport;branch=z9hG4bKx", "h", "5061", "z9hG4bKx", true);
+}
+
+static void other_vias(void **state)
+{
+    (void)state;
+    static const char *const values[] = {
+        "",
+        "SIP/2.0/UDP",
+        "SIP/2.0/UDP ",
+        "SIP/2.0/ h",
+        "SIP/3.0/UDP h",
+        "SIP / 2.0 / UDP h",
+        "SIP/2.0/UDP  h",
+        "SIP/2.0/UDP h;branch",
+        "SIP/2.0/UDP h;branch=",
+        "SIP/2.0/UDP h;branch=a;branch=b",
+        "SIP/2.0/UDP h;branch=\"a\"",
+        "SIP/2.0/UDP h;rport=",
+        "SIP/2.0/UDP h;rport=5060",
+        "SIP/2.0/UDP h;received=192.0.2.1",
+        "SIP/2.0/UDP h:",
+        "SIP/2.0/UDP h:65536",
+        "SIP/2.0/UDP h:5060x",
+        "SIP/2.0/UDP h : 5060",
+        "SIP/2.0/UDP [2001:db8::1]",
+        "SIP/2.0/UDP a_b",
+        "SIP/2.0/UDP h (a comment)",
+        "SIP/2.0/UDP h, SIP/2.0/UDP i",
+    };
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct plain_via v;
+        if (plain_via(text_of(values[i]), &v))
+            fail_msg("%s counts as plain", values[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(addresses),
+        cmocka_unit_test(other_addresses),
+        cmocka_unit_test(vias),
+        cmocka_unit_test(other_vias),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
