@@ -214,11 +214,12 @@ void address_user_to_sip(struct buffer *b, struct text local)
 
 void address_domain_to_sip(struct buffer *b, struct text domain)
 {
-    char host[HOSTNAME_MAX + 1];
-    if (prep_domain_ascii(domain, host))
+    char scratch[HOSTNAME_MAX + 1];
+    struct text host;
+    if (prep_domain_ascii(domain, scratch, &host))
         b->failed = true; // not a domain that jid_parse() let through
     else
-        buffer_text(b, text_of(host));
+        buffer_text(b, host);
 }
 
 void address_to_sip(struct buffer *b, const struct jid *jid)

@@ -31,17 +31,18 @@ static const uint8_t classes[256] = {
     ['{' ... '~'] = LOCAL,
 };
 
-static bool all_of(struct text t, uint8_t class)
+// Length of the first bytes that are all of `class`.
+static size_t span_of(struct text t, uint8_t class)
 {
-    for (size_t i = 0; i < t.n; i++)
-        if (!(classes[(unsigned char)t.p[i]] & class))
-            return false;
-    return true;
+    size_t n = 0;
+    while (n < t.n && (classes[(unsigned char)t.p[n]] & class))
+        n++;
+    return n;
 }
 
 static bool local_is_plain(struct text t)
 {
-    return t.n > 0 && t.n <= JID_PART_MAX && all_of(t, LOCAL);
+    return t.n > 0 && t.n <= JID_PART_MAX && span_of(t, LOCAL) == t.n;
 }
 
 static bool resource_is_plain(struct text t)
@@ -52,11 +53,11 @@ static bool resource_is_plain(struct text t)
     return t.n > 0 && t.n <= JID_PART_MAX;
 }
 
-// Letters, digits and inner hyphens, and no A-label.
+// Inner hyphens only, and no A-label.
 static bool label_is_plain(struct text t)
 {
     return t.n > 0 && t.n <= LABEL_MAX && t.p[0] != '-' && t.p[t.n - 1] != '-' &&
-           all_of(t, LABEL) && !text_starts(t, TEXT("xn--"));
+           !text_starts(t, TEXT("xn--"));
 }
 
 static bool domain_is_plain(struct text t)
@@ -64,12 +65,13 @@ static bool domain_is_plain(struct text t)
     if (t.n > HOSTNAME_MAX)
         return false;
     for (;;) {
-        const char *dot = t.n ? memchr(t.p, '.', t.n) : NULL;
-        size_t n = dot ? (size_t)(dot - t.p) : t.n;
+        size_t n = span_of(t, LABEL);
         if (!label_is_plain((struct text){t.p, n}))
             return false;
-        if (!dot)
+        if (n == t.n)
             return true;
+        if (t.p[n] != '.')
+            return false;
         t = (struct text){t.p + n + 1, t.n - n - 1};
     }
 }
@@ -206,11 +208,14 @@ int prep_domain(struct text t, struct room *room, struct text *out)
     return 0;
 }
 
-int prep_domain_ascii(struct text domain, char out[HOSTNAME_MAX + 1])
+int prep_domain_ascii(struct text domain, char scratch[HOSTNAME_MAX + 1], struct text *out)
 {
     char z[JID_PART_MAX + 1];
-    bool as_it_is = domain_is_plain(domain) || (domain.n && domain.p[0] == '[');
-    if (as_it_is)
-        return to_z(domain, out, HOSTNAME_MAX + 1);
-    return to_z(domain, z, sizeof z) ? EBADMSG : to_ascii(z, out);
+    *out = domain;
+    if (domain_is_plain(domain) || (domain.n && domain.p[0] == '['))
+        return 0;
+    if (to_z(domain, z, sizeof z) || to_ascii(z, scratch))
+        return EBADMSG;
+    *out = text_of(scratch);
+    return 0;
 }

@@ -30,7 +30,7 @@ int prep_resource(struct text t, struct room *room, struct text *out);
 // for text that may still hold characters that a localpart forbids. z[*n] is a NUL. EBADMSG.
 int prep_fold(char *z, size_t size, size_t *n);
 
-// The A-label form of a prepared domain; IPv6 literals as they are.
-int prep_domain_ascii(struct text domain, char out[HOSTNAME_MAX + 1]);
+// The A-label form of a prepared domain, in `scratch` if it is another; IPv6 literals as they are.
+int prep_domain_ascii(struct text domain, char scratch[HOSTNAME_MAX + 1], struct text *out);
 
 #endif

@@ -16,7 +16,7 @@ bool text_eq_nocase(struct text a, struct text b)
     if (a.n != b.n)
         return false;
     for (size_t i = 0; i < a.n; i++)
-        if (fold(a.p[i]) != fold(b.p[i]))
+        if (a.p[i] != b.p[i] && fold(a.p[i]) != fold(b.p[i]))
             return false;
     return true;
 }
