@@ -11,15 +11,13 @@
 
 #include "core/wire/address.h"
 #include "core/wire/pidf_encoding.h"
+#include "core/wire/pidf_inner.h"
 #include "core/wire/pidf_name.h"
 #include "core/wire/pidf_rich.h"
 #include "core/wire/xml_sax.h"
 
-enum {
-    // Names stay in a parser for its life; one that has gathered so many bytes is replaced.
-    PARSER_NAMES_MAX = 64 * 1024,
-    PLACES_DEEP = 8, // no known place is deeper
-};
+// Names stay in a parser for its life; one that has gathered so many bytes is replaced.
+enum { PARSER_NAMES_MAX = 64 * 1024 };
 
 // A word of some vocabulary and the show that it stands for.
 struct word {
@@ -34,72 +32,14 @@ static const struct word EXTENDED[] = {
 };
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
-// A show that somebody has stated, or has not.
-struct said {
-    bool is;
-    enum presence_show show;
-};
-
-struct notes {
-    size_t n;
-    struct {
-        struct span lang, text;
-    } v[PRESENCE_STATUS_MAX];
-};
-
-// One tuple while it is read. All spans are of the scratch buffer, which moves as it grows.
-struct tuple {
-    struct span id, contact, resource, lang;
-    struct said basic, client, extended, activity; // basic: `is` when open
-    bool has_basic, has_priority;
-    unsigned priority_milli;
-    struct notes notes;
-    struct pidf_rich rich;
-};
-
-// What was known where an extension begins, for when it turns out not to count.
-struct before {
-    struct pidf_rich rich;
-    struct said activity;
-    struct notes notes;
-};
-
-struct pidf_reader {
-    xmlParserCtxtPtr xml;
-    struct buffer copy; // of the document that is read
-    struct buffer *scratch;
-    bool refused, is_pidf;
-    unsigned skip; // depth inside an element that we pass over; 0: not inside one
-    unsigned deep;
-    struct pidf_element at[PLACES_DEEP];
-    unsigned duties; // bit n: the n-th open element holds what must be understood, and is not
-    struct before before_person, before_words;
-    struct span entity, lang, default_lang; // lang: of the root element, else the default
-    struct span note_lang;
-    uint32_t text_from;
-    struct said person_activity;
-    struct notes notes, person_notes;
-    struct pidf_rich person; // of several persons the first that says a thing
-    size_t n_devices;
-    struct pidf_rich device[PIDF_DEVICES_MAX];
-    size_t n;
-    unsigned dropped;
-    struct tuple tuple[PIDF_TUPLES_MAX];
-};
-
 // ── small pieces ──
 
-static struct said look_up(const struct word *words, size_t n, struct text t)
+static struct pidf_said look_up(const struct word *words, size_t n, struct text t)
 {
     for (size_t i = 0; i < n; i++)
         if (text_eq(t, words[i].word))
-            return (struct said){true, words[i].show};
-    return (struct said){false, SHOW_NONE};
-}
-
-static struct text text_at(const struct pidf_reader *r, struct span at)
-{
-    return at.n ? (struct text){r->scratch->p + at.off, at.n} : (struct text){"", 0};
+            return (struct pidf_said){true, words[i].show};
+    return (struct pidf_said){false, SHOW_NONE};
 }
 
 static struct span keep(struct pidf_reader *r, struct text t)
@@ -109,7 +49,7 @@ static struct span keep(struct pidf_reader *r, struct text t)
     return r->scratch->failed ? (struct span){0} : at;
 }
 
-static struct tuple *last_tuple(struct pidf_reader *r)
+static struct pidf_tuple *last_tuple(struct pidf_reader *r)
 {
     return &r->tuple[r->n - 1];
 }
@@ -174,7 +114,7 @@ static bool is_extension(enum pidf_place place)
            place >= AT_RICH_TEXT;
 }
 
-static struct said *activity_here(struct pidf_reader *r)
+static struct pidf_said *activity_here(struct pidf_reader *r)
 {
     return in_tuple(r) ? &last_tuple(r)->activity : &r->person_activity;
 }
@@ -182,9 +122,10 @@ static struct said *activity_here(struct pidf_reader *r)
 static void remember(struct pidf_reader *r, enum pidf_place place)
 {
     if (place == AT_PERSON)
-        r->before_person = (struct before){r->person, r->person_activity, r->person_notes};
+        r->before_person = (struct pidf_before){r->person, r->person_activity, r->person_notes};
     else if (place >= AT_ACTIVITIES && place < AT_BASIC)
-        r->before_words = (struct before){.rich = *rich_here(r), .activity = *activity_here(r)};
+        r->before_words =
+            (struct pidf_before){.rich = *rich_here(r), .activity = *activity_here(r)};
 }
 
 static void undo(struct pidf_reader *r, enum pidf_place place)
@@ -210,8 +151,8 @@ static bool begin_tuple(struct pidf_reader *r, const xmlChar **v, int n)
         r->dropped++;
         return false;
     }
-    struct tuple *t = &r->tuple[r->n++];
-    *t = (struct tuple){0};
+    struct pidf_tuple *t = &r->tuple[r->n++];
+    *t = (struct pidf_tuple){0};
     t->lang = lang_here(r, v, n, r->lang);
     if (attribute(v, n, TEXT("id"), &id))
         t->id = keep(r, id);
@@ -230,7 +171,7 @@ static void begin_presence(struct pidf_reader *r, const xmlChar **v, int n)
 static void begin_contact(struct pidf_reader *r, const xmlChar **v, int n)
 {
     struct text priority;
-    struct tuple *t = last_tuple(r);
+    struct pidf_tuple *t = last_tuple(r);
     if (attribute(v, n, TEXT("priority"), &priority))
         t->has_priority = pidf_milli_parse(text_trim(priority), &t->priority_milli);
 }
@@ -262,7 +203,7 @@ static void begin_user_input(struct pidf_reader *r, const xmlChar **v, int n)
 static void take_word(struct pidf_reader *r, enum pidf_ns ns, struct text name)
 {
     unsigned i;
-    struct said *to = activity_here(r);
+    struct pidf_said *to = activity_here(r);
     pidf_rich_word(rich_here(r), r->scratch, place_now(r), ns, name);
     if (place_now(r) != AT_ACTIVITIES || ns != NS_RPID || to->is || r->at[1].place == AT_DEVICE ||
         !presence_activity_parse(name, &i))
@@ -299,7 +240,7 @@ static bool enter(struct pidf_reader *r, struct pidf_element e, const xmlChar **
         break;
     default: break;
     }
-    assert(r->deep < PLACES_DEEP);
+    assert(r->deep < PIDF_PLACES_DEEP);
     r->at[r->deep++] = e;
     r->duties &= ~(1u << r->deep);
     r->text_from = (uint32_t)r->scratch->n;
@@ -332,22 +273,22 @@ static void on_start(void *arg, const xmlChar *local, const xmlChar *prefix, con
 
 static struct span trimmed(const struct pidf_reader *r, struct span at)
 {
-    struct text whole = text_at(r, at), t = text_trim(whole);
+    struct text whole = pidf_text_at(r, at), t = text_trim(whole);
     return (struct span){at.off + (uint32_t)(t.p - whole.p), (uint32_t)t.n};
 }
 
 static void take_note(struct pidf_reader *r, struct span at)
 {
-    struct notes *to = in_tuple(r)                   ? &last_tuple(r)->notes
-                       : r->at[1].place == AT_PERSON ? &r->person_notes
-                                                     : &r->notes;
-    if (to->n == PRESENCE_STATUS_MAX || text_trim(text_at(r, at)).n == 0)
+    struct pidf_notes *to = in_tuple(r)                   ? &last_tuple(r)->notes
+                            : r->at[1].place == AT_PERSON ? &r->person_notes
+                                                          : &r->notes;
+    if (to->n == PRESENCE_STATUS_MAX || text_trim(pidf_text_at(r, at)).n == 0)
         return;
     to->v[to->n].lang = r->note_lang;
     to->v[to->n++].text = at;
 }
 
-static void take_basic(struct tuple *t, struct text word)
+static void take_basic(struct pidf_tuple *t, struct text word)
 {
     bool open = text_eq_nocase(word, TEXT("open"));
     if (!open && !text_eq_nocase(word, TEXT("closed")))
@@ -362,8 +303,8 @@ static void take_text(struct pidf_reader *r, struct pidf_element e, struct span 
         pidf_rich_text(rich_here(r), r->scratch, e, at);
         return;
     }
-    struct text word = text_trim(text_at(r, at));
-    struct said said;
+    struct text word = text_trim(pidf_text_at(r, at));
+    struct pidf_said said;
     switch (e.place) {
     case AT_BASIC: take_basic(last_tuple(r), word); break;
     case AT_SHOW:
@@ -381,10 +322,10 @@ static void take_text(struct pidf_reader *r, struct pidf_element e, struct span 
 // A name from a peer that can be a resource.
 static bool is_resource(const struct pidf_reader *r, struct span at)
 {
-    return at.n && at.n <= JID_PART_MAX && text_is_xml(text_at(r, at));
+    return at.n && at.n <= JID_PART_MAX && text_is_xml(pidf_text_at(r, at));
 }
 
-static void name_tuple(struct pidf_reader *r, struct tuple *t)
+static void name_tuple(struct pidf_reader *r, struct pidf_tuple *t)
 {
     struct span gr = pidf_contact_gr(r->scratch, t->contact);
     if (is_resource(r, gr)) {
@@ -561,64 +502,6 @@ static int parse(struct pidf_reader *r, struct text body)
     return error;
 }
 
-// ── from what was read to presence ──
-
-static void give_notes(const struct pidf_reader *r, const struct notes *from, struct presence *out)
-{
-    out->n_status = from->n;
-    for (size_t i = 0; i < from->n; i++) {
-        out->status[i].lang = text_at(r, from->v[i].lang);
-        out->status[i].text = text_at(r, from->v[i].text);
-    }
-}
-
-static enum presence_show show_of(const struct pidf_reader *r, const struct tuple *t)
-{
-    return t->client.is            ? t->client.show
-           : t->extended.is        ? t->extended.show
-           : t->activity.is        ? t->activity.show
-           : r->person_activity.is ? r->person_activity.show
-                                   : SHOW_NONE;
-}
-
-// What is said of the tuple, else of its device (RFC 4479 §3.3), else of the person.
-static void give_rich(const struct pidf_reader *r, const struct tuple *t, struct presence *out)
-{
-    struct pidf_rich rich = t->rich;
-    struct text id = text_at(r, rich.text[PRESENCE_DEVICE_ID]);
-    for (size_t i = 0; id.n && i < r->n_devices; i++)
-        if (text_eq(text_at(r, r->device[i].text[PRESENCE_DEVICE_ID]), id))
-            pidf_rich_fill(&rich, &r->device[i]);
-    pidf_rich_fill(&rich, &r->person);
-    pidf_rich_give(&rich, r->scratch, out);
-    if (!out->available)
-        presence_leave(out);
-}
-
-static void give_tuple(const struct pidf_reader *r, const struct tuple *t, struct presence *out)
-{
-    *out = (struct presence){.resource = text_at(r, t->resource)};
-    out->available = t->has_basic ? t->basic.is : t->client.is || t->extended.is;
-    if (out->available) {
-        out->show = show_of(r, t);
-        out->has_priority = t->has_priority;
-        out->priority = t->has_priority ? pidf_priority_from_milli(t->priority_milli) : 0;
-    }
-    give_notes(r, t->notes.n ? &t->notes : r->notes.n ? &r->notes : &r->person_notes, out);
-    give_rich(r, t, out);
-}
-
-static void give_or_merge(struct pidf *out, const struct presence *p)
-{
-    for (size_t i = 0; i < out->n; i++)
-        if (text_eq(out->tuple[i].resource, p->resource)) {
-            if (p->available && !out->tuple[i].available)
-                out->tuple[i] = *p;
-            return;
-        }
-    out->tuple[out->n++] = *p;
-}
-
 int pidf_read(struct pidf_reader *r, struct pidf *out, struct text body, struct text default_lang,
               struct buffer *scratch)
 {
@@ -631,12 +514,8 @@ int pidf_read(struct pidf_reader *r, struct pidf *out, struct text body, struct 
     int error = parse(r, body);
     if (error)
         return error;
-    out->entity = text_at(r, r->entity);
+    out->entity = pidf_text_at(r, r->entity);
     out->dropped = r->dropped;
-    for (size_t i = 0; i < r->n; i++) {
-        struct presence p;
-        give_tuple(r, &r->tuple[i], &p);
-        give_or_merge(out, &p);
-    }
+    pidf_give(r, out);
     return 0;
 }

@@ -1,5 +1,5 @@
 // The rich payload of one part of a PIDF document while it is read: of a tuple, the person or a
-// device. Used by pidf.c only.
+// device. Used by pidf.c and pidf_give.c only.
 #ifndef CORE_WIRE_PIDF_RICH_H
 #define CORE_WIRE_PIDF_RICH_H
 
