@@ -110,6 +110,8 @@ static int context_create(SSL_CTX **out, const SSL_METHOD *method,
     // The output queue moves as it grows; what is idle shall hold no buffers.
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_RELEASE_BUFFERS);
+    // Else one read goes on for as long as a peer sends key updates.
+    SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
     int error = is_set(files->certificate) ? load_own(ctx, files, why) : 0;
     return error ? error : load_authorities(ctx, files, why);

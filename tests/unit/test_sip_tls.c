@@ -3,6 +3,7 @@
 
 #include <ftw.h>
 #include <openssl/ssl.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "../certificates.h"
@@ -338,6 +339,43 @@ static void test_files(void **state)
     sip_tls_destroy(t);
 }
 
+// One read takes no more than one key update, though many wait: others want to be read too.
+static void test_key_updates(void **state)
+{
+    (void)state;
+    int pair[2], before, after;
+    char byte;
+    struct sip_tls *t = tls("ip", "ca", false);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    struct sip_tls_session *s = sip_tls_accept(t, pair[0]);
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL *ssl = SSL_new(ctx);
+    SSL_set_fd(ssl, pair[1]);
+    for (bool done = false; !done;) {
+        bool connected = SSL_connect(ssl) == 1;
+        done = sip_tls_handshake(s) == 0 && connected;
+    }
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        assert_int_equal(SSL_do_handshake(ssl), 1);
+    }
+    ioctl(pair[0], FIONREAD, &before);
+    assert_int_equal(sip_tls_read(s, &byte, 1), -1);
+    assert_int_equal(errno, EAGAIN);
+    ioctl(pair[0], FIONREAD, &after);
+    assert_in_range(after, before - 100, before - 1);
+    assert_int_equal(SSL_write(ssl, "x", 1), 1); // what comes behind them comes
+    for (int i = 0; i < 200 && sip_tls_read(s, &byte, 1) != 1; i++)
+        assert_int_equal(errno, EAGAIN);
+    assert_int_equal(byte, 'x');
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+    sip_tls_end(s);
+    sip_tls_destroy(t);
+    close(pair[0]);
+    close(pair[1]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, stage_before, stage_after)
@@ -352,6 +390,7 @@ int main(void)
         TEST(test_no_tls_at_all),
         TEST(test_versions),
         TEST(test_files),
+        TEST(test_key_updates),
     };
     return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
 }
