@@ -65,6 +65,8 @@ static const struct metric metrics[] = {
             "SIP connections refused, as there are too many."),
     COUNTER("sip_connections_refused_address_total", counters.sip_stream.refused_address,
             "SIP connections refused, as there are too many of their address."),
+    COUNTER("sip_connections_refused_strangers_total", counters.sip_stream.refused_strangers,
+            "SIP connections refused, as there are too many of addresses that are not trusted."),
     COUNTER("sip_connections_queue_full_total", counters.sip_stream.queue_full,
             "SIP messages dropped, as too much waits for their peer."),
     COUNTER("sip_connections_queues_full_total", counters.sip_stream.queues_full,

@@ -153,6 +153,11 @@ int core_set_trust(struct core *c, const struct core_trust *t)
     return domain_set_trust(c, t);
 }
 
+bool core_trusts_source(const struct core *c, const struct hop *source)
+{
+    return domain_source_trusted(c, source);
+}
+
 static void core_at(struct core *c, uint64_t now_ms)
 {
     if (!c->now_ms) { // the first time that time is told

@@ -89,6 +89,8 @@ void core_destroy(struct core *core);
 
 void core_set_settings(struct core *core, const struct core_settings *s);
 int core_set_trust(struct core *core, const struct core_trust *t);
+// Whether it is one of [trust] sip_sources.
+bool core_trusts_source(const struct core *core, const struct hop *source);
 
 // Once per stored record, before the first step. EBADMSG: damaged; ENOTSUP: of a newer version.
 int core_restore(struct core *core, uint64_t id, struct text record, uint64_t now_ms);

@@ -19,6 +19,7 @@ struct port_stream_counters {
     uint64_t handshake_timeouts;        // SIP_STREAM_HANDSHAKE_MS
     uint64_t refused_full;              // SIP_STREAM_CONNECTIONS_MAX, and no descriptor left
     uint64_t refused_address;           // SIP_STREAM_PER_ADDRESS_MAX
+    uint64_t refused_strangers;         // SIP_STREAM_STRANGERS_MAX
     uint64_t queue_full;                // messages dropped: SIP_STREAM_QUEUE_BYTES_MAX
     uint64_t queues_full;               // messages dropped: SIP_STREAM_QUEUES_BYTES_MAX
     uint64_t heads_too_long;            // SIP_STREAM_HEAD_MAX

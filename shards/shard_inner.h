@@ -19,8 +19,9 @@ enum {
     SHARD_EVENTS_MAX = 64,  // descriptors handled in one turn
     SHARD_RING_BATCH = 256, // messages taken from one ring in one turn
     SHARD_PORTS_MAX = 2 + CONFIG_LISTEN_MAX + CORE_SHARDS_MAX,
-    SHARD_HEARTBEAT_MS = 1000, // sleeps at most so long; looks after its streams so often
-    SHARD_SILENT_MS = 5000,    // without a turn for so long, it is reported as failing
+    SHARD_DESCRIPTORS_KEPT = 1024, // of the process, for what is no SIP connection; half at most
+    SHARD_HEARTBEAT_MS = 1000,     // sleeps at most so long; looks after its streams so often
+    SHARD_SILENT_MS = 5000,        // without a turn for so long, it is reported as failing
     SHARD_COMMIT_RETRY_MS = 1000,
     SHARD_FINISH_MS = 200, // at the end: for what is still on the way between shards
     SHARD_FINISH_MOST_MS = 2000,

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include "shards/log.h"
 #include "shards/shard_inner.h"
@@ -80,6 +81,24 @@ static int open_own(struct shard *s, const struct config *cfg, struct hop *at,
     return error ? fail_port(why, &setup.local, error) : 0;
 }
 
+// An equal share of what the process may hold. Streams, the store, names and REST need theirs too,
+// and must get it whoever connects.
+static size_t share_of_descriptors(unsigned shards)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == RLIM_INFINITY)
+        return 0;
+    size_t all = limit.rlim_cur, kept = all / 2;
+    kept = kept < SHARD_DESCRIPTORS_KEPT ? kept : SHARD_DESCRIPTORS_KEPT;
+    size_t share = (all - kept) / shards;
+    return share ? share : 1;
+}
+
+static bool trusts(const void *core, const struct hop *peer)
+{
+    return core_trusts_source(core, peer);
+}
+
 // Connections leave from the own port's address, and are accepted on TCP's and TLS's of `listen`.
 static int open_stream(struct shard *s, const struct shard_setup *setup, const struct hop *own,
                        struct store_error *why)
@@ -95,6 +114,9 @@ static int open_stream(struct shard *s, const struct shard_setup *setup, const s
                                       .listen = cfg->sip.listen_hop,
                                       .n_listen = cfg->sip.n_listen_hop,
                                       .tls = setup->tls,
+                                      .descriptors = share_of_descriptors(s->shards),
+                                      .trusts = trusts,
+                                      .trusts_arg = s->core,
                                       .failed = &failed};
     int error = sip_stream_open(&place->port, &stream);
     if (!error)

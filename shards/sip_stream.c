@@ -20,7 +20,9 @@ struct sip_stream_tuning sip_stream_tuning = {
     .connections_max = SIP_STREAM_CONNECTIONS_MAX,
     .reserved = SIP_STREAM_RESERVED,
     .per_address_max = SIP_STREAM_PER_ADDRESS_MAX,
+    .strangers_max = SIP_STREAM_STRANGERS_MAX,
     .queue_bytes_max = SIP_STREAM_QUEUE_BYTES_MAX,
+    .stranger_queue_bytes_max = SIP_STREAM_STRANGER_QUEUE_BYTES_MAX,
     .queues_bytes_max = SIP_STREAM_QUEUES_BYTES_MAX,
     .connect_ms = SIP_STREAM_CONNECT_MS,
     .handshake_ms = SIP_STREAM_HANDSHAKE_MS,
@@ -237,6 +239,9 @@ int sip_stream_open(struct port **out, const struct sip_stream_setup *setup)
     s->message_max = setup->port.message_max;
     s->local = setup->port.local;
     s->tls = setup->tls;
+    s->descriptors = setup->descriptors ? setup->descriptors : SIP_STREAM_CONNECTIONS_MAX;
+    s->trusts = setup->trusts;
+    s->trusts_arg = setup->trusts_arg;
     s->dirty_end = &s->dirty;
     s->epoll = s->timer = -1;
     s->now_ms = clock_monotonic_us() / 1000;

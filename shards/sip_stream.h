@@ -25,7 +25,10 @@ enum {
     // port_stream_counters.
     SIP_STREAM_CONNECTIONS_MAX = 16384,
     SIP_STREAM_RESERVED = 1024, // of these, for connections that we open: nobody can take them all
-    SIP_STREAM_PER_ADDRESS_MAX = 1024,      // accepted from one source address
+    SIP_STREAM_PER_ADDRESS_MAX = 1024, // with one peer's address, not for requests of ours
+    // Likewise with all whom nobody trusts: they are to learn so by a 403, and cost no more.
+    SIP_STREAM_STRANGERS_MAX = 512,
+    SIP_STREAM_STRANGER_QUEUE_BYTES_MAX = 64 << 10,
     SIP_STREAM_QUEUE_BYTES_MAX = 1 << 20,   // that wait for one peer; what comes on top is dropped
     SIP_STREAM_QUEUES_BYTES_MAX = 64 << 20, // and for all
     SIP_STREAM_CONNECT_MS = 5000,
@@ -58,7 +61,8 @@ enum {
 
 // What tests shorten; set before any port is open. The defaults are the numbers above.
 extern struct sip_stream_tuning {
-    size_t connections_max, reserved, per_address_max, queue_bytes_max, queues_bytes_max;
+    size_t connections_max, reserved, per_address_max, strangers_max;
+    size_t queue_bytes_max, stranger_queue_bytes_max, queues_bytes_max;
     uint32_t connect_ms, handshake_ms, message_ms, first_ms, idle_ms, stall_ms, ping_ms, pong_ms;
     uint32_t linger_ms, tick_ms;
 } sip_stream_tuning;
@@ -69,7 +73,11 @@ struct sip_stream_setup {
     struct port_setup port;
     const struct hop *listen; // those of TCP and TLS are bound, SO_REUSEPORT
     size_t n_listen;
-    struct sip_tls *tls;       // the caller's, longer than the port; NULL: no TLS
+    struct sip_tls *tls; // the caller's, longer than the port; NULL: no TLS
+    size_t descriptors;  // that connections may take; 0: SIP_STREAM_CONNECTIONS_MAX
+    // Whether requests of that address are heard; asked as a connection begins. NULL: all are.
+    bool (*trusts)(const void *arg, const struct hop *peer);
+    const void *trusts_arg;
     const struct hop **failed; // on error: which of `listen`; may be NULL
 };
 

@@ -39,6 +39,7 @@ struct sip_stream_peer {
     bool eof;             // the peer has said its last word
     bool kept;            // `out` holds what was sent since, whole, should nobody have read it
     bool counted;         // in its address's number
+    bool stranger;        // and in that of those whom nobody trusts
     uint8_t line_ends;    // bytes of a ping that have come
     uint16_t reopen_port; // of the last answer
     uint32_t owed;        // requests that came, minus answers that went
@@ -77,6 +78,9 @@ struct sip_stream {
     size_t message_max;
     struct hop local;
     struct sip_tls *tls;
+    bool (*trusts)(const void *arg, const struct hop *peer);
+    const void *trusts_arg;
+    size_t descriptors, n_strangers;
     size_t n_listeners;
     struct sip_stream_listener listener[SIP_STREAM_LISTEN_MAX];
     struct port_stream_counters *count;
@@ -145,6 +149,11 @@ static inline size_t sip_stream_waiting(const struct sip_stream_peer *c)
 {
     return c->out.n - c->done;
 }
+static inline size_t sip_stream_queue_max(const struct sip_stream_peer *c)
+{
+    const struct sip_stream_tuning *t = &sip_stream_tuning;
+    return c->stranger ? t->stranger_queue_bytes_max : t->queue_bytes_max;
+}
 // What was said after the peer's last word, and nobody heard, is said again to its other port.
 void sip_stream_say_again(struct sip_stream *s, struct sip_stream_peer *c);
 
@@ -153,9 +162,12 @@ void sip_stream_enter(struct sip_stream *s, struct sip_stream_peer *c);
 void sip_stream_leave(struct sip_stream *s, struct sip_stream_peer *c);
 // All connections with that peer have its bucket.
 struct sip_stream_peer *sip_stream_bucket(const struct sip_stream *s, const struct hop *hop);
-// False: there are too many of its address, or no memory.
-bool sip_stream_count_address(struct sip_stream *s, struct sip_stream_peer *c);
-void sip_stream_forget_address(struct sip_stream *s, struct sip_stream_peer *c);
+// A place for one more connection. Those that a peer brings about, by connecting or by leaving
+// before its answer, leave the reserve to those that we need for ourselves.
+bool sip_stream_has_place(const struct sip_stream *s, bool of_ours);
+// Counts one that its peer has brought about. NULL, or why there are too many of its kind.
+const char *sip_stream_count_peer(struct sip_stream *s, struct sip_stream_peer *c);
+void sip_stream_forget_peer(struct sip_stream *s, struct sip_stream_peer *c);
 void sip_stream_free_tables(struct sip_stream *s);
 
 #endif

@@ -18,7 +18,7 @@ void sip_stream_make_dirty(struct sip_stream *s, struct sip_stream_peer *c)
 
 static bool has_room(struct sip_stream *s, const struct sip_stream_peer *c, size_t n)
 {
-    if (sip_stream_waiting(c) + n > sip_stream_tuning.queue_bytes_max) {
+    if (sip_stream_waiting(c) + n > sip_stream_queue_max(c)) {
         s->count->queue_full++;
         return false;
     }

@@ -12,13 +12,23 @@
 
 // ---- What it is watched for --------------------------------------------------------------------
 
+// Who connected to us, and does not take his answers, is not asked for more requests: they would be
+// parsed for answers that have no room. One that we opened is always read, for it has the answers
+// that a peer of our kind may be waiting to get rid of before he listens again.
+static bool is_heard(const struct sip_stream_peer *c)
+{
+    return c->outgoing || sip_stream_waiting(c) <= sip_stream_queue_max(c) / 2;
+}
+
 static uint32_t wanted_mask(const struct sip_stream_peer *c)
 {
     bool tls_writes = c->tls && sip_tls_wants_write(c->tls);
     switch ((enum sip_stream_state)c->state) {
     case SIP_STREAM_CONNECTING: return EPOLLOUT;
     case SIP_STREAM_HANDSHAKE: return tls_writes ? EPOLLOUT : EPOLLIN;
-    case SIP_STREAM_OPEN: return EPOLLIN | EPOLLRDHUP | (c->blocked || tls_writes ? EPOLLOUT : 0u);
+    case SIP_STREAM_OPEN:
+        return (is_heard(c) ? EPOLLIN | EPOLLRDHUP : 0u) |
+               (c->blocked || tls_writes ? EPOLLOUT : 0u);
     case SIP_STREAM_ENDING: return (c->eof ? 0u : EPOLLIN) | (c->blocked ? EPOLLOUT : 0u);
     case SIP_STREAM_GONE: break;
     }
@@ -70,7 +80,7 @@ void sip_stream_drop(struct sip_stream *s, struct sip_stream_peer *c)
         s->port.count->send_failures += c->n_out;
     s->count->queued_bytes -= sip_stream_waiting(c);
     sip_stream_leave(s, c);
-    sip_stream_forget_address(s, c);
+    sip_stream_forget_peer(s, c);
     sip_tls_end(c->tls);
     c->tls = NULL;
     close(c->fd);
@@ -279,7 +289,7 @@ static int failed_at_once(struct sip_stream *s, const struct hop *to, bool is_re
 
 static int try_connect(struct sip_stream *s, const struct hop *to, bool is_request)
 {
-    if (s->count->connections >= sip_stream_tuning.connections_max) {
+    if (!sip_stream_has_place(s, is_request)) {
         s->count->refused_full++;
         return -1;
     }
@@ -289,12 +299,21 @@ static int try_connect(struct sip_stream *s, const struct hop *to, bool is_reque
     return fd >= 0 ? fd : failed_at_once(s, to, is_request, errno);
 }
 
+static void refuse(struct sip_stream *s, struct sip_stream_peer *c, const char *why)
+{
+    sip_stream_say(s, "sip_connection_refused", &c->hop, why);
+    sip_stream_drop(s, c);
+}
+
 struct sip_stream_peer *sip_stream_connect(struct sip_stream *s, const struct hop *to,
                                            struct text server_name, bool is_request)
 {
     int fd = try_connect(s, to, is_request);
     struct sip_stream_peer *c = fd >= 0 ? adopt(s, fd, to, true) : NULL;
-    if (!c)
+    const char *why = c && !is_request ? sip_stream_count_peer(s, c) : NULL;
+    if (why)
+        refuse(s, c, why);
+    if (!c || why)
         return NULL;
     c->server_name = server_name.n ? strndup(server_name.p, server_name.n) : NULL;
     enter_state(s, c, SIP_STREAM_CONNECTING);
@@ -303,7 +322,7 @@ struct sip_stream_peer *sip_stream_connect(struct sip_stream *s, const struct ho
 
 static void accept_one(struct sip_stream *s, int fd, const struct hop *from)
 {
-    if (s->count->connections + sip_stream_tuning.reserved >= sip_stream_tuning.connections_max) {
+    if (!sip_stream_has_place(s, false)) {
         s->count->refused_full++;
         sip_stream_say(s, "sip_connection_refused", from, "there are too many connections");
         close(fd);
@@ -312,10 +331,9 @@ static void accept_one(struct sip_stream *s, int fd, const struct hop *from)
     struct sip_stream_peer *c = adopt(s, fd, from, false);
     if (!c)
         return;
-    if (!sip_stream_count_address(s, c)) {
-        s->count->refused_address++;
-        sip_stream_say(s, "sip_connection_refused", from, "there are too many of its address");
-        sip_stream_drop(s, c);
+    const char *why = sip_stream_count_peer(s, c);
+    if (why) {
+        refuse(s, c, why);
     } else if (from->transport == HOP_TCP) {
         become_open(s, c);
     } else if ((c->tls = sip_tls_accept(s->tls, fd))) {
@@ -425,6 +443,8 @@ static void look_after_open(struct sip_stream *s, struct sip_stream_peer *c)
     const struct sip_stream_tuning *t = &sip_stream_tuning;
     // What somebody keeps alive who connected to us is wanted; what we keep alive is to be of use.
     uint64_t last_ms = c->outgoing ? c->message_ms : c->heard_ms;
+    if (c->partial_ms && !is_heard(c))
+        c->partial_ms = s->now_ms; // it is we who keep its rest waiting
     if (c->partial_ms && is_over(s, c->partial_ms, t->message_ms)) {
         time_out(s, c, &s->count->message_timeouts, "a message that does not end");
     } else if (c->stalled_ms && is_over(s, c->stalled_ms, t->stall_ms)) {

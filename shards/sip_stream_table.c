@@ -41,6 +41,22 @@ struct sip_stream_peer *sip_stream_bucket(const struct sip_stream *s, const stru
     return s->bucket[bucket_of(s, hop)];
 }
 
+bool sip_stream_has_place(const struct sip_stream *s, bool of_ours)
+{
+    const struct sip_stream_tuning *t = &sip_stream_tuning;
+    size_t most = s->descriptors < t->connections_max ? s->descriptors : t->connections_max;
+    size_t reserved = t->reserved < most / 4 ? t->reserved : (most + 3) / 4;
+    return s->count->connections + (of_ours ? 0 : reserved) < most;
+}
+
+// Who has one address of IPv6 has the 2^64 of its network: they are one.
+static struct hop address_of(const struct hop *hop)
+{
+    struct hop a = {.family = hop->family};
+    memcpy(a.ip, hop->ip, hop->family == 4 ? 4 : 8);
+    return a;
+}
+
 static struct sip_stream_address **find_address(struct sip_stream *s, const struct hop *hop)
 {
     size_t bucket = hash_sip(s->key, hop->ip, sizeof hop->ip) % SIP_STREAM_ADDRESS_BUCKETS;
@@ -50,29 +66,46 @@ static struct sip_stream_address **find_address(struct sip_stream *s, const stru
     return at;
 }
 
-bool sip_stream_count_address(struct sip_stream *s, struct sip_stream_peer *c)
+// NULL: no memory.
+static struct sip_stream_address *enter_address(struct sip_stream *s, const struct hop *hop)
 {
-    struct sip_stream_address **at = find_address(s, &c->hop), *a = *at;
-    if (!a) {
-        if (!(a = calloc(1, sizeof *a)))
-            return false;
-        memcpy(a->ip, c->hop.ip, sizeof a->ip);
-        a->family = c->hop.family;
-        *at = a;
-    }
-    if (a->n >= sip_stream_tuning.per_address_max)
-        return false;
-    a->n++;
-    c->counted = true;
-    return true;
+    struct hop address = address_of(hop);
+    struct sip_stream_address **at = find_address(s, &address), *a = *at;
+    if (a || !(a = calloc(1, sizeof *a)))
+        return a;
+    memcpy(a->ip, address.ip, sizeof a->ip);
+    a->family = address.family;
+    *at = a;
+    return a;
 }
 
-void sip_stream_forget_address(struct sip_stream *s, struct sip_stream_peer *c)
+const char *sip_stream_count_peer(struct sip_stream *s, struct sip_stream_peer *c)
+{
+    bool stranger = s->trusts && !s->trusts(s->trusts_arg, &c->hop);
+    if (stranger && s->n_strangers >= sip_stream_tuning.strangers_max) {
+        s->count->refused_strangers++;
+        return "there are too many of addresses that are not trusted";
+    }
+    struct sip_stream_address *a = enter_address(s, &c->hop);
+    if (!a || a->n >= sip_stream_tuning.per_address_max) {
+        s->count->refused_address++;
+        return "there are too many of its address";
+    }
+    a->n++;
+    s->n_strangers += stranger;
+    c->counted = true;
+    c->stranger = stranger;
+    return NULL;
+}
+
+void sip_stream_forget_peer(struct sip_stream *s, struct sip_stream_peer *c)
 {
     if (!c->counted)
         return;
-    struct sip_stream_address **at = find_address(s, &c->hop), *a = *at;
-    assert(a && a->n);
+    struct hop address = address_of(&c->hop);
+    struct sip_stream_address **at = find_address(s, &address), *a = *at;
+    assert(a && a->n && s->n_strangers >= c->stranger);
+    s->n_strangers -= c->stranger;
     if (--a->n)
         return;
     *at = a->next;
