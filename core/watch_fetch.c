@@ -65,11 +65,23 @@ struct answer {
     char scratch[JID_MAX + 1];
 };
 
-static bool answer_begin(struct core *c, const struct dialog *d, struct answer *a)
+static bool answer_jid(const struct dialog *d, enum dialog_field field, struct jid *out,
+                       char scratch[JID_MAX + 1])
 {
     struct sip_uri uri;
-    if (sip_uri_parse(&uri, dialog_get(d, FIELD_REMOTE_URI)) != 0 ||
-        address_to_jid(&a->peer, &uri, a->scratch, sizeof a->scratch) != 0)
+    return sip_uri_parse(&uri, dialog_get(d, field)) == 0 &&
+           address_to_jid(out, &uri, scratch, JID_MAX + 1) == 0;
+}
+
+// False: nothing is to be said, since trust in either of them was taken away meanwhile.
+static bool answer_begin(struct core *c, const struct dialog *d, struct answer *a)
+{
+    struct jid user;
+    char scratch[JID_MAX + 1];
+    if (!answer_jid(d, FIELD_LOCAL_URI, &user, scratch) ||
+        !answer_jid(d, FIELD_REMOTE_URI, &a->peer, a->scratch) ||
+        !domain_is(c, domain_find(c, user.domain), DOMAIN_XMPP) ||
+        !domain_is(c, domain_find(c, a->peer.domain), DOMAIN_SIP))
         return false;
     struct text to = dialog_get(d, FIELD_REPLY_TO);
     const char *end = to.n ? memchr(to.p, '\n', to.n) : NULL;

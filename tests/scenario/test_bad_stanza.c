@@ -315,6 +315,34 @@ static void a_domain_is_no_longer_trusted(void **state)
     stage_close(s);
 }
 
+// The same while the answer to her probe is on its way: what comes is answered, and costs her
+// nothing.
+static void a_fetch_outlives_trust(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 4; k++) {
+        struct stage *s = stage_open();
+        struct core_trust less = s->cfg.trust;
+        struct stage_dialog d;
+        says_to(s, "juliet@example.com/balcony", "probe", "romeo");
+        sip_sees(s, "SUBSCRIBE", "Expires: 0", NULL);
+        sip_dialog_of_subscribe(s, &d, "ffd2");
+        if (k % 2)
+            less.n_xmpp_domains = 0;
+        else
+            less.n_sip_domains = 0;
+        assert_int_equal(core_set_trust(s->core, &less), 0);
+        if (k < 2) {
+            sip_notifies(s, &d, "terminated;reason=timeout", PIDF_AWAY);
+            sip_sees(s, "SIP/2.0 200", NULL);
+        } else {
+            sip_answers(s, 404, "");
+        }
+        quiet(s);
+        stage_close(s);
+    }
+}
+
 // The bare JID counts: however a client writes it, it is one pair.
 static void spellings_are_one_pair(void **state)
 {
@@ -339,6 +367,7 @@ int main(void)
         cmocka_unit_test(too_fast),
         cmocka_unit_test(draining_refuses_what_is_new),
         cmocka_unit_test(a_domain_is_no_longer_trusted),
+        cmocka_unit_test(a_fetch_outlives_trust),
         cmocka_unit_test(spellings_are_one_pair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
