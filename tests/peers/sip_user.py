@@ -40,6 +40,8 @@ class Notification:
     dialog: str = ""  # Call-ID
     cseq: int = 0
     person: set[str] = field(default_factory=set)  # RPID's words
+    etag: str = ""
+    body: str = ""
 
     @property
     def basic(self) -> str:
@@ -73,10 +75,15 @@ class _Wire(asyncio.DatagramProtocol):
 
 
 class Subscription:
-    """One notification dialog as subscriber, refreshed until end() is called."""
+    """One notification dialog as subscriber, refreshed until end() is called.
 
-    def __init__(self, user: "SipUser", target: str, event: str, expires_s: int):
+    `more`: header fields that each of its SUBSCRIBEs has besides, or an Event with parameters.
+    """
+
+    def __init__(self, user: "SipUser", target: str, event: str, expires_s: int,
+                 more: dict[str, str] | None = None):
         self.user, self.target, self.event, self.expires_s = user, target, event, expires_s
+        self.more = more or {}
         self.state, self.reason = "neutral", ""
         self.tuples: list[pidf.Tuple] = []
         self.ended = False  # by us
@@ -102,9 +109,10 @@ class Subscription:
         message.add("Call-ID", self.call_id)
         message.add("CSeq", f"{self.cseq} SUBSCRIBE")
         message.add("Contact", f"<{self.user.contact}>")
-        message.add("Event", self.event)
         message.add("Accept", BODY_TYPE[self.event])
         message.add("Expires", expires_s)
+        for name, value in {"Event": self.event, **self.more}.items():
+            message.add(name, value)
         return message
 
     async def subscribe(self, expires_s: int | None = None) -> SipMessage:
@@ -311,7 +319,8 @@ class SipUser:
         header = message.get("Subscription-State")
         note = Notification(bare_uri(uri_of(message.get("From"))), event,
                             header.split(";")[0].strip().lower(), param(header, "reason"),
-                            dialog=message.get("Call-ID"), cseq=message.cseq[0])
+                            dialog=message.get("Call-ID"), cseq=message.cseq[0],
+                            etag=message.get("SIP-ETag"), body=message.body)
         if event == "presence.winfo":
             note.watchers = pidf.read_watchers(message.body)
         else:
@@ -352,7 +361,11 @@ class SipUser:
     async def publish(self, basic: str, show: str = "", note: str = "", activity: str = "",
                       expires_s: int = 600, mood: str = "") -> None:
         """Publishes this device's state, or changes what it has published (SIP-If-Match)."""
-        body = pidf.write(self.aor, basic, show, note, self.device, activity, mood)
+        await self.publish_document(
+            pidf.write(self.aor, basic, show, note, self.device, activity, mood), expires_s)
+
+    async def publish_document(self, body: str, expires_s: int = 600) -> None:
+        """Publishes a document as it stands in place of what this device has said."""
         answer = await self._publish(body, expires_s)
         if answer.status == 412:  # the server has forgotten our publication (RFC 3903 §4.1)
             self._etag = ""
@@ -360,8 +373,7 @@ class SipUser:
         if answer.status != 200:
             raise SipFailure("PUBLISH", answer.status, answer.reason)
         self._etag = answer.get("SIP-ETag")
-        self._again("publish", expires_s / 2,
-                    lambda: self.publish(basic, show, note, activity, expires_s, mood))
+        self._again("publish", expires_s / 2, lambda: self.publish_document(body, expires_s))
 
     async def _publish(self, body: str, expires_s: int) -> SipMessage:
         message = self._out_of_dialog("PUBLISH", expires_s)
@@ -382,8 +394,9 @@ class SipUser:
             self._etag = ""
 
     async def subscribe(self, target: str, event: str = "presence",
-                        expires_s: int = 600) -> Subscription:
-        subscription = Subscription(self, target, event, expires_s)
+                        expires_s: int = 600,
+                        more: dict[str, str] | None = None) -> Subscription:
+        subscription = Subscription(self, target, event, expires_s, more)
         self.subscriptions.append(subscription)
         try:
             await subscription.subscribe()

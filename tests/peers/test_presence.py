@@ -36,6 +36,15 @@ class Journey(WorldTest):
         self.assertEqual(status, 200)
         return body["items"]
 
+    async def watch_is(self, state: str, dialogs: int) -> None:
+        for _ in range(100):
+            watch, = [one for one in await self.subscriptions()
+                      if one["direction"] == "xmpp-to-sip"]
+            if watch["state"] == state and len(watch["dialogs"]) == dialogs:
+                return
+            await asyncio.sleep(0.1)
+        self.fail(f"{watch}")
+
 
 class XmppWatchesSip(Journey):
     """RFC 8048 §5.2, §6.3: juliet sees romeo."""
@@ -135,6 +144,28 @@ class SipDecides(Journey):
         await self.both()
         await self.romeo.set_rules(allowed=[JULIET])
         await self.juliet_watches()
+
+    async def test_both_undecided_and_he_decides_first(self) -> None:
+        await self.asks()
+        await self.romeo.subscribe(JULIET)
+        await self.juliet.sees("subscribe", ROMEO)
+        await self.romeo.set_rules(allowed=[JULIET])
+        await self.juliet.sees("subscribed", ROMEO)
+        await self.juliet.sees("available", ROMEO)
+        self.juliet.approve(ROMEO)
+        await self.romeo.sees(JULIET, state="active", basic="open")
+        self.assertEqual(await self.juliet.roster_subscription(ROMEO), "both")
+
+    async def test_both_undecided_and_she_decides_first(self) -> None:
+        await self.asks()
+        await self.romeo.subscribe(JULIET)
+        await self.juliet.sees("subscribe", ROMEO)
+        self.juliet.approve(ROMEO)
+        await self.romeo.sees(JULIET, state="active", basic="open")
+        await self.romeo.set_rules(allowed=[JULIET])
+        await self.juliet.sees("subscribed", ROMEO)
+        await self.juliet.sees("available", ROMEO)
+        self.assertEqual(await self.juliet.roster_subscription(ROMEO), "both")
 
     async def test_rejects(self) -> None:
         await self.asks()
@@ -318,7 +349,6 @@ class Both(Journey):
         await self.romeo.sees(JULIET, state="active", show="dnd")
         self.assertEqual(await self.juliet.roster_subscription(ROMEO), "from")
 
-
     async def test_her_session_ends_and_begins(self) -> None:
         """While she is away the SIP side keeps no dialog of hers, and loses nothing of hers."""
         await self.both()
@@ -326,21 +356,12 @@ class Both(Journey):
         await self.romeo_watches()
         await self.juliet.disconnect()
         await self.romeo.sees(JULIET, basic="closed")
-        await self._watch_is("dormant", 0)
+        await self.watch_is("dormant", 0)
         await self.romeo.publish("open", "dnd")
         await self.juliet.connect()
         self.juliet.presence()
         await self.juliet.sees("available", ROMEO, show="dnd")
-        await self._watch_is("active", 1)
-
-    async def _watch_is(self, state: str, dialogs: int) -> None:
-        for _ in range(100):
-            watch, = [one for one in await self.subscriptions()
-                      if one["direction"] == "xmpp-to-sip"]
-            if watch["state"] == state and len(watch["dialogs"]) == dialogs:
-                return
-            await asyncio.sleep(0.1)
-        self.fail(f"{watch}")
+        await self.watch_is("active", 1)
 
 
 class OwnDomain(Journey):

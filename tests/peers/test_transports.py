@@ -4,7 +4,7 @@ import asyncio
 import unittest
 
 from .process import HOST
-from .servers import GatewayOptions
+from .servers import GatewayOptions, Server
 from .test_presence import JULIET, ROMEO, Journey
 
 
@@ -51,6 +51,37 @@ class Stream(Journey):
         await self.dialog.subscribe()
         await self.romeo.sees(JULIET, show="dnd")
 
+    async def passes(self, show: str) -> None:
+        """A change of each is seen by the other, and nobody was asked again."""
+        await self.romeo.publish("open", show)
+        await self.juliet.sees("available", ROMEO, show=show, timeout_s=40)
+        self.juliet.presence(show)
+        await self.romeo.sees(JULIET, show=show, timeout_s=40)
+        self.assertEqual([p for p in self.juliet.inbox.items if p.type == "subscribe"], [])
+        self.assertEqual(len(await self.subscriptions()), 2)
+
+    async def all_restart(self) -> None:
+        """The gateway and the XMPP server, killed; and all three at once."""
+        await self.flows()
+        self.world.gateway.kill()
+        await self.world.gateway.start()
+        await self.passes("xa")
+        await self._restart(self.world.xmpp)
+        await self.passes("chat")
+        await self._restart(self.world.xmpp, self.world.gateway, self.world.kamailio)
+        await self.romeo.register()
+        await self.passes("away")
+
+    async def _restart(self, *servers: Server) -> None:
+        await self.world.xmpp.on_disk()
+        for server in servers:
+            server.stop() if server is self.world.kamailio else server.kill()
+        await self.juliet.disconnect()
+        for server in servers:
+            await server.start()
+        await self.juliet.connect()
+        self.juliet.presence()
+
     async def reconnects(self) -> None:
         """Kamailio restarts: connections are lost, dialogs are not."""
         self.world.kamailio.stop()
@@ -68,6 +99,9 @@ class Tcp(Stream):
         self.assertGreater(await self.connections(), 0)
         await self.reconnects()
 
+    async def test_restarts(self) -> None:
+        await self.all_restart()
+
     async def test_big_documents(self) -> None:
         """Nothing has to fit into a datagram."""
         await self.both()
@@ -83,6 +117,9 @@ class Tls(Stream):
         await self.flows()
         self.assertGreater(await self.connections(), 0)
         await self.reconnects()
+
+    async def test_restarts(self) -> None:
+        await self.all_restart()
 
 
 class TlsOfAStranger(Stream):

@@ -1,7 +1,8 @@
 """An XMPP user with a real client (slixmpp) that sees and sends presence, and decides by herself."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from xml.etree import ElementTree
 
 import slixmpp
 
@@ -21,6 +22,7 @@ class Presence:
     priority: str = ""
     stanza_id: str = ""
     condition: str = ""  # of type "error"
+    xml: ElementTree.Element | None = field(default=None, repr=False, compare=False)
 
     @property
     def bare(self) -> str:
@@ -45,7 +47,7 @@ def _presence(stanza: slixmpp.Presence) -> Presence:
         condition = error[0].tag.rpartition("}")[2]
     return Presence(xml.get("type") or "available", str(stanza["from"]),
                     xml.findtext(f"{ns}show") or "", xml.findtext(f"{ns}status") or "",
-                    xml.findtext(f"{ns}priority") or "", xml.get("id") or "", condition)
+                    xml.findtext(f"{ns}priority") or "", xml.get("id") or "", condition, xml)
 
 
 class XmppUser:
@@ -111,6 +113,13 @@ class XmppUser:
     def presence(self, show: str = "", status: str = "", priority: str = "") -> None:
         self.client.send_presence(pshow=show or None, pstatus=status or None,
                                   ppriority=priority or None)
+
+    def says(self, inside: str, to: str = "", kind: str = "") -> None:
+        """Presence with these elements; `to`: to this JID alone (RFC 6121 §4.6)."""
+        stanza = self.client.make_presence(pto=to or None, ptype=kind or None)
+        for element in ElementTree.fromstring(f"<x xmlns='jabber:client'>{inside}</x>"):
+            stanza.append(element)
+        stanza.send()
 
     def go_offline(self) -> None:
         """Unavailable, but the connection stays."""
