@@ -441,8 +441,9 @@ static void keep_alive(struct sip_stream *s, struct sip_stream_peer *c)
 static void look_after_open(struct sip_stream *s, struct sip_stream_peer *c)
 {
     const struct sip_stream_tuning *t = &sip_stream_tuning;
-    // What somebody keeps alive who connected to us is wanted; what we keep alive is to be of use.
-    uint64_t last_ms = c->outgoing ? c->message_ms : c->heard_ms;
+    // What somebody keeps alive who connected to us is wanted, once he has used it; what we keep
+    // alive is to be of use.
+    uint64_t last_ms = c->outgoing ? c->message_ms : c->spoke ? c->heard_ms : c->since_ms;
     if (c->partial_ms && !is_heard(c))
         c->partial_ms = s->now_ms; // it is we who keep its rest waiting
     if (c->partial_ms && is_over(s, c->partial_ms, t->message_ms)) {

@@ -213,6 +213,23 @@ static void test_silence(void **state)
     stage_close(s);
 }
 
+// Keep-alives alone keep nothing that has not been used yet.
+static void test_pings_only(void **state)
+{
+    (void)state;
+    struct stage *s = open_quick();
+    sip_stream_tuning.first_ms = 100;
+    int fd = stage_connect(&s->at);
+    uint64_t begin_ms = stage_ms();
+    while (s->count.stream.idle_closed == 0) {
+        send(fd, "\r\n\r\n", 4, MSG_NOSIGNAL);
+        stage_turn(s, 5);
+        assert_true(stage_ms() - begin_ms < 2000);
+    }
+    close(fd);
+    stage_close(s);
+}
+
 // One that we opened is of use while messages pass, whatever the keep-alives do.
 static void test_idle_outgoing(void **state)
 {
@@ -386,6 +403,7 @@ int main(void)
         TEST(test_head_without_end),
         TEST(test_message_that_does_not_end),
         TEST(test_silence),
+        TEST(test_pings_only),
         TEST(test_idle_outgoing),
         TEST(test_pong),
         TEST(test_stall),
