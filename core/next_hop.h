@@ -21,8 +21,7 @@
 enum {
     NEXT_HOP_NAMES_MAX = 1024, // of a shard; beyond, one that no request goes by makes place
     NEXT_HOP_HOST_MAX = 255,   // bytes of a host name (RFC 1035 §2.3.4)
-    NEXT_HOP_URI_MAX = NEXT_HOP_HOST_MAX + 64,
-    NEXT_HOP_TTL_LEAST_S = 5, // answers are kept so long at least, good or not
+    NEXT_HOP_TTL_LEAST_S = 5,  // answers are kept so long at least, good or not
     NEXT_HOP_TTL_MOST_S = 3600,
     NEXT_HOP_ASK_MS = 60000, // without an answer for so long it is asked again
 };

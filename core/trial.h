@@ -18,7 +18,6 @@ struct trial {
     bool loaded;   // hops are there
     bool waiting;  // for the name's answer
     bool over_tcp; // hops[at] is a UDP one, tried over TCP
-    bool again;    // not the first attempt
     struct hop hops[EVENT_HOPS_MAX];
 };
 

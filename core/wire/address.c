@@ -122,7 +122,8 @@ static int local_number(char *z, size_t *n)
         else if (!z[i] || !strchr("-.()", z[i]))
             return EBADMSG;
     }
-    z[ *n = digits] = '\0';
+    z[digits] = '\0';
+    *n = digits;
     return digits ? 0 : EBADMSG;
 }
 
