@@ -490,4 +490,6 @@ void serve_restored(struct core *c, uint32_t dialog)
     dialog_wait(c, dialog, WAIT_EXPIRY, d->expires_ms > soonest_ms ? d->expires_ms : soonest_ms);
     if (d->flags & DIALOG_WINFO) // what was to be told may have died with the process
         notify_later(c, dialog, soonest_ms + hash_random_below(&c->random, CORE_RESTORE_SPREAD_MS));
+    else
+        notify_rest(c, dialog, c->now_ms);
 }

@@ -292,6 +292,36 @@ static void rates_outlive_a_crash(void **state)
     stage_close(s);
 }
 
+// His wish to be told the same again holds before there is anything to be told, too.
+static void min_rate_outlives_a_crash_undecided(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    sip_says(s,
+             "SUBSCRIBE sip:juliet@example.com SIP/2.0\n"
+             "Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKrates;rport\nMax-Forwards: 70\n"
+             "From: <sip:romeo@example.net>;tag=r\nTo: <sip:juliet@example.com>\nCall-ID: r\n"
+             "CSeq: 1 SUBSCRIBE\nContact: <sip:romeo@127.0.0.1:5099>\nExpires: 3600\n"
+             "Event: presence;min-rate=0.01\n\n");
+    sip_sees(s, "SIP/2.0 200", NULL);
+    sip_sees(s, "NOTIFY", "pending", NULL);
+    sip_answers(s, 200, "");
+    for (int crashed = 0; crashed < 2; crashed++) {
+        if (crashed) {
+            stage_crash(s);
+            stage_streams_up(s);
+        }
+        while (xmpp_next(s))
+            ;
+        stage_pass_s(s, 1);
+        while (xmpp_next(s))
+            ;
+        assert_in_range(ms_until_notified(s, 200), 97500, 99500);
+        notified(s, "pending", ";min-rate=0.01\r\n");
+    }
+    stage_close(s);
+}
+
 // RFC 3856 §6.10: not more often than every five seconds in the long run. What goes on and on is
 // slowed down to that, and is prompt again after a while.
 static void who_never_stops_is_slowed_down(void **state)
@@ -357,6 +387,7 @@ int main(void)
         cmocka_unit_test(min_rate_and_suppression),
         cmocka_unit_test(min_rate_and_a_slow_device),
         cmocka_unit_test(rates_outlive_a_crash),
+        cmocka_unit_test(min_rate_outlives_a_crash_undecided),
         cmocka_unit_test(who_never_stops_is_slowed_down),
         cmocka_unit_test(what_is_not_taken),
     };
