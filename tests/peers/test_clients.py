@@ -66,11 +66,11 @@ class Manners(Client):
             items = (await self.plugin("xep_0030").get_items(jid, timeout=10))["disco_items"]
             self.assertEqual(len(items["items"]), 0, jid)
             self.assertIsInstance(await self.plugin("xep_0199").ping(jid, timeout=10), float)
+        await self._capabilities_are_verified()
+        await self._software_of_the_gateway()
 
-    async def test_capabilities_are_verified(self) -> None:
+    async def _capabilities_are_verified(self) -> None:
         """Her client asks once what the hash in his presence stands for, and finds it right."""
-        await self.both()
-        await self.juliet_watches()
         caps = self.plugin("xep_0115")
         for _ in range(50):
             version = await caps.get_verstring(f"{ROMEO}/orchard")
@@ -80,8 +80,7 @@ class Manners(Client):
             await asyncio.sleep(0.1)
         self.assertIn("http://jabber.org/protocol/mood+notify", info["features"])
 
-    async def test_software_of_the_gateway(self) -> None:
-        await self.both()
+    async def _software_of_the_gateway(self) -> None:
         version = (await self.plugin("xep_0092").get_version("example.net", timeout=10))[
             "software_version"]
         self.assertEqual(version["name"], "Isthmus")
