@@ -494,20 +494,23 @@ static void one_serve(unsigned i)
     sip_subscribe(i);
 }
 
+// Never what was said before: while a NOTIFY that was lost is waited for, rounds go by, and what
+// has become again what it was is not told.
 static void one_presence(unsigned i)
 {
     static const char *const shows[] = {"away", "dnd"};
     unsigned user = i % b.subscriptions, round = i / b.subscriptions;
     xmpp_say(
         "<presence from='juliet%u@example.com/bench' to='romeo%u@example.net'>"
-        "<show>%s</show><status>at the balcony</status></presence>",
-        user, user, shows[round % 2]);
+        "<show>%s</show><status>at balcony %u</status></presence>",
+        user, user, shows[round % 2], round);
 }
 
+// One that is lost must not make the next one look like the one before it.
 static void one_notify(unsigned i)
 {
-    static const char *const shows[] = {"away", "dnd"};
-    sip_notify(i % b.subscriptions, shows[i / b.subscriptions % 2]);
+    static const char *const shows[] = {"away", "dnd", "xa", "chat"};
+    sip_notify(i % b.subscriptions, shows[i / b.subscriptions % 4]);
 }
 
 static void report(const char *what, unsigned n, uint64_t ns)
