@@ -37,7 +37,7 @@ static void watches(struct stage *s, struct stage_dialog *d, const char *rates, 
 
 static void refreshes(struct stage *s, struct stage_dialog *d, const char *more)
 {
-    char headers[256];
+    char headers[512];
     d->cseq++;
     snprintf(headers, sizeof headers, "Expires: 3600\n%s\n", more);
     sip_resubscribes_with(s, d, headers);

@@ -603,7 +603,7 @@ enum { MANY = 50 };
 static void many_watches(struct stage *s, struct stage_dialog *d)
 {
     for (int i = 0; i < MANY; i++) {
-        char who[16];
+        char who[32];
         snprintf(who, sizeof who, "capulet%d", i);
         watches(s, who, d);
     }

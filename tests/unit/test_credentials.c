@@ -217,7 +217,7 @@ static void the_strongest_counts(void **state)
         struct desk d;
         desk_open(&d);
         for (int k = 0; k < 3; k++) {
-            char nonce[8];
+            char nonce[16];
             snprintf(nonce, sizeof nonce, "n%d", k);
             says(&d, "verona", nonce)->algorithm = algorithms[i][k];
         }
