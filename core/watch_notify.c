@@ -72,10 +72,11 @@ static void watch_accepted(struct core *c, uint32_t dialog, const struct sip_mes
     }
 }
 
-// A new dialog at once, unless that happens again and again.
-static void watch_anew(struct core *c, uint32_t sub)
+// A new dialog at once, unless that happens again and again: the last was opened less than `gap_s`
+// ago.
+static void watch_anew(struct core *c, uint32_t sub, uint32_t gap_s)
 {
-    if (watch_may_try(c, core_sub(c, sub)))
+    if (c->now_ms / 1000 >= (uint64_t)core_sub(c, sub)->tried_s + gap_s)
         watch_open(c, sub, c->cfg.settings.expires_s);
     else
         watch_failed(c, sub, SIP_ABSENT);
@@ -127,7 +128,7 @@ static void watch_declined(struct core *c, uint32_t dialog, enum verdict verdict
     if (verdict == VERDICT_NEVER)
         watch_refused(c, sub);
     else if (verdict == VERDICT_ANEW && was_live)
-        watch_anew(c, sub);
+        watch_anew(c, sub, CORE_REFRESH_FLOOR_MS / 1000); // no refresh comes sooner
     else
         watch_failed(c, sub, retry_after_s);
 }
@@ -171,7 +172,7 @@ static void watch_terminated(struct core *c, uint32_t dialog, const struct sip_m
     switch ((enum sip_reason)m->reason) {
     case REASON_REJECTED:
     case REASON_NORESOURCE: watch_refused(c, sub); break;
-    case REASON_DEACTIVATED: watch_anew(c, sub); break;
+    case REASON_DEACTIVATED: watch_anew(c, sub, CORE_ATTEMPT_GAP_S); break;
     case REASON_INVARIANT: watch_is_settled(c, sub); break;
     case REASON_TIMEOUT: watch_failed(c, sub, SIP_ABSENT); break; // its retry-after says nothing
     default: watch_failed(c, sub, m->substate_retry_after); break;

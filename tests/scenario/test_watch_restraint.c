@@ -137,6 +137,33 @@ static void a_dialog_that_never_was(void **state)
     stage_close(s);
 }
 
+//   |               |  SUBSCRIBE, 200, NOTIFY
+//   |               |<-------------------->|
+//   |               |  a refresh, 481      |   as soon as one can come
+//   |               |<-------------------->|
+//   |               |  SUBSCRIBE           |   and she notices nothing
+//   |               |--------------------->|
+static void a_short_dialog_is_followed_at_once(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    said_subscribe(s, &d);
+    sip_answers(s, 200, "Expires: 6\n");
+    sip_notifies(s, &d, "active;expires=6", PIDF_AWAY);
+    sip_sees(s, "SIP/2.0 200", NULL);
+    while (xmpp_next(s))
+        ;
+    stage_pass_until_said(s, 6);
+    const char *id = xmpp_sees_probe(s, JULIET);
+    xmpp_answers_fence(s, JULIET, id);
+    sip_sees(s, "SUBSCRIBE", "CSeq: 2 SUBSCRIBE", NULL);
+    sip_answers(s, 481, "");
+    sip_sees(s, "SUBSCRIBE", "CSeq: 1 SUBSCRIBE", NULL);
+    quiet(s);
+    stage_close(s);
+}
+
 //   |               |  SUBSCRIBE           |
 //   |               |--------------------->|
 //   |               |  423, more each time |
@@ -168,6 +195,7 @@ int main(void)
         cmocka_unit_test(left_alone_beyond_the_end),
         cmocka_unit_test(left_alone_no_longer),
         cmocka_unit_test(a_dialog_that_never_was),
+        cmocka_unit_test(a_short_dialog_is_followed_at_once),
         cmocka_unit_test(never_long_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
