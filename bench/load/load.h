@@ -35,10 +35,10 @@ enum load_kind {
 // Each event that was begun ends in one of the others, or is still under way.
 struct load_figure {
     uint64_t begun, done;
-    uint64_t refused;    // an honest no: 503, 480, resource-constraint …
-    uint64_t given_up;   // SIP: not answered for 32 s
-    uint64_t overtaken;  // a newer one of the same pair was begun before it came through
-    uint64_t said_again; // retransmissions of ours
+    uint64_t refused;            // an honest no: 503, 480, resource-constraint …
+    uint64_t given_up;           // SIP: not answered for 32 s
+    uint64_t overtaken;          // a newer one of the same pair was begun before it came through
+    uint64_t said_again;         // retransmissions of ours
     struct histogram latency_us; // of those done
 };
 
@@ -68,6 +68,8 @@ int load_create(struct load **out, const struct load_setup *setup);
 // Kills a daemon that still runs, removes a temporary folder.
 void load_destroy(struct load *l);
 
+// For the next start. An errno.
+int load_set_shards(struct load *l, unsigned shards);
 // Starts the daemon and plays until it is connected and has been asked something over the stream.
 // 0; ETIMEDOUT; ECHILD: it ended by itself. What has been begun before goes on after a restart.
 int load_start(struct load *l, unsigned timeout_ms);
@@ -75,6 +77,11 @@ void load_kill(struct load *l);                     // SIGKILL, and reaped
 int load_stop(struct load *l, unsigned timeout_ms); // SIGTERM; its exit status; -1: killed
 // Sees whether it is alive without blocking. *status as by waitpid(), once it has ended.
 bool load_alive(struct load *l, int *status);
+
+// Breaks the component stream, as a server does that restarts. The daemon comes back by itself.
+void load_xmpp_drop(struct load *l);
+// Stanzas that were left unsaid because the daemon did not read; their events stay under way.
+uint64_t load_unsaid(const struct load *l);
 
 pid_t load_pid(const struct load *l);
 const char *load_dir(const struct load *l);
