@@ -58,17 +58,17 @@ static void act_sip(struct world *w, unsigned s, unsigned x)
 static void act_fault(struct world *w)
 {
     const struct options *o = &w->opt;
-    if (world_fault(w, o->crash))
+    if (world_chance(w, o->crash))
         gateway_plan_death(w);
-    if (world_fault(w, o->stream_break))
+    if (world_fault(w, FAULT_STREAM_BREAK, o->stream_break))
         net_stream_break(w, world_below(w, GATEWAY_STREAMS));
-    if (world_fault(w, o->partition))
+    if (world_fault(w, FAULT_PARTITION, o->partition))
         net_partition(w, world_between(w, 1000, world_chance(w, 200) ? 300000 : 40000));
-    if (world_fault(w, o->unreachable))
+    if (world_fault(w, FAULT_UNREACHABLE, o->unreachable))
         xmpp_link_down(w, world_between(w, 1000, world_chance(w, 200) ? 300000 : 40000));
-    if (world_fault(w, o->server_restart))
+    if (world_fault(w, FAULT_SERVER_RESTART, o->server_restart))
         sip_server_restart(w);
-    if (world_fault(w, o->server_restart))
+    if (world_fault(w, FAULT_SERVER_ENDS_ONE, o->server_restart))
         sip_server_ends_one(w);
 }
 
@@ -84,14 +84,9 @@ static void act_stranger(struct world *w, unsigned x, unsigned s)
                  sip_jid(w, s), type[world_below(w, 5)]);
 }
 
-static void act(struct world *w, const struct happening *h)
+static void act_people(struct world *w, unsigned x, unsigned s)
 {
-    unsigned x = world_below(w, w->opt.xmpp_users), s = world_below(w, w->opt.sip_users);
-    (void)h;
-    if (w->calm)
-        return;
-    act_fault(w);
-    if (world_chance(w, 20))
+    if (world_fault(w, FAULT_STRANGER, 20))
         act_stranger(w, x, s);
     if (world_chance(w, 100))
         act_approvals(w);
@@ -99,6 +94,26 @@ static void act(struct world *w, const struct happening *h)
         act_xmpp(w, x, s);
     else
         act_sip(w, s, x);
+}
+
+static bool act_is_off(const struct world *w, uint64_t number)
+{
+    return number < w->n_acts_off && w->acts_off[number];
+}
+
+static void act(struct world *w, const struct happening *h)
+{
+    uint64_t people = 2 * h->what, faults = people + 1;
+    if (w->calm)
+        return;
+    struct world_chance_kept kept = world_chance_of(w, faults);
+    if (!act_is_off(w, faults))
+        act_fault(w);
+    world_chance_of(w, people);
+    unsigned x = world_below(w, w->opt.xmpp_users), s = world_below(w, w->opt.sip_users);
+    if (!act_is_off(w, people))
+        act_people(w, x, s);
+    world_chance_end(w, kept);
 }
 
 uint64_t acts_arrange(struct world *w)
@@ -110,7 +125,7 @@ uint64_t acts_arrange(struct world *w)
         sip_publish(w, s, sip_tuple[0]);
     for (uint64_t i = 0; i < w->opt.acts; i++)
         world_in(w, world_chance(w, 300) ? world_below(w, span_ms / 10) : world_below(w, span_ms),
-                 act, NULL, 0);
+                 act, NULL, i);
     return w->now_ms + span_ms;
 }
 

@@ -149,7 +149,7 @@ static void shard_end(struct gateway_shard *s)
 static void gateway_start(struct world *w)
 {
     struct gateway *g = w->gateway;
-    if (g->life && world_fault(w, 400))
+    if (g->life && world_fault(w, FAULT_SHARDS, 400))
         g->shards = (const unsigned[]){1, 2, 3, 5}[world_below(w, 4)];
     store_model_partition(w, &g->store, g->shards);
     world_note(w, "---- the gateway starts with %u shards, %zu records", g->shards, g->store.n);
@@ -207,6 +207,7 @@ static bool death_comes(struct world *w, enum death_at at)
     struct gateway *g = w->gateway;
     if (g->death_in != 1 || g->death_at != at)
         return false;
+    w->faults[FAULT_CRASH_BEFORE_COMMIT + at]++;
     gateway_die(w);
     return true;
 }
@@ -298,7 +299,7 @@ static bool shard_commit(struct world *w, struct gateway_shard *s)
         changes |= s->fx.v[i].kind == EFFECT_PUT || s->fx.v[i].kind == EFFECT_DELETE;
     if (death_comes(w, DEATH_BEFORE_COMMIT))
         return false;
-    s->held = changes && world_fault(w, w->opt.commit_fails);
+    s->held = changes && world_fault(w, FAULT_COMMIT_FAILS, w->opt.commit_fails);
     if (s->held)
         return true;
     unsigned index = (unsigned)(s - g->shard);

@@ -12,7 +12,8 @@ static uint32_t net_delay_ms(struct world *w)
 {
     if (w->calm)
         return 2;
-    return world_fault(w, w->opt.slow) ? world_below(w, w->opt.slow_ms) : world_between(w, 1, 10);
+    return world_fault(w, FAULT_SLOW, w->opt.slow) ? world_below(w, w->opt.slow_ms)
+                                                   : world_between(w, 1, 10);
 }
 
 static void sip_arrives(struct world *w, const struct happening *h)
@@ -40,12 +41,12 @@ static void net_carry(struct world *w, const struct happening *h, bool reliable)
         world_bring(w, at_ms - w->now_ms, h);
         return;
     }
-    if (w->now_ms < w->net->partition_ms || world_fault(w, w->opt.loss)) {
+    if (w->now_ms < w->net->partition_ms || world_fault(w, FAULT_LOSS, w->opt.loss)) {
         world_note(w, "     (lost)");
         return;
     }
     world_bring(w, net_delay_ms(w), h);
-    if (world_fault(w, w->opt.dup))
+    if (world_fault(w, FAULT_DUP, w->opt.dup))
         world_bring(w, net_delay_ms(w), h);
 }
 

@@ -39,12 +39,14 @@ static void draw_faults(struct world *w, struct options *o)
     o->batch = PICK(w, 1, 4, 16);
 }
 
-void options_draw(struct world *w)
+void options_draw(struct world *w, unsigned users)
 {
     struct options *o = &w->opt;
     o->shards = PICK(w, 1, 2, 3, 5);
     o->xmpp_users = PICK(w, 1, 1, 2, 3, 5, 10);
     o->sip_users = PICK(w, 1, 1, 2, 3, 5, 10);
+    if (users)
+        o->xmpp_users = o->sip_users = users;
     o->minutes = PICK(w, 5, 15, 40);
     o->acts = (o->xmpp_users + o->sip_users) * world_between(w, 6, 24);
     draw_times(w, o);

@@ -4,7 +4,8 @@
 
 #include "world.h"
 
-void options_draw(struct world *w);
+// `users` on each side, or as drawn (0).
+void options_draw(struct world *w, unsigned users);
 void options_print(const struct options *o, FILE *to);
 
 #endif

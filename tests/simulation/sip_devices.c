@@ -177,7 +177,7 @@ static unsigned device_answer_to(struct world *w, const struct device *d,
         return winfo_answer_to(w, m);
     if (!d)
         return sip_text(m, m->call_id).p[3] & 1 ? 481 : 0; // gone for good, or another is there
-    if (world_fault(w, w->opt.sip_errors))
+    if (world_fault(w, FAULT_DEVICE_ERROR, w->opt.sip_errors))
         return odd[world_below(w, 4)];
     if (*d->leg.their_tag && !text_eq(text_of(d->leg.their_tag), sip_text(m, m->from_tag)))
         return 481;

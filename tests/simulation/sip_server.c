@@ -150,7 +150,7 @@ static bool server_fails(struct world *w, const struct sip_message *m)
     static const unsigned status[] = {500, 503, 503, 480, 408, 482, 504, 404,
                                       302, 302, 423, 401, 407, 481, 305, 100};
     char headers[160] = "";
-    if (!world_fault(w, w->opt.sip_errors))
+    if (!world_fault(w, FAULT_SERVER_ERROR, w->opt.sip_errors))
         return false;
     unsigned i = world_below(w, sizeof status / sizeof *status);
     if (status[i] == 503)

@@ -6,6 +6,30 @@
 
 #include "options.h"
 
+static const char *const fault_name[FAULT_KINDS] = {
+    [FAULT_LOSS] = "lost datagrams",
+    [FAULT_DUP] = "doubled datagrams",
+    [FAULT_SLOW] = "slow datagrams",
+    [FAULT_PARTITION] = "SIP cut off",
+    [FAULT_STREAM_BREAK] = "streams broken",
+    [FAULT_UNREACHABLE] = "links down",
+    [FAULT_CRASH_BEFORE_COMMIT] = "deaths before a commit",
+    [FAULT_CRASH_AFTER_COMMIT] = "deaths after a commit",
+    [FAULT_CRASH_WHILE_RELEASING] = "deaths while releasing",
+    [FAULT_SHARDS] = "other shard counts",
+    [FAULT_COMMIT_FAILS] = "commits failed once",
+    [FAULT_SERVER_RESTART] = "SIP servers restarted",
+    [FAULT_SERVER_ENDS_ONE] = "dialogs ended by servers",
+    [FAULT_SERVER_ERROR] = "SUBSCRIBEs refused",
+    [FAULT_DEVICE_ERROR] = "NOTIFYs refused",
+    [FAULT_STRANGER] = "strangers",
+};
+
+const char *world_fault_name(enum fault kind)
+{
+    return fault_name[kind];
+}
+
 char *world_copy(struct text t)
 {
     char *p = malloc(t.n + 1);
@@ -51,9 +75,41 @@ bool world_chance(struct world *w, unsigned of_thousand)
     return world_below(w, 1000) < of_thousand;
 }
 
-bool world_fault(struct world *w, unsigned of_thousand)
+bool world_fault(struct world *w, enum fault kind, unsigned of_thousand)
 {
-    return !w->calm && world_chance(w, of_thousand);
+    bool comes = !w->calm && world_chance(w, of_thousand);
+    w->faults[kind] += comes;
+    return comes;
+}
+
+enum { CHANCE_ACT = 1, CHANCE_PHASE = 2 };
+
+static uint64_t seed_of(uint64_t cause, uint64_t number)
+{
+    uint64_t state = cause ^ (number + 1) * 0xd6e8feb86659fd93u;
+    return splitmix(&state);
+}
+
+static void chance_begin(struct world *w, uint64_t seed)
+{
+    w->cause = seed;
+    w->effects = 0;
+    w->chance[0] = splitmix(&seed);
+    w->chance[1] = splitmix(&seed) | 1;
+}
+
+struct world_chance_kept world_chance_of(struct world *w, uint64_t number)
+{
+    struct world_chance_kept kept = {{w->chance[0], w->chance[1]}, w->cause, w->effects};
+    chance_begin(w, seed_of(seed_of(w->seed, CHANCE_ACT), number));
+    return kept;
+}
+
+void world_chance_end(struct world *w, struct world_chance_kept kept)
+{
+    memcpy(w->chance, kept.chance, sizeof kept.chance);
+    w->cause = kept.cause;
+    w->effects = kept.effects;
 }
 
 // ---- Time: a binary heap, by time and then by number
@@ -95,6 +151,7 @@ void world_in(struct world *w, uint64_t delay_ms, world_act act, void *who, uint
 {
     queue_push(w, (struct happening){.at_ms = w->now_ms + delay_ms,
                                      .number = w->number++,
+                                     .seed = seed_of(w->cause, w->effects++),
                                      .act = act,
                                      .who = who,
                                      .what = what});
@@ -105,6 +162,7 @@ void world_bring(struct world *w, uint64_t delay_ms, const struct happening *h)
     struct happening copy = *h;
     copy.at_ms = w->now_ms + delay_ms;
     copy.number = w->number++;
+    copy.seed = seed_of(w->cause, w->effects++);
     copy.bytes.p = world_copy(h->bytes);
     queue_push(w, copy);
 }
@@ -114,9 +172,11 @@ void world_run(struct world *w, uint64_t end_ms)
     while (!w->failed && w->n && w->queue[0].at_ms <= end_ms) {
         struct happening h = queue_pop(w);
         w->now_ms = h.at_ms;
+        chance_begin(w, h.seed);
         h.act(w, &h);
         free((char *)h.bytes.p);
     }
+    chance_begin(w, seed_of(seed_of(w->seed, CHANCE_PHASE), w->phases++));
     if (!w->failed)
         w->now_ms = end_ms;
 }
@@ -127,7 +187,7 @@ static void note_line(struct world *w, const char *line)
 {
     uint64_t t = w->now_ms - w->begin_ms;
     char *to = w->ladder[w->ladder_n++ % WORLD_LADDER];
-    snprintf(to, WORLD_LINE, "%6llu.%03llu  %s", (unsigned long long)(t / 1000),
+    snprintf(to, sizeof w->ladder[0], "%6llu.%03llu  %s", (unsigned long long)(t / 1000),
              (unsigned long long)(t % 1000), line);
     if (w->verbose)
         puts(to);
@@ -223,10 +283,7 @@ struct world *world_create(uint64_t seed, bool verbose)
     w->verbose = verbose;
     w->begin_ms = w->now_ms = 1700000000000;
     w->hash = 0xcbf29ce484222325u;
-    uint64_t state = seed;
-    w->chance[0] = splitmix(&state);
-    w->chance[1] = splitmix(&state) | 1;
-    options_draw(w);
+    chance_begin(w, seed);
     return w;
 }
 

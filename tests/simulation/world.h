@@ -1,7 +1,8 @@
 // The simulated world: one clock, one queue of what is to happen, one source of chance.
 //
 // Everything follows from the seed. No real time, no real socket, no address of memory ever decides
-// anything, so a seed that fails fails again.
+// anything, so a seed that fails fails again. Chance follows from causes: what a happening draws is
+// seeded by what has arranged it, so if one act is left out, only what follows from it is another.
 #ifndef TESTS_WORLD_H
 #define TESTS_WORLD_H
 
@@ -15,6 +16,7 @@ enum {
     WORLD_RESOURCES_MAX = 3,
     WORLD_LADDER = 60,
     WORLD_LINE = 400,
+    WORLD_STAMP = 32,
 };
 
 // What the seed has drawn. Rates are in one of a thousand.
@@ -28,10 +30,32 @@ struct options {
     bool gateway_domain, stranger_answers, digest;
 };
 
+// What may go wrong. world.c has their names.
+enum fault {
+    FAULT_LOSS,
+    FAULT_DUP,
+    FAULT_SLOW,
+    FAULT_PARTITION,
+    FAULT_STREAM_BREAK,
+    FAULT_UNREACHABLE,
+    FAULT_CRASH_BEFORE_COMMIT,
+    FAULT_CRASH_AFTER_COMMIT,
+    FAULT_CRASH_WHILE_RELEASING,
+    FAULT_SHARDS,
+    FAULT_COMMIT_FAILS,
+    FAULT_SERVER_RESTART,
+    FAULT_SERVER_ENDS_ONE,
+    FAULT_SERVER_ERROR,
+    FAULT_DEVICE_ERROR,
+    FAULT_STRANGER,
+    FAULT_KINDS
+};
+
 struct world;
 // What happens when an event's time has come. `bytes` is the event's own, freed after it.
 struct happening {
     uint64_t at_ms, number;
+    uint64_t seed; // of what it draws
     void (*act)(struct world *w, const struct happening *h);
     void *who;
     uint64_t what, more;
@@ -47,18 +71,23 @@ struct inspector;
 struct world {
     uint64_t seed, now_ms, begin_ms, hash, messages;
     uint64_t chance[2];
+    uint64_t cause, effects; // seed of what happens now, and how much it has arranged
+    uint64_t phases;         // begun from outside
     struct options opt;
     bool calm; // the faults have stopped, and people have come to rest
     bool verbose, failed;
     struct happening *queue;
     size_t n, cap;
     uint64_t number;
+    const unsigned char *acts_off; // see run.h
+    size_t n_acts_off;
+    uint64_t faults[FAULT_KINDS]; // how often each came
     struct gateway *gateway;
     struct net *net;
     struct xmpp *xmpp;
     struct sip *sip;
     struct inspector *inspector;
-    char ladder[WORLD_LADDER][WORLD_LINE];
+    char ladder[WORLD_LADDER][WORLD_LINE + WORLD_STAMP];
     uint64_t ladder_n;
     char why[1024];
 };
@@ -71,8 +100,16 @@ uint64_t world_draw(struct world *w);
 uint32_t world_below(struct world *w, uint32_t n); // 0 … n-1
 uint32_t world_between(struct world *w, uint32_t least, uint32_t most);
 bool world_chance(struct world *w, unsigned of_thousand);
-// The same, but never once the faults have stopped.
-bool world_fault(struct world *w, unsigned of_thousand);
+// The same, counted, but never once the faults have stopped.
+bool world_fault(struct world *w, enum fault kind, unsigned of_thousand);
+const char *world_fault_name(enum fault kind);
+// Between these two chance is that of the act `number`, and nobody else's: so whatever is left out,
+// the others decide as they did. Returns what world_chance_end() wants back.
+struct world_chance_kept {
+    uint64_t chance[2], cause, effects;
+};
+struct world_chance_kept world_chance_of(struct world *w, uint64_t number);
+void world_chance_end(struct world *w, struct world_chance_kept kept);
 
 // Time.
 typedef void (*world_act)(struct world *w, const struct happening *h);
