@@ -102,6 +102,7 @@ bool load_play_until_over(struct load *l, enum load_kind kind, uint64_t n, unsig
 const struct load_figure *load_figure(const struct load *l, enum load_kind kind);
 void load_figures_reset(struct load *l); // what is under way is forgotten, pairs are not
 uint64_t load_under_way(const struct load *l, enum load_kind kind);
+bool load_is_under_way(const struct load *l, enum load_kind kind, unsigned i);
 // direction: LOAD_WATCH or LOAD_SERVE.
 const struct load_pair *load_pair(const struct load *l, enum load_kind direction, unsigned i);
 // What no daemon may do, with the first such in `why` (NULL: not wanted): a CSeq that went back, a
@@ -109,9 +110,11 @@ const struct load_pair *load_pair(const struct load *l, enum load_kind direction
 uint64_t load_faults(const struct load *l, char why[256]);
 
 uint64_t load_now_us(void); // monotonic
-// Of the whole daemon: CPU time, its own resident memory ("RssAnon"), open descriptors.
+// Of the whole daemon: CPU time, resident memory of its own ("RssAnon") and mapped from files
+// ("RssFile"), open descriptors.
 uint64_t load_cpu_ns(const struct load *l);
 uint64_t load_memory_bytes(const struct load *l);
+uint64_t load_mapped_bytes(const struct load *l);
 unsigned load_descriptors(const struct load *l);
 // One REST request. The status, or -1; the body NUL-terminated in *body (to be freed) if not NULL.
 int load_rest(const struct load *l, const char *method, const char *path, char **body);

@@ -201,17 +201,28 @@ uint64_t load_cpu_ns(const struct load *l)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-uint64_t load_memory_bytes(const struct load *l)
+static uint64_t resident_bytes(const struct load *l, const char *kind)
 {
     char path[64], line[128];
-    unsigned long long kb = 0;
+    uint64_t kb = 0;
     snprintf(path, sizeof path, "/proc/%d/status", (int)l->pid);
     FILE *f = fopen(path, "r");
     while (f && fgets(line, sizeof line, f))
-        sscanf(line, "RssAnon: %llu", &kb);
+        if (strncmp(line, kind, strlen(kind)) == 0)
+            kb = strtoull(line + strlen(kind), NULL, 10);
     if (f)
         fclose(f);
     return kb * 1024;
+}
+
+uint64_t load_memory_bytes(const struct load *l)
+{
+    return resident_bytes(l, "RssAnon:");
+}
+
+uint64_t load_mapped_bytes(const struct load *l)
+{
+    return resident_bytes(l, "RssFile:");
 }
 
 unsigned load_descriptors(const struct load *l)

@@ -92,7 +92,6 @@ enum load_end { LOAD_DONE, LOAD_REFUSED, LOAD_GIVEN_UP };
 // Ends what is under way of that kind and pair, if anything is.
 void load_end(struct load *l, enum load_kind kind, unsigned i, enum load_end how);
 void load_fault(struct load *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
-bool load_is_under_way(const struct load *l, enum load_kind kind, unsigned i);
 
 // load_xmpp.c
 int load_xmpp_create(struct load *l);
