@@ -205,7 +205,8 @@ static void core_tick(struct core *c)
 {
     uint8_t kind;
     uint32_t owner;
-    while (c->fx->bytes.n < EFFECTS_TURN_BYTES && wheel_pop(&c->wheel, c->now_ms, &kind, &owner)) {
+    while (c->fx->bytes.n < EFFECTS_TURN_BYTES && !c->fx->failed &&
+           wheel_pop(&c->wheel, c->now_ms, &kind, &owner)) {
         core_timer(c, kind, owner);
         sub_flush(c);
     }

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "shards/log.h"
@@ -16,39 +15,6 @@
 static int fail(struct store_error *why, const char *what, int error)
 {
     snprintf(why->text, sizeof why->text, "%s: %s", what, strerror(error));
-    return error;
-}
-
-static int shard_make_core(struct shard *s, const struct shard_setup *setup,
-                           struct store_error *why)
-{
-    const struct config *cfg = setup->cfg;
-    struct core_realm realms[CORE_REALMS_MAX];
-    struct core_config core = {.shard = setup->index,
-                               .shards = s->shards,
-                               .shard_port = (uint16_t)(cfg->sip.shard_port + setup->index),
-                               .first_id = store_next_id(setup->store)};
-    settings_fill_core(&core, realms, cfg, setup->settings);
-    memcpy(core.key, store_key(setup->store), sizeof core.key);
-    if (getrandom(&core.seed, sizeof core.seed, 0) != sizeof core.seed)
-        return fail(why, "getrandom", errno);
-    int error = core_create(&s->core, &core);
-    return error ? fail(why, "core", error) : 0;
-}
-
-static int restore_one(void *arg, uint64_t id, struct text record)
-{
-    struct shard *s = arg;
-    return core_restore(s->core, id, record, s->now_ms);
-}
-
-static int shard_restore(struct shard *s, struct store_error *why)
-{
-    int error = store_shard_scan(s->store, restore_one, s);
-    if (!error)
-        return 0;
-    snprintf(why->text, sizeof why->text, "the store of shard %u can't be restored: %s", s->index,
-             error == ENOTSUP ? "it was written by a newer version" : strerror(error));
     return error;
 }
 
@@ -96,15 +62,15 @@ static int shard_open(struct shard *s, const struct shard_setup *setup, struct s
 {
     int error = shard_allocate(s, setup->cfg);
     if (!error)
+        error = shard_conceive(s, setup);
+    if (!error)
         error = shard_open_epoll(s);
     if (error)
         return fail(why, "shard", error);
     if ((error = store_shard_open(&s->store, setup->store, s->index, why)))
         return error;
-    if ((error = shard_make_core(s, setup, why)) || (error = shard_restore(s, why)))
-        return error;
-    shard_map_streams(s);
-    return shard_open_ports(s, setup, why);
+    error = shard_bear(s, why);
+    return error ? error : shard_open_ports(s, setup, why);
 }
 
 int shard_create(struct shard **out, const struct shard_setup *setup, struct store_error *why)
@@ -206,6 +172,8 @@ void shard_destroy(struct shard *s)
         if (s->port[i].port)
             s->port[i].port->ops->close(s->port[i].port);
     core_destroy(s->core);
+    settings_destroy(s->settings);
+    free(s->origin);
     if (s->store)
         store_shard_close(s->store);
     sip_parser_destroy(s->parser);

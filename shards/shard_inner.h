@@ -1,6 +1,7 @@
 // What the files of a shard share: its state, and the calls between them. All of its own thread.
 //
-//   shard.c          making, restoring, the thread
+//   shard.c          making, the thread
+//   shard_birth.c    the core: made, restored, and so again when memory has run out
 //   shard_ports.c    SIP ports: bound, and found by their id
 //   shard_turn.c     the loop: sleep, read, commit, release, publish
 //   shard_route.c    in: wires and rings → the owner's core
@@ -23,6 +24,7 @@ enum {
     SHARD_HEARTBEAT_MS = 1000,     // sleeps at most so long; looks after its streams so often
     SHARD_SILENT_MS = 5000,        // without a turn for so long, it is reported as failing
     SHARD_COMMIT_RETRY_MS = 1000,
+    SHARD_REBIRTH_RETRY_MS = 1000,
     SHARD_FINISH_MS = 200, // at the end: for what is still on the way between shards
     SHARD_FINISH_MOST_MS = 2000,
     SHARD_FAREWELL_MS = 1000, // for the last bytes to the servers
@@ -59,7 +61,10 @@ struct shard {
     pthread_t thread;
     bool running;
 
-    struct core *core;
+    struct core *core; // NULL: memory has run out, and there is not yet enough for a new one
+    struct shard_origin *origin;
+    struct settings *settings; // in force
+    uint64_t id_above;         // all ids that ever were in the store
     struct store_shard *store;
     struct sip_parser *parser;
     struct stanza_reader_limits limits;
@@ -71,7 +76,7 @@ struct shard {
     struct store_change *change; // the changes among the effects
     size_t change_cap, n_changes;
     bool held;           // a commit failed: the turn's effects wait, and nothing new is taken in
-    uint64_t retry_ms;   // when held
+    uint64_t retry_ms;   // when held, or without a core
     unsigned ring_first; // the ring that is read first, in turn
     int epoll;
     bool listening; // wires are polled for reading
@@ -95,6 +100,7 @@ struct shard {
 
     // For others to read.
     struct shard_counters count, count_shown;
+    struct core_stats core_before; // counters of the cores that were
     struct core_stats core_shown;
     _Atomic uint64_t turn_ms;
     pthread_mutex_t failing_mutex;
@@ -103,6 +109,13 @@ struct shard {
 
 // shard_turn.c
 void shard_turn(struct shard *s, bool finishing);
+// The counters of `more`, and not its gauges.
+void shard_add_counters(struct core_stats *sum, const struct core_stats *more);
+// Whether the turn can take one more event.
+static inline bool shard_has_room(const struct shard *s)
+{
+    return !s->held && s->core && !s->fx.failed && s->fx.bytes.n < EFFECTS_TURN_BYTES;
+}
 void shard_watch(struct shard *s, struct shard_wire *w, uint32_t mask);
 void shard_watch_port(struct shard *s, struct shard_port *p);
 void shard_watch_stream(struct shard *s, struct shard_stream *st);
@@ -128,8 +141,17 @@ unsigned shard_owner_of_port(const struct shard *s, sip_port port);
 void shard_send_to_port(struct shard *s, sip_port port, const struct port_way *way,
                         struct text bytes);
 
+// shard_birth.c
+int shard_conceive(struct shard *s, const struct shard_setup *setup); // what bear() needs; ENOMEM
+// The core, from the store. On error there may be a part of one.
+int shard_bear(struct shard *s, struct store_error *why);
+// The turn and the core are thrown away, and a new core made. False: there is none, to be tried
+// again.
+bool shard_rebear(struct shard *s);
+
 // shard_release.c
-bool shard_commit(struct shard *s); // false: failed, to be tried again
+bool shard_collect(struct shard *s); // the turn's changes; false: memory ran out within the turn
+bool shard_commit(struct shard *s);  // false: failed, to be tried again
 void shard_release(struct shard *s);
 void shard_flush(struct shard *s);
 void shard_set_failing(struct shard *s, const char *why);
@@ -139,6 +161,7 @@ void shard_send_to_stream(struct shard *s, uint32_t stream, struct text bytes);
 void shard_map_streams(struct shard *s); // from the core's domains
 void shard_take_stream(struct shard *s, const struct message_stream *m);
 void shard_told_stream(struct shard *s, uint32_t stream, bool up);
+void shard_tell_streams(struct shard *s); // a new core, of all that are up
 void shard_lose_stream(struct shard *s, struct shard_stream *st, int error); // to be buried
 void shard_bury_streams(struct shard *s);
 void shard_look_after_streams(struct shard *s);

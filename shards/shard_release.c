@@ -14,27 +14,24 @@ void shard_set_failing(struct shard *s, const char *why)
     pthread_mutex_unlock(&s->failing_mutex);
 }
 
-// Without memory some of the turn's effects are missing, and the core goes on as if they were
-// there. Nothing of the turn has left; to end here is a crash like any other, and those are
-// survived.
-static void out_of_memory(const char *part)
+static bool make_room(struct shard *s)
 {
-    log_error("out_of_memory", "part", part, NULL);
-    abort();
+    if (s->change_cap >= s->fx.n)
+        return true;
+    free(s->change);
+    s->change_cap = 2 * s->fx.n;
+    s->change = malloc(s->change_cap * sizeof *s->change);
+    if (!s->change)
+        s->change_cap = 0;
+    return s->change;
 }
 
-static void collect_changes(struct shard *s)
+// If effects are missing, none may be committed: the core has gone on as if they were there.
+bool shard_collect(struct shard *s)
 {
-    if (s->fx.failed)
-        out_of_memory("effects");
-    if (s->change_cap < s->fx.n) {
-        free(s->change);
-        s->change_cap = 2 * s->fx.n;
-        s->change = malloc(s->change_cap * sizeof *s->change);
-        if (!s->change)
-            out_of_memory("changes");
-    }
     s->n_changes = 0;
+    if (s->fx.failed || !make_room(s))
+        return false;
     for (size_t i = 0; i < s->fx.n; i++) {
         const struct effect *e = &s->fx.v[i];
         if (e->kind == EFFECT_PUT)
@@ -42,7 +39,11 @@ static void collect_changes(struct shard *s)
                 (struct store_change){e->id, effect_text(&s->fx, e), e->fresh};
         else if (e->kind == EFFECT_DELETE)
             s->change[s->n_changes++] = (struct store_change){.id = e->id};
+        else
+            continue;
+        s->id_above = e->id >= s->id_above ? e->id + 1 : s->id_above;
     }
+    return true;
 }
 
 static void commit_failed(struct shard *s, int error, const struct store_error *why)
@@ -74,8 +75,6 @@ static void commit_succeeded(struct shard *s)
 // A retry commits the very changes that failed: their texts are still in fx.bytes.
 bool shard_commit(struct shard *s)
 {
-    if (!s->held)
-        collect_changes(s);
     if (!s->n_changes)
         return true; // the hot path: presence touches no disk
     struct store_error why = {0};

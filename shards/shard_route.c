@@ -7,8 +7,13 @@
 #include "shards/log.h"
 #include "shards/shard_inner.h"
 
+// A core that ran out of memory is stepped no more: the rest of the turn is lost with it.
 void shard_step(struct shard *s, const struct event *ev)
 {
+    if (!s->core || s->fx.failed) {
+        s->count.starved_total++;
+        return;
+    }
     core_step(s->core, ev, s->now_ms, &s->fx);
     s->stepped = true;
 }
@@ -29,8 +34,10 @@ static void route_sip(void *arg, const struct port *p, const struct hop *from, s
     enum { KEEPALIVE_MAX = 4 }; // bytes: RFC 5626 §4.4.1, and the single zero that phones like
     struct shard *s = arg;
     const struct sip_message *m;
-    if (sip_parse(s->parser, data.p, data.n, &m)) {
-        s->count.sip_unparsable_total += data.n > KEEPALIVE_MAX;
+    int error = sip_parse(s->parser, data.p, data.n, &m);
+    if (error) {
+        s->count.starved_total += error == ENOMEM;
+        s->count.sip_unparsable_total += error != ENOMEM && data.n > KEEPALIVE_MAX;
         return;
     }
     unsigned owner = core_owner_of_sip(s->core, m);
@@ -109,7 +116,8 @@ static void read_ask(struct shard *s, const char *p, size_t n)
     const struct message_ask *head = (const void *)p;
     struct buffer answer;
     buffer_init(&answer, ADMIN_ANSWER_MAX);
-    int error = admin_answer(s->core, head + 1, n - sizeof *head, s->now_ms, &answer);
+    int error =
+        s->core ? admin_answer(s->core, head + 1, n - sizeof *head, s->now_ms, &answer) : ENOMEM;
     if (!error && answer.failed)
         error = EMSGSIZE;
     struct message_ask back = {.kind = MESSAGE_ANSWER, .error = error, .sequence = head->sequence};
@@ -158,7 +166,7 @@ static void read_ring(struct shard *s, unsigned from, int most)
 {
     struct ring *r = fabric_from(&s->end, from);
     size_t n;
-    for (int i = 0; r && i < most && s->fx.bytes.n < EFFECTS_TURN_BYTES; i++) {
+    for (int i = 0; r && i < most && s->fx.bytes.n < EFFECTS_TURN_BYTES && !s->fx.failed; i++) {
         const void *p = ring_front(r, &n);
         if (!p)
             return;

@@ -44,6 +44,13 @@ static void step_stream(struct shard *s, uint32_t stream)
     }
 }
 
+void shard_tell_streams(struct shard *s)
+{
+    for (size_t i = 0; i < s->n_names; i++)
+        if (s->up[s->stream_of[i]])
+            step_stream(s, s->stream_of[i]);
+}
+
 void shard_told_stream(struct shard *s, uint32_t stream, bool up)
 {
     s->up[stream] = up;
@@ -215,11 +222,18 @@ void shard_apply_settings(struct shard *s, struct settings *settings)
     static _Thread_local uint32_t before[CORE_DOMAINS_MAX + 1];
     size_t n_before = s->n_names;
     memcpy(before, s->stream_of, n_before * sizeof *before);
+    settings_destroy(s->settings);
+    s->settings = settings;
+    if (!s->core) { // the next one is made with these
+        look_at_wishes(s);
+        return;
+    }
     core_set_settings(s->core, &settings->core);
     int error = core_set_trust(s->core, &settings->trust);
-    if (error)
+    if (error == ENOMEM)
+        s->fx.failed = true; // a part of the list is in force: a new core gets the whole
+    else if (error)
         log_error("settings_refused", "shard", LOG_U64(s->index), "why", strerror(error), NULL);
-    settings_destroy(settings);
     shard_map_streams(s);
     for (size_t i = 0; i < s->n_names; i++) {
         size_t old = 0;

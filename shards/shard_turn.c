@@ -3,10 +3,11 @@
 //     sleep ─▶ main's word ─▶ wires ─▶ rings ─▶ timers ─▶ commit ─▶ release ─▶ flush ─▶ questions
 //
 // Everything is taken in bounded batches, so that no peer can keep the others from their turn.
-// While a commit fails, the left half of the street is closed and the commit is tried again; while
-// a ring to another shard is full, wires are not read (but rings are, or two shards would wait for
-// each other).
+// While a commit fails, the left half of the street is closed and the commit is tried again. A turn
+// in which memory ran out is thrown away with its core (shard_birth.c). While a ring to another
+// shard is full, wires are not read (but rings are, or two shards would wait for each other).
 #include <errno.h>
+#include <stddef.h>
 #include <sys/epoll.h>
 
 #include "shards/log.h"
@@ -54,7 +55,7 @@ static uint64_t turn_wake_ms(const struct shard *s, bool finishing)
 {
     uint64_t wake_ms = s->heartbeat_ms;
     uint64_t other[4] = {
-        s->held ? s->retry_ms : core_next_due(s->core),
+        s->held || !s->core ? s->retry_ms : core_next_due(s->core),
         fabric_is_congested(&s->end) ? s->now_ms + FABRIC_RETRY_MS : UINT64_MAX,
         s->lost && !s->held ? s->now_ms : UINT64_MAX,
         finishing ? s->now_ms + 1 : UINT64_MAX,
@@ -93,8 +94,7 @@ static void turn_begin(struct shard *s)
 static void turn_take_event(struct shard *s, const struct epoll_event *ev)
 {
     uint32_t number = (uint32_t)ev->data.u64;
-    bool in = (ev->events & ~(uint32_t)EPOLLOUT) && s->listening && !s->held &&
-              s->fx.bytes.n < EFFECTS_TURN_BYTES;
+    bool in = (ev->events & ~(uint32_t)EPOLLOUT) && s->listening && shard_has_room(s);
     switch ((enum shard_tag)(ev->data.u64 >> 32)) {
     case SHARD_TAG_BELL: return; // edge-triggered: nothing to read
     case SHARD_TAG_PORT:
@@ -115,18 +115,21 @@ static void turn_take_event(struct shard *s, const struct epoll_event *ev)
 
 static void turn_run_timers(struct shard *s)
 {
-    if (core_next_due(s->core) <= s->now_ms)
+    if (s->core && core_next_due(s->core) <= s->now_ms)
         shard_step(s, &(struct event){.kind = EVENT_TICK});
 }
 
 static void turn_let_out(struct shard *s)
 {
-    if (s->held && s->now_ms < s->retry_ms)
+    if ((s->held || !s->core) && s->now_ms < s->retry_ms)
         return;
     bool was_held = s->held;
+    bool whole = s->held || (s->core && shard_collect(s));
+    if (!whole && !shard_rebear(s))
+        return;
     if (!shard_commit(s))
         return;
-    if (was_held)
+    if (was_held || !whole)
         s->stepped = false; // its time says nothing of a turn's usual length
     shard_release(s);
 }
@@ -157,6 +160,24 @@ static void publish(uint64_t *shown, const uint64_t *now, size_t n)
         __atomic_store_n(&shown[i], now[i], __ATOMIC_RELAXED);
 }
 
+void shard_add_counters(struct core_stats *sum, const struct core_stats *more)
+{
+    uint64_t *to = (uint64_t *)sum;
+    const uint64_t *from = (const uint64_t *)more;
+    for (size_t i = 0; i < offsetof(struct core_stats, users) / 8; i++)
+        to[i] += from[i];
+}
+
+// Without a core what was shown last stays: what it counted is in the store still.
+static void publish_core(struct shard *s)
+{
+    if (!s->core)
+        return;
+    struct core_stats sum = *core_stats(s->core);
+    shard_add_counters(&sum, &s->core_before);
+    publish((uint64_t *)&s->core_shown, (const uint64_t *)&sum, sizeof sum / 8);
+}
+
 // Both structs are nothing but uint64_t.
 static void turn_publish(struct shard *s)
 {
@@ -172,8 +193,7 @@ static void turn_publish(struct shard *s)
     for (size_t i = 0; i < s->n_homed; i++)
         c->stanza_backlog_bytes += xmpp_stream_backlog(s->homed[i]->xmpp);
     publish((uint64_t *)&s->count_shown, (const uint64_t *)c, sizeof *c / 8);
-    publish((uint64_t *)&s->core_shown, (const uint64_t *)core_stats(s->core),
-            sizeof s->core_shown / 8);
+    publish_core(s);
     atomic_store_explicit(&s->turn_ms, s->now_ms, memory_order_relaxed);
 }
 
@@ -203,7 +223,7 @@ void shard_turn(struct shard *s, bool finishing)
     shard_read_questions(s);
     fabric_retry(&s->end);
     fabric_ring_bells(&s->end);
-    turn_listen(s, !s->held && !finishing && !fabric_is_congested(&s->end));
+    turn_listen(s, !s->held && s->core && !finishing && !fabric_is_congested(&s->end));
     turn_heartbeat(s);
     turn_publish(s);
 }

@@ -29,6 +29,8 @@ unsigned shards_count(const struct shards *s);
 // Plain counters of one shard, readable from any thread.
 struct shard_counters {
     uint64_t turns_total, ring_full_total, ring_dropped_total, commits_total, commit_failures_total;
+    uint64_t rebirths_total; // its core was made anew from the store, as memory had run out
+    uint64_t starved_total;  // events lost with its core, or for want of memory to read them
     uint64_t forwarded_total, store_bytes;
     uint64_t sip_in_bytes_total, sip_out_bytes_total, sip_send_failures_total;
     uint64_t sip_oversized_total;  // above sip_message_bytes: requests are answered with 513
