@@ -12,7 +12,8 @@ uint32_t user_hash(const uint8_t key[CORE_KEY_BYTES], const struct jid *bare)
 {
     char joined[2 * JID_PART_MAX + 1];
     assert(bare->local.n <= JID_PART_MAX && bare->domain.n <= JID_PART_MAX);
-    memcpy(joined, bare->local.p, bare->local.n);
+    if (bare->local.n) // a domain's own JID has none
+        memcpy(joined, bare->local.p, bare->local.n);
     joined[bare->local.n] = '@';
     memcpy(joined + bare->local.n + 1, bare->domain.p, bare->domain.n);
     return (uint32_t)hash_sip(key, joined, bare->local.n + 1 + bare->domain.n);
@@ -48,7 +49,8 @@ static bool user_fill(struct core *c, uint32_t handle, const struct jid *bare, u
     u->local = malloc(bare->local.n ? bare->local.n : 1);
     if (u->domain == DOMAIN_NONE || !u->local)
         return false;
-    memcpy(u->local, bare->local.p, bare->local.n);
+    if (bare->local.n)
+        memcpy(u->local, bare->local.p, bare->local.n);
     u->local_n = (uint16_t)bare->local.n;
     u->hash = hash;
     return table_add(&c->user_index, hash, handle);

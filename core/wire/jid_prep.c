@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <stringprep.h>
 
-enum { LABEL_MAX = 63 }; // RFC 1035 §2.3.4
+enum {
+    LABEL_MAX = 63, // RFC 1035 §2.3.4
+    // Both ways: an A-label whose U-label would be refused stays as it is.
+    IDNA_FLAGS = IDNA_USE_STD3_ASCII_RULES | IDNA_ALLOW_UNASSIGNED,
+};
 
 // ---- What is already in its form ---------------------------------------------------------------
 
@@ -163,8 +167,7 @@ static int prep_ipv6(struct text t, struct room *room, struct text *out)
 static int to_ascii(const char *z, char out[HOSTNAME_MAX + 1])
 {
     char *ascii = NULL;
-    int flags = IDNA_USE_STD3_ASCII_RULES | IDNA_ALLOW_UNASSIGNED;
-    int err = idna_to_ascii_8z(z, &ascii, flags) == IDNA_SUCCESS ? 0 : EBADMSG;
+    int err = idna_to_ascii_8z(z, &ascii, IDNA_FLAGS) == IDNA_SUCCESS ? 0 : EBADMSG;
     size_t n = err ? 0 : strlen(ascii);
     if (n && ascii[n - 1] == '.') // a final dot that was written as U+3002 or its like
         ascii[--n] = '\0';
@@ -189,7 +192,7 @@ static int prep_idn(struct text t, struct room *room, struct text *out)
     int err = EBADMSG;
     // What it gives is prepared, label by label; as a whole it may well be against the rule that
     // right-to-left and left-to-right letters don't mix (RFC 3454 §6), which is a label's.
-    if (idna_to_unicode_8z8z(ascii, &unicode, IDNA_ALLOW_UNASSIGNED) == IDNA_SUCCESS &&
+    if (idna_to_unicode_8z8z(ascii, &unicode, IDNA_FLAGS) == IDNA_SUCCESS &&
         strlen(unicode) <= JID_PART_MAX)
         err = room_add(room, text_of(unicode), out);
     free(unicode);

@@ -81,6 +81,8 @@ static void test_prepared(void **state)
          "CHER.example",
          "a@b\xc3\xbc"
          "cher.example"},
+        // What it stands for ends in a hyphen, and so is no name: it stays as it is.
+        {"a@xn--mnchen-3yn--mnca.example", "a@xn--mnchen-3yn--mnca.example"},
         {"a@xn--bcher-kva.example",
          "a@b\xc3\xbc"
          "cher.example"},
