@@ -198,9 +198,13 @@ bool watch_session_left_due(struct core *c, uint32_t watch)
 
 void watch_session_revoked(struct core *c, const struct jid *from, const struct jid *to)
 {
-    uint32_t watch = sub_find(c, from, to, XMPP_TO_SIP);
+    uint32_t watch = sub_find(c, from, to, XMPP_TO_SIP), user = user_find(c, from);
     if (watch)
         core_sub(c, watch)->directed = DIRECTED_NOT;
+    // What he was told of her going was that. Others who see nothing of her may have been hidden
+    // from for long, or be forbidden to without the gateway's having heard of it.
+    if (user && core_user(c, user)->session == SESSION_LEAVING)
+        watch_session_seen(c, user, from);
 }
 
 void watch_session_left(struct core *c, const struct jid *from, const struct jid *to)

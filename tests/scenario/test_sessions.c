@@ -371,6 +371,28 @@ static void revoking_is_no_end(void **state)
     stage_close(s);
 }
 
+// Nor when nobody else sees her: he may be forbidden to as well, by a word that was lost on its way.
+static void revoking_is_no_end_though_another_sees_nothing(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d, device, friar;
+    watch_established(s, &d);
+    is_watched_by(s, "romeo", &device);
+    is_watched_by(s, "friar", &friar);
+    leaves(s, "friar"); // `unsubscribed` follows, and is lost
+    stage_pass_s(s, 300);
+    quiet(s);
+    leaves(s, "romeo");
+    says(s, "", "romeo", "unsubscribed");
+    sip_sees(s, "NOTIFY", "terminated;reason=rejected", NULL);
+    sip_answers(s, 200, "");
+    stage_pass_s(s, 300);
+    quiet(s);
+    assert_int_equal(watch_state(s), STATE_ACTIVE);
+    stage_close(s);
+}
+
 // Prosody acknowledges `subscribe` with an `unavailable` of the bare JID, whether she is there or
 // not.
 static void a_receipt_is_no_end(void **state)
@@ -808,6 +830,7 @@ int main(void)
         cmocka_unit_test(the_last_who_saw_her),
         cmocka_unit_test(another_device_is_there),
         cmocka_unit_test(revoking_is_no_end),
+        cmocka_unit_test(revoking_is_no_end_though_another_sees_nothing),
         cmocka_unit_test(a_receipt_is_no_end),
         cmocka_unit_test(a_probe_is_answered_with_nobody),
         cmocka_unit_test(directed_presence_ends_for_him_alone),
