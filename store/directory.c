@@ -64,6 +64,18 @@ bool directory_has(int fd, const char *name)
     return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
+// The next name but "." and ".."; NULL with *rc: 0 at the end, else why it can't be known.
+static const char *next_name(DIR *d, int *rc)
+{
+    struct dirent *e;
+    do {
+        errno = 0;
+        e = readdir(d);
+    } while (e && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0));
+    *rc = e ? 0 : errno;
+    return e ? e->d_name : NULL;
+}
+
 static int remove_children(int fd)
 {
     DIR *d = fdopendir(fd);
@@ -73,9 +85,8 @@ static int remove_children(int fd)
         return rc;
     }
     int rc = 0;
-    for (struct dirent *e; rc == 0 && (e = readdir(d));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            rc = directory_remove(dirfd(d), e->d_name);
+    for (const char *name; rc == 0 && (name = next_name(d, &rc));)
+        rc = directory_remove(dirfd(d), name);
     closedir(d);
     return rc;
 }
@@ -104,7 +115,8 @@ bool directory_generation(const char *name, uint64_t *generation)
     return errno == 0 && *end == '\0' && strcmp(name, again) == 0;
 }
 
-// Calls `each` for every name until it returns an error.
+// Calls `each` for every name until it returns an error. A list that breaks off is an error, too: a
+// store whose shards were not seen must not be taken for a new one.
 static int list(int fd, int (*each)(int fd, const char *name, void *arg), void *arg)
 {
     int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -116,8 +128,8 @@ static int list(int fd, int (*each)(int fd, const char *name, void *arg), void *
         return rc;
     }
     int rc = 0;
-    for (struct dirent *e; rc == 0 && (e = readdir(d));)
-        rc = each(fd, e->d_name, arg);
+    for (const char *name; rc == 0 && (name = next_name(d, &rc));)
+        rc = each(fd, name, arg);
     closedir(d);
     return rc;
 }
