@@ -1,16 +1,45 @@
 // Acts and faults, drawn one after the other.
 #include "acts.h"
 
+#include <stdarg.h>
+
 #include "net.h"
 #include "sip_model.h"
 #include "xmpp_model.h"
+
+FILE *acts_words;
+
+static uint64_t act_number; // of what is being done
+
+static void act_note(struct world *w, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void act_note(struct world *w, const char *format, ...)
+{
+    char line[200];
+    uint64_t t = w->now_ms - w->begin_ms;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    world_note(w, "#### act %llu: %s", (unsigned long long)act_number, line);
+    if (acts_words)
+        fprintf(acts_words, "%6llu.%03llu  act %llu: %s\n", (unsigned long long)(t / 1000),
+                (unsigned long long)(t % 1000), (unsigned long long)act_number, line);
+}
+
+enum { FAULTS_AT_MOST = 400 }; // of each kind, times its rate
 
 static const char *const sip_tuple[] = {"ID-1", "desk phone", "mob;ile"};
 
 static void act_xmpp(struct world *w, unsigned x, unsigned s)
 {
-    unsigned session = world_below(w, WORLD_RESOURCES_MAX);
-    switch (world_below(w, 12)) {
+    static const char *const words[12] = {
+        "logs in",    "logs in",    "logs out",          "changes",  "changes",  "subscribes",
+        "subscribes", "subscribes", "unsubscribes from", "approves", "approves", "rejects"};
+    unsigned session = world_below(w, WORLD_RESOURCES_MAX), what = world_below(w, 12);
+    act_note(w, "%s %s %s", w->xmpp->user[x].jid, words[what],
+             what < 5 ? xmpp_resource[session] : sip_jid(w, s));
+    switch (what) {
     case 0:
     case 1: xmpp_log_in(w, x, session); break;
     case 2: xmpp_log_out(w, x, session); break;
@@ -28,16 +57,24 @@ static void act_xmpp(struct world *w, unsigned x, unsigned s)
 
 static void act_approvals(struct world *w)
 {
-    for (unsigned x = 0; x < w->opt.xmpp_users; x++)
-        for (unsigned s = 0; s < w->opt.sip_users; s++)
-            if (world_chance(w, 600))
-                xmpp_approve(w, x, s);
+    enum { AT_ONCE = 100 };
+    size_t n = pair_count(w), first = n > AT_ONCE ? world_below(w, (uint32_t)n) : 0;
+    for (size_t i = 0; i < n && i < AT_ONCE; i++) {
+        const struct pair *p = pair_at(w, (first + i) % n);
+        if (world_chance(w, 600))
+            xmpp_approve(w, p->x, p->s);
+    }
 }
 
 static void act_sip(struct world *w, unsigned s, unsigned x)
 {
-    unsigned d = world_below(w, SIP_DEVICES_MAX);
-    switch (world_below(w, 14)) {
+    static const char *const words[14] = {
+        "publishes for", "publishes for", "publishes for", "unpublishes for", "accepts",
+        "accepts",       "refuses",       "watches",       "watches",         "watches",
+        "ends with",     "vanishes from", "asks winfo of", "fetches"};
+    unsigned d = world_below(w, SIP_DEVICES_MAX), what = world_below(w, 14);
+    act_note(w, "%s device %u %s %s", sip_jid(w, s), d, words[what], w->xmpp->user[x].jid);
+    switch (what) {
     case 0:
     case 1:
     case 2: sip_publish(w, s, sip_tuple[world_below(w, 3)]); break;
@@ -58,18 +95,30 @@ static void act_sip(struct world *w, unsigned s, unsigned x)
 static void act_fault(struct world *w)
 {
     const struct options *o = &w->opt;
-    if (world_chance(w, o->crash))
+    if (world_chance(w, o->crash)) {
+        act_note(w, "the gateway is to die");
         gateway_plan_death(w);
-    if (world_fault(w, FAULT_STREAM_BREAK, o->stream_break))
+    }
+    if (world_fault(w, FAULT_STREAM_BREAK, o->stream_break)) {
+        act_note(w, "a stream breaks");
         net_stream_break(w, world_below(w, GATEWAY_STREAMS));
-    if (world_fault(w, FAULT_PARTITION, o->partition))
+    }
+    if (world_fault(w, FAULT_PARTITION, o->partition)) {
+        act_note(w, "SIP is cut off");
         net_partition(w, world_between(w, 1000, world_chance(w, 200) ? 300000 : 40000));
-    if (world_fault(w, FAULT_UNREACHABLE, o->unreachable))
+    }
+    if (world_fault(w, FAULT_UNREACHABLE, o->unreachable)) {
+        act_note(w, "the link is cut off");
         xmpp_link_down(w, world_between(w, 1000, world_chance(w, 200) ? 300000 : 40000));
-    if (world_fault(w, FAULT_SERVER_RESTART, o->server_restart))
+    }
+    if (world_fault(w, FAULT_SERVER_RESTART, o->server_restart)) {
+        act_note(w, "the presence server restarts");
         sip_server_restart(w);
-    if (world_fault(w, FAULT_SERVER_ENDS_ONE, o->server_restart))
+    }
+    if (world_fault(w, FAULT_SERVER_ENDS_ONE, o->server_restart)) {
+        act_note(w, "the presence server ends a dialog");
         sip_server_ends_one(w);
+    }
 }
 
 // 3. None of these may cost the other side a packet.
@@ -77,6 +126,7 @@ static void act_stranger(struct world *w, unsigned x, unsigned s)
 {
     static const char *const type[] = {"subscribe", "probe", "unsubscribe", "subscribed",
                                        "unavailable"};
+    act_note(w, "a stranger comes");
     if (world_chance(w, 500))
         sip_stranger(w, x, world_chance(w, 500));
     else
@@ -107,10 +157,13 @@ static void act(struct world *w, const struct happening *h)
     if (w->calm)
         return;
     struct world_chance_kept kept = world_chance_of(w, faults);
-    if (!act_is_off(w, faults))
+    act_number = faults;
+    // No more often in a large world: its acts are many, and each fault strikes all.
+    if (!act_is_off(w, faults) && h->what % (1 + w->opt.acts / FAULTS_AT_MOST) == 0)
         act_fault(w);
+    act_number = people;
     world_chance_of(w, people);
-    unsigned x = world_below(w, w->opt.xmpp_users), s = world_below(w, w->opt.sip_users);
+    unsigned x = world_below(w, w->opt.xmpp_users), s = pair_contact(w, x);
     if (!act_is_off(w, people))
         act_people(w, x, s);
     world_chance_end(w, kept);
@@ -163,7 +216,7 @@ void acts_log_off_all(struct world *w)
         struct xmpp_user *u = &w->xmpp->user[x];
         u->slept = 0;
         for (unsigned i = 0; i < WORLD_RESOURCES_MAX; i++) {
-            u->slept |= (unsigned)u->session[i].open << i;
+            u->slept |= (unsigned)u->open[i] << i;
             xmpp_log_out(w, x, i);
         }
     }
@@ -183,13 +236,14 @@ void acts_end_all(struct world *w)
     world_note(w, "==== the end of all");
     for (unsigned x = 0; x < w->opt.xmpp_users; x++) {
         xmpp_log_in(w, x, 0);
-        for (unsigned s = 0; s < w->opt.sip_users; s++)
-            xmpp_unsubscribe(w, x, s);
+        for (struct pair *p = pair_first_of_x(w, x); p; p = p->next_of_x)
+            xmpp_unsubscribe(w, x, p->s);
     }
-    struct device *d = &w->sip->device[0][0][0];
-    for (size_t i = 0; i < sizeof w->sip->device / sizeof *d; i++, d++) {
-        sip_device_end(w, d->s, d->d, d->x);
-        if (d->wanted)
-            sip_device_vanish(w, d->s, d->d, d->x);
-    }
+    for (size_t i = 0; i < pair_count(w); i++)
+        for (unsigned d = 0; d < SIP_DEVICES_MAX; d++) {
+            struct pair *p = pair_at(w, i);
+            sip_device_end(w, p->s, d, p->x);
+            if (p->device[d].wanted)
+                sip_device_vanish(w, p->s, d, p->x);
+        }
 }

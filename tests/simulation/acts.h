@@ -4,6 +4,9 @@
 
 #include "world.h"
 
+// Where the acts are told in words besides the ladder; NULL: nowhere.
+extern FILE *acts_words;
+
 // Arranges all acts of the wild phase; returns when it ends.
 uint64_t acts_arrange(struct world *w);
 // The faults stop.

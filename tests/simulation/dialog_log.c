@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LOG_BUCKETS = 1024, LOG_NAME = 128, LOG_BRANCH = 48, LOG_RECENT = 8 };
+enum { LOG_BUCKETS = 8192, LOG_NAME = 128, LOG_BRANCH = 48, LOG_RECENT = 8 };
 
 struct sent {
     char branch[LOG_BRANCH];

@@ -137,7 +137,7 @@ void gateway_stream(struct world *w, unsigned stream, bool up)
 
 static void shard_end(struct gateway_shard *s)
 {
-    for (size_t i = 0; i < s->inbox_n; i++)
+    for (size_t i = s->inbox_first; i < s->inbox_n; i++)
         free(s->inbox[i].block);
     free(s->inbox);
     free(s->cause);
@@ -256,14 +256,15 @@ static void shard_take(struct world *w, struct gateway_shard *s, const struct in
 static void shard_take_in(struct world *w, struct gateway_shard *s)
 {
     size_t n = 1 + world_below(w, w->opt.batch);
-    n = n < s->inbox_n ? n : s->inbox_n;
-    for (size_t i = 0; i < n; i++) {
+    size_t waiting = s->inbox_n - s->inbox_first;
+    n = n < waiting ? n : waiting;
+    for (size_t i = s->inbox_first; i < s->inbox_first + n; i++) {
         shard_take(w, s, &s->inbox[i]);
         free(s->inbox[i].block);
     }
-    s->inbox_n -= n;
-    if (s->inbox_n)
-        memmove(s->inbox, s->inbox + n, s->inbox_n * sizeof *s->inbox);
+    s->inbox_first += n;
+    if (s->inbox_first == s->inbox_n)
+        s->inbox_first = s->inbox_n = 0;
     if (core_next_due(s->core) <= w->now_ms)
         shard_step(w, s, &(struct event){.kind = EVENT_TICK});
 }
@@ -303,8 +304,8 @@ static bool shard_commit(struct world *w, struct gateway_shard *s)
     if (s->held)
         return true;
     unsigned index = (unsigned)(s - g->shard);
-    if (changes && store_model_commit(w, &g->store, index, &s->fx))
-        inspector_check_authorizations(w);
+    if (changes)
+        store_model_commit(w, &g->store, index, &s->fx);
     return !death_comes(w, DEATH_AFTER_COMMIT);
 }
 
@@ -342,6 +343,14 @@ struct core_stats gateway_stats(const struct world *w)
             ((uint64_t *)&sum)[k] += from[k];
     }
     return sum;
+}
+
+void gateway_each(struct world *w, bool (*each)(void *, const struct core_subscription_view *),
+                  void *arg)
+{
+    static const struct core_filter all = {.direction = -1, .state = -1};
+    for (unsigned i = 0; i < w->gateway->shards; i++)
+        core_list(w->gateway->shard[i].core, &all, 0, SIZE_MAX, each, arg, w->now_ms);
 }
 
 struct search {

@@ -35,9 +35,9 @@ struct gateway_shard {
     struct cause *cause; // of each effect
     size_t cause_cap;
     struct inbox_item *inbox;
-    size_t inbox_n, inbox_cap;
-    uint64_t wake_ms; // when the next turn is arranged for
-    bool held;        // a commit has failed, nothing is taken in until it succeeds
+    size_t inbox_first, inbox_n, inbox_cap; // taken up to, filled up to
+    uint64_t wake_ms;                       // when the next turn is arranged for
+    bool held; // a commit has failed, nothing is taken in until it succeeds
 };
 
 struct gateway {
@@ -64,6 +64,9 @@ void gateway_plan_death(struct world *w);
 
 // Sums over all shards.
 struct core_stats gateway_stats(const struct world *w);
+// All subscriptions of all shards.
+void gateway_each(struct world *w, bool (*each)(void *, const struct core_subscription_view *),
+                  void *arg);
 // Is there an authorization for the pair? *state: the first found. The number found.
 unsigned gateway_find(struct world *w, const char *xmpp, const char *sip_jid,
                       enum core_direction direction, enum core_state *state);

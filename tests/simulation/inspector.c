@@ -7,19 +7,21 @@
 #include "sip_model.h"
 #include "xmpp_model.h"
 
-struct told {
-    bool said;      // let out
-    bool told;      // and arrived
-    uint64_t ended; // step at which one of the ends has ended it
+// Of an XMPP user.
+struct asked {
+    uint64_t alive_ms; // when a probe of the gateway's own was last answered
+    bool offline;      // it was answered `unavailable`
 };
 
+enum { DELETED_MAX = 16, CHECK_ALL_EVERY = 64 };
+
 struct inspector {
-    struct told told[2][WORLD_XMPP_MAX][WORLD_SIP_MAX];
-    uint64_t alive_ms[WORLD_XMPP_MAX]; // when a probe of the gateway's own was last answered
-    bool offline[WORLD_XMPP_MAX];      // it was answered `unavailable`
+    struct asked *asked;
     uint64_t steps, stanzas_in, stanzas_out, requests_in, requests_out;
     struct sip_parser *parser;
     struct dialog_log *log;
+    const struct pair *deleted[DELETED_MAX]; // by the commit under way
+    size_t n_deleted, commits;
 };
 
 void inspector_create(struct world *w)
@@ -28,12 +30,16 @@ void inspector_create(struct world *w)
     if (!w->inspector || sip_parser_create(&w->inspector->parser, 65536))
         abort();
     w->inspector->log = dialog_log_create();
+    w->inspector->asked = calloc(w->opt.xmpp_users, sizeof(struct asked));
+    if (!w->inspector->asked)
+        abort();
 }
 
 void inspector_destroy(struct world *w)
 {
     sip_parser_destroy(w->inspector->parser);
     dialog_log_destroy(w->inspector->log);
+    free(w->inspector->asked);
     free(w->inspector);
 }
 
@@ -46,57 +52,133 @@ void inspector_birth(struct world *w)
 void inspector_death(struct world *w)
 {
     dialog_log_death(w->inspector->log);
-    for (unsigned x = 0; x < w->opt.xmpp_users; x++)
-        for (unsigned s = 0; s < w->opt.sip_users; s++) {
-            const struct told *t = &w->inspector->told[XMPP_TO_SIP][x][s];
-            struct xmpp_roster *r = &w->xmpp->user[x].roster[s];
-            r->untold |= r->to && t->ended && !t->told;
-        }
+    for (size_t i = 0; i < pair_count(w); i++) {
+        const struct told *t = &pair_at(w, i)->told[XMPP_TO_SIP];
+        struct xmpp_roster *r = &pair_at(w, i)->roster;
+        r->untold |= r->to && t->ended && !t->told;
+    }
 }
 
 // ---- 1. Authorizations
 
 static void ended(struct world *w, unsigned x, unsigned s, enum core_direction direction)
 {
-    w->inspector->told[direction][x][s] = (struct told){.ended = w->inspector->steps};
+    pair_of(w, x, s)->told[direction] = (struct told){.ended = w->inspector->steps};
 }
 
 // What was said in a step before the end, and let out after it, promises nothing.
 static void said(struct world *w, unsigned x, unsigned s, enum core_direction direction,
                  const struct cause *cause)
 {
-    struct told *t = &w->inspector->told[direction][x][s];
+    struct told *t = &pair_of(w, x, s)->told[direction];
     t->said |= cause->step > t->ended;
 }
 
 void inspector_told(struct world *w, unsigned x, unsigned s, enum core_direction direction)
 {
-    struct told *t = &w->inspector->told[direction][x][s];
+    struct told *t = &pair_of(w, x, s)->told[direction];
     t->told = t->said;
 }
 
-static void check_pair(struct world *w, unsigned x, unsigned s, enum core_direction direction)
+static void check_pair(struct world *w, const struct pair *p, enum core_direction direction,
+                       unsigned n, enum core_state state)
 {
-    enum core_state state;
-    const char *xmpp = w->xmpp->user[x].jid, *sip = w->sip->user[s].jid;
-    unsigned n = gateway_find(w, xmpp, sip, direction, &state);
+    const char *xmpp = w->xmpp->user[p->x].jid, *sip = w->sip->user[p->s].jid;
     const char *of = direction == XMPP_TO_SIP ? "watch" : "serve";
     bool may_go = direction == SIP_TO_XMPP && w->opt.unsubscribe_on_expiry;
     world_expect(w, n <= 1, "%u shards know %s and %s (%s)", n, xmpp, sip, of);
-    if (!w->inspector->told[direction][x][s].told || may_go)
+    if (!p->told[direction].told || may_go)
         return;
     world_expect(w, n == 1, "authorization of %s and %s (%s) is lost", xmpp, sip, of);
     world_expect(w, n == 0 || state != STATE_PENDING, "%s and %s (%s) are pending again", xmpp, sip,
                  of);
 }
 
+static bool count_one(void *arg, const struct core_subscription_view *v)
+{
+    struct world *w = arg;
+    unsigned x, s;
+    if (!xmpp_user_of(w, v->xmpp, &x) || !sip_user_of(w, v->sip, &s)) {
+        world_broken(w, "a subscription of %.*s and %.*s, of whom nobody has heard",
+                     TEXT_ARG(v->xmpp), TEXT_ARG(v->sip));
+        return false;
+    }
+    struct known_of *k = &pair_of(w, x, s)->known[v->direction];
+    k->n++;
+    k->state = v->state;
+    return true;
+}
+
+// By one look at all that the shards have: n users with a few contacts each cost n, not n × n.
 void inspector_check_authorizations(struct world *w)
 {
-    for (unsigned x = 0; w->gateway->alive && x < w->opt.xmpp_users; x++)
-        for (unsigned s = 0; s < w->opt.sip_users && !w->failed; s++) {
-            check_pair(w, x, s, XMPP_TO_SIP);
-            check_pair(w, x, s, SIP_TO_XMPP);
-        }
+    if (!w->gateway->alive)
+        return;
+    for (size_t i = 0; i < pair_count(w); i++)
+        memset(pair_at(w, i)->known, 0, sizeof pair_at(w, i)->known);
+    gateway_each(w, count_one, w);
+    for (size_t i = 0; i < pair_count(w) && !w->failed; i++)
+        for (unsigned d = 0; d < 2; d++)
+            check_pair(w, pair_at(w, i), d, pair_at(w, i)->known[d].n,
+                       (enum core_state)pair_at(w, i)->known[d].state);
+}
+
+static void check_now(struct world *w, const struct pair *p)
+{
+    for (unsigned d = 0; d < 2; d++) {
+        enum core_state state;
+        unsigned n = gateway_find(w, w->xmpp->user[p->x].jid, w->sip->user[p->s].jid, d, &state);
+        check_pair(w, p, d, n, state);
+    }
+}
+
+// A record's texts begin at byte 15: localpart and domain of hers, localpart of his
+// (core/record.c).
+static bool record_pair(const struct world *w, struct text record, unsigned *x, unsigned *s)
+{
+    struct text part[3];
+    size_t at = 15;
+    for (unsigned i = 0; i < 3; i++) {
+        uint16_t n;
+        if (at + sizeof n > record.n)
+            return false;
+        memcpy(&n, record.p + at, sizeof n);
+        part[i] = (struct text){record.p + at + sizeof n, n};
+        at += sizeof n + n;
+    }
+    char hers[64], his[64];
+    int m = snprintf(hers, sizeof hers, "%.*s@", TEXT_ARG(part[0]));
+    int n = snprintf(his, sizeof his, "%.*s@", TEXT_ARG(part[2]));
+    return world_number_of((struct text){hers, (size_t)m}, TEXT("juliet"), w->opt.xmpp_users, x) &&
+           world_number_of((struct text){his, (size_t)n}, TEXT("romeo"), w->opt.sip_users, s);
+}
+
+void inspector_deleted(struct world *w, struct text record)
+{
+    struct inspector *i = w->inspector;
+    unsigned x, s;
+    if (!record_pair(w, record, &x, &s)) {
+        world_broken(w, "a record of nobody is deleted");
+        return;
+    }
+    if (i->n_deleted < DELETED_MAX)
+        i->deleted[i->n_deleted] = pair_of(w, x, s);
+    i->n_deleted++;
+}
+
+void inspector_committed(struct world *w)
+{
+    struct inspector *i = w->inspector;
+    size_t n = i->n_deleted;
+    i->n_deleted = 0;
+    if (!n || !w->gateway->alive)
+        return;
+    if (n > DELETED_MAX || ++i->commits % CHECK_ALL_EVERY == 0) {
+        inspector_check_authorizations(w);
+        return;
+    }
+    for (size_t k = 0; k < n && !w->failed; k++)
+        check_now(w, i->deleted[k]);
 }
 
 // ---- What goes in
@@ -121,12 +203,12 @@ static void probe_answered(struct world *w, unsigned x, const struct stanza *s)
 {
     struct inspector *i = w->inspector;
     if (s->kind == STANZA_PRESENCE && s->type == STANZA_UNAVAILABLE)
-        i->offline[x] = true;
+        i->asked[x].offline = true;
     else if (s->kind == STANZA_PRESENCE &&
              (s->type == STANZA_NONE || s->type == STANZA_UNSUBSCRIBED))
-        i->alive_ms[x] = w->now_ms;
-    else if (s->kind == STANZA_IQ && answers_well(s) && !i->offline[x])
-        i->alive_ms[x] = w->now_ms;
+        i->asked[x].alive_ms = w->now_ms;
+    else if (s->kind == STANZA_IQ && answers_well(s) && !i->asked[x].offline)
+        i->asked[x].alive_ms = w->now_ms;
 }
 
 bool inspector_stanza_in(struct world *w, const struct stanza *s)
@@ -199,7 +281,7 @@ static void check_probed(struct world *w, const struct cause *cause, const struc
         return;
     if (w->opt.exempt && !w->xmpp->user[x].remote)
         return;
-    uint64_t alive_ms = w->inspector->alive_ms[x];
+    uint64_t alive_ms = w->inspector->asked[x].alive_ms;
     world_expect(w, alive_ms && cause->at_ms - alive_ms <= (uint64_t)w->opt.window_s * 1000,
                  "%s for %s without a fresh answer to a probe",
                  in_dialog ? "a refresh" : "a dialog", w->xmpp->user[x].jid);
@@ -258,7 +340,7 @@ void inspector_stanza_out(struct world *w, const struct cause *cause, struct tex
     if (contact && text_eq(type, TEXT("subscribed")))
         said(w, x, s, XMPP_TO_SIP, cause);
     if (!contact && text_eq(type, TEXT("probe")))
-        w->inspector->offline[x] = false;
+        w->inspector->asked[x].offline = false;
 }
 
 // ---- 5. Factors

@@ -32,7 +32,10 @@ void inspector_stanza_out(struct world *w, const struct cause *cause, struct tex
 
 // A peer has been told that the pair's authorization stands: `subscribed`, NOTIFY active.
 void inspector_told(struct world *w, unsigned x, unsigned s, enum core_direction direction);
-// 1.
+// 1. A record goes; then, the commit that did it is done: those pairs are looked at.
+void inspector_deleted(struct world *w, struct text record);
+void inspector_committed(struct world *w);
+// All of them.
 void inspector_check_authorizations(struct world *w);
 // 5.
 void inspector_check_factors(struct world *w);

@@ -39,18 +39,50 @@ static void draw_faults(struct world *w, struct options *o)
     o->batch = PICK(w, 1, 4, 16);
 }
 
+// Most worlds are small and dense: everybody may watch everybody, and that finds most.
+static void draw_small(struct world *w, struct options *o)
+{
+    o->xmpp_users = PICK(w, 1, 1, 2, 3, 5, 10);
+    o->sip_users = PICK(w, 1, 1, 2, 3, 5, 10);
+    o->minutes = PICK(w, 5, 15, 40);
+    o->acts = (o->xmpp_users + o->sip_users) * world_between(w, 6, 24);
+}
+
+// Some are large, each user with a few contacts. Then what is due for one is rare, and what is due
+// for all at once is much.
+static void draw_large(struct world *w, struct options *o, unsigned users)
+{
+    o->xmpp_users = users ? users : PICK(w, 50, 100, 200, 400, 1000, 2000);
+    o->sip_users = users || world_chance(w, 500) ? o->xmpp_users : o->xmpp_users / 2;
+    o->contacts = world_between(w, 1, 3);
+    o->minutes = PICK(w, 5, 15);
+    o->acts = (o->xmpp_users + o->sip_users) * (o->xmpp_users > 500 ? 2 : world_between(w, 2, 6));
+    o->expires_s = world_between(w, 600, 1800);
+    o->device_expires_s = world_between(w, 600, 1800);
+    o->max_expires_s = world_between(w, 1800, 3600);
+    o->server_expires_s = world_chance(w, 500) ? 3600 : world_between(w, 300, 900);
+}
+
+static void draw_shape(struct world *w, struct options *o, unsigned users)
+{
+    enum { LARGE_IN_1000 = 50, SMALL_USERS = 10 };
+    bool large = world_chance(w, LARGE_IN_1000);
+    if (users > SMALL_USERS || (large && !users)) {
+        draw_large(w, o, users);
+        return;
+    }
+    draw_small(w, o);
+    if (users)
+        o->xmpp_users = o->sip_users = users;
+}
+
 void options_draw(struct world *w, unsigned users)
 {
     struct options *o = &w->opt;
     o->shards = PICK(w, 1, 2, 3, 5);
-    o->xmpp_users = PICK(w, 1, 1, 2, 3, 5, 10);
-    o->sip_users = PICK(w, 1, 1, 2, 3, 5, 10);
-    if (users)
-        o->xmpp_users = o->sip_users = users;
-    o->minutes = PICK(w, 5, 15, 40);
-    o->acts = (o->xmpp_users + o->sip_users) * world_between(w, 6, 24);
     draw_times(w, o);
     draw_faults(w, o);
+    draw_shape(w, o, users);
     o->exempt = world_chance(w, 150);
     o->unsubscribe_on_expiry = world_chance(w, 250);
     o->ejabberd = world_chance(w, 500);
@@ -68,15 +100,16 @@ void options_print(const struct options *o, FILE *to)
     fprintf(
         to,
         "options:\n"
-        "  shards %u, xmpp users %u (%s), sip users %u, %u acts in %u min, batch %u\n"
+        "  shards %u, xmpp users %u (%s), sip users %u, contacts of each %u (0: all)\n"
+        "  %u acts in %u min, batch %u\n"
         "  expires %u, max %u, devices ask for %u, presence server grants %u, at least %u s\n"
         "  probe timeout %u, window %u s, exempt %d, gateway's own domain %d, answered %d\n"
         "  t1 %u, notify interval %u ms, on expiry %s\n"
         "  in 1000: loss %u, dup %u, slow %u (%u ms), crash %u, stream break %u, partition %u,\n"
         "    unreachable %u, sip server restart %u, sip errors %u, commit fails %u\n"
         "  tcp %d, record-route %d, notify first %d, rejects with 200 %d, digest %d\n",
-        o->shards, o->xmpp_users, o->ejabberd ? "ejabberd" : "prosody", o->sip_users, o->acts,
-        o->minutes, o->batch, o->expires_s, o->max_expires_s, o->device_expires_s,
+        o->shards, o->xmpp_users, o->ejabberd ? "ejabberd" : "prosody", o->sip_users, o->contacts,
+        o->acts, o->minutes, o->batch, o->expires_s, o->max_expires_s, o->device_expires_s,
         o->server_expires_s, o->server_min_expires_s, o->probe_timeout_s, o->window_s, o->exempt,
         o->gateway_domain, o->stranger_answers, o->t1_ms, o->notify_interval_ms,
         o->unsubscribe_on_expiry ? "unsubscribe" : "keep", o->loss, o->dup, o->slow, o->slow_ms,

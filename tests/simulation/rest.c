@@ -39,31 +39,32 @@ uint32_t rest_empty_within_s(const struct world *w)
     return most(longest_expiry_s(w), w->opt.max_expires_s) + 600;
 }
 
-static bool watch_is_true(struct world *w, unsigned x, unsigned s, char why[512])
+static bool watch_is_true(struct world *w, const struct pair *p, char why[512])
 {
-    const struct xmpp_user *u = &w->xmpp->user[x];
-    const struct sip_user *presentity = &w->sip->user[s];
+    const struct xmpp_user *u = &w->xmpp->user[p->x];
+    const struct sip_user *presentity = &w->sip->user[p->s];
     static const struct view nothing;
-    const struct view *truth = presentity->auth[x] == AUTH_ACTIVE ? &presentity->own : &nothing;
-    if (!u->roster[s].to || u->roster[s].untold)
+    const struct view *truth = p->auth == AUTH_ACTIVE ? &presentity->own : &nothing;
+    if (!p->roster.to || p->roster.untold)
         return true;
     for (unsigned i = 0; i < WORLD_RESOURCES_MAX; i++)
-        if (u->session[i].open && !view_eq(&u->session[i].view[s], truth)) {
+        if (u->open[i] && !view_eq(&p->seen[i], truth)) {
             snprintf(why, 512, "%s/%s sees of %s %s, the truth is %s", u->jid, xmpp_resource[i],
-                     presentity->jid, view_print(&u->session[i].view[s]), view_print(truth));
+                     presentity->jid, view_print(&p->seen[i]), view_print(truth));
             return false;
         }
     return true;
 }
 
-static bool device_is_true(struct world *w, const struct device *d, char why[512])
+static bool device_is_true(struct world *w, const struct pair *p, const struct device *d,
+                           char why[512])
 {
     const struct xmpp_user *u = &w->xmpp->user[d->x];
     static const struct view nothing;
-    const struct view *truth = u->roster[d->s].from ? &u->own : &nothing;
+    const struct view *truth = p->roster.from ? &u->own : &nothing;
     if (!d->wanted)
         return true;
-    bool well = d->live && (!u->roster[d->s].from || d->active) && view_eq(&d->view, truth);
+    bool well = d->live && (!p->roster.from || d->active) && view_eq(&d->view, truth);
     if (!well)
         snprintf(why, 512, "device %u of %s (live %d, active %d) sees of %s %s, the truth is %s",
                  d->d, w->sip->user[d->s].jid, d->live, d->active, u->jid, view_print(&d->view),
@@ -73,14 +74,14 @@ static bool device_is_true(struct world *w, const struct device *d, char why[512
 
 bool rest_is_true(struct world *w, char why[512])
 {
-    for (unsigned x = 0; x < w->opt.xmpp_users; x++)
-        for (unsigned s = 0; s < w->opt.sip_users; s++) {
-            if (!watch_is_true(w, x, s, why))
+    for (size_t i = 0; i < pair_count(w); i++) {
+        const struct pair *p = pair_at(w, i);
+        if (!watch_is_true(w, p, why))
+            return false;
+        for (unsigned d = 0; d < SIP_DEVICES_MAX; d++)
+            if (!device_is_true(w, p, &p->device[d], why))
                 return false;
-            for (unsigned d = 0; d < SIP_DEVICES_MAX; d++)
-                if (!device_is_true(w, &w->sip->device[s][d][x], why))
-                    return false;
-        }
+    }
     return true;
 }
 
@@ -88,9 +89,9 @@ bool rest_is_true(struct world *w, char why[512])
 static bool is_watched(struct world *w, unsigned x)
 {
     enum core_state state;
-    for (unsigned s = 0; s < w->opt.sip_users; s++)
-        if (w->xmpp->user[x].roster[s].from &&
-            gateway_find(w, w->xmpp->user[x].jid, w->sip->user[s].jid, SIP_TO_XMPP, &state) &&
+    for (const struct pair *p = pair_first_of_x(w, x); p; p = p->next_of_x)
+        if (p->roster.from &&
+            gateway_find(w, w->xmpp->user[x].jid, w->sip->user[p->s].jid, SIP_TO_XMPP, &state) &&
             state != STATE_PENDING)
             return true;
     return false;
@@ -98,16 +99,15 @@ static bool is_watched(struct world *w, unsigned x)
 
 bool rest_is_away(struct world *w, char why[512])
 {
-    for (unsigned x = 0; x < w->opt.xmpp_users; x++) {
-        const char *jid = w->xmpp->user[x].jid;
-        for (unsigned s = 0; w->xmpp->user[x].slept && s < w->opt.sip_users; s++) {
-            enum core_state state;
-            if (!gateway_find(w, jid, w->sip->user[s].jid, XMPP_TO_SIP, &state) ||
-                state != STATE_ACTIVE || !is_watched(w, x))
-                continue;
-            snprintf(why, 512, "%s is not there, and watches %s", jid, w->sip->user[s].jid);
-            return false;
-        }
+    for (size_t i = 0; i < pair_count(w); i++) {
+        const struct pair *p = pair_at(w, i);
+        const char *jid = w->xmpp->user[p->x].jid, *sip = w->sip->user[p->s].jid;
+        enum core_state state;
+        if (!w->xmpp->user[p->x].slept || !gateway_find(w, jid, sip, XMPP_TO_SIP, &state) ||
+            state != STATE_ACTIVE || !is_watched(w, p->x))
+            continue;
+        snprintf(why, 512, "%s is not there, and watches %s", jid, sip);
+        return false;
     }
     return true;
 }

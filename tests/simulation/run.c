@@ -66,6 +66,7 @@ static struct world *run_world(const struct run_wish *wish)
     options_draw(w, wish->users);
     if (wish->options)
         w->opt = *wish->options;
+    pair_create_all(w);
     net_create(w);
     xmpp_create(w);
     sip_create(w);
@@ -93,6 +94,7 @@ struct run_outcome run(const struct run_wish *wish)
     sip_destroy(w);
     xmpp_destroy(w);
     net_destroy(w);
+    pair_destroy_all(w);
     world_destroy(w);
     return o;
 }

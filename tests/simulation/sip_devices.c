@@ -18,7 +18,7 @@ static void device_in(struct world *w, struct device *d, uint64_t delay_ms, enum
 
 static void device_ask(struct world *w, struct device *d, uint32_t expires_s)
 {
-    char branch[32], to[64];
+    char branch[40], to[64];
     bool first = !*d->leg.their_tag;
     snprintf(to, sizeof to, "sip:%s", w->xmpp->user[d->x].jid);
     const char *target = *d->leg.target ? d->leg.target : to;
@@ -47,7 +47,8 @@ static void device_forget(struct device *d)
 static void device_anew(struct world *w, struct device *d)
 {
     device_forget(d);
-    snprintf(d->leg.call_id, SIP_TEXT, "dev%llu@127.0.0.1", (unsigned long long)sip_number(w));
+    snprintf(d->leg.call_id, SIP_TEXT, "dev%llu-%u-%u-%u@127.0.0.1",
+             (unsigned long long)sip_number(w), d->x, d->s, d->d);
     snprintf(d->leg.our_tag, SIP_TEXT, "d%llu", (unsigned long long)sip_number(w));
     d->leg.cseq = world_below(w, 1000);
     device_ask(w, d, w->opt.device_expires_s);
@@ -107,13 +108,16 @@ void sip_device_answered(struct world *w, struct device *d, unsigned status,
 
 static struct device *device_find(struct world *w, const struct sip_message *m)
 {
-    struct text call_id = sip_text(m, m->call_id), tag = sip_text(m, m->to_tag);
-    struct device *d = &w->sip->device[0][0][0];
-    for (size_t i = 0; i < sizeof w->sip->device / sizeof *d; i++, d++)
-        if (*d->leg.call_id && text_eq(text_of(d->leg.call_id), call_id) &&
-            text_eq(text_of(d->leg.our_tag), tag))
-            return d;
-    return NULL;
+    char call_id[SIP_TEXT];
+    unsigned x, s, i;
+    sip_copy(call_id, m, m->call_id);
+    struct pair *p = NULL;
+    if (sscanf(call_id, "dev%*u-%u-%u-%u@", &x, &s, &i) == 3 && i < SIP_DEVICES_MAX)
+        p = pair_find(w, x, s);
+    struct device *d = p ? &p->device[i] : NULL;
+    bool same = d && !strcmp(d->leg.call_id, call_id) &&
+                text_eq(text_of(d->leg.our_tag), sip_text(m, m->to_tag));
+    return same ? d : NULL;
 }
 
 static void device_sees(struct world *w, struct device *d, const struct sip_message *m)
@@ -202,7 +206,7 @@ void sip_device_notify(struct world *w, const struct sip_message *m)
 
 void sip_device_subscribe(struct world *w, unsigned s, unsigned d, unsigned x)
 {
-    struct device *v = &w->sip->device[s][d][x];
+    struct device *v = &pair_of(w, x, s)->device[d];
     if (v->wanted)
         return;
     v->wanted = true;
@@ -211,7 +215,7 @@ void sip_device_subscribe(struct world *w, unsigned s, unsigned d, unsigned x)
 
 void sip_device_end(struct world *w, unsigned s, unsigned d, unsigned x)
 {
-    struct device *v = &w->sip->device[s][d][x];
+    struct device *v = &pair_of(w, x, s)->device[d];
     if (!v->wanted || !v->live || v->trying)
         return;
     v->wanted = false;
@@ -220,14 +224,15 @@ void sip_device_end(struct world *w, unsigned s, unsigned d, unsigned x)
 
 void sip_device_vanish(struct world *w, unsigned s, unsigned d, unsigned x)
 {
-    w->sip->device[s][d][x].wanted = false;
-    device_forget(&w->sip->device[s][d][x]);
+    struct device *v = &pair_of(w, x, s)->device[d];
+    v->wanted = false;
+    device_forget(v);
 }
 
 // Nothing comes of it: who asks forgets that he has asked.
 void sip_device_winfo(struct world *w, unsigned s, unsigned x)
 {
-    char branch[32], to[64];
+    char branch[40], to[64];
     struct sip_leg leg = {.cseq = 1, .winfo = true};
     snprintf(leg.call_id, SIP_TEXT, "winfo%llu", (unsigned long long)sip_number(w));
     snprintf(leg.our_tag, SIP_TEXT, "w");
@@ -241,7 +246,7 @@ void sip_device_winfo(struct world *w, unsigned s, unsigned x)
 
 void sip_device_fetch(struct world *w, unsigned s, unsigned x)
 {
-    char branch[32], to[64];
+    char branch[40], to[64];
     struct sip_leg leg = {.cseq = 1};
     snprintf(leg.call_id, SIP_TEXT, "fetch%llu", (unsigned long long)sip_number(w));
     snprintf(leg.our_tag, SIP_TEXT, "f");

@@ -18,13 +18,11 @@ bool sip_user_of(const struct world *w, struct text address, unsigned *s)
 {
     if (text_starts(address, TEXT("sip:")))
         address = (struct text){address.p + 4, address.n - 4};
-    for (*s = 0; *s < w->opt.sip_users; (*s)++) {
-        struct text own = text_of(w->sip->user[*s].jid);
-        if (address.n >= own.n && text_eq_nocase(own, (struct text){address.p, own.n}) &&
-            (address.n == own.n || address.p[own.n] == '/' || address.p[own.n] == ';'))
-            return true;
-    }
-    return false;
+    if (!world_number_of(address, TEXT("romeo"), w->opt.sip_users, s))
+        return false;
+    struct text own = text_of(w->sip->user[*s].jid);
+    return address.n >= own.n && text_eq_nocase(own, (struct text){address.p, own.n}) &&
+           (address.n == own.n || address.p[own.n] == '/' || address.p[own.n] == ';');
 }
 
 void sip_receive(struct world *w, struct text bytes)
@@ -48,7 +46,7 @@ void sip_receive(struct world *w, struct text bytes)
 
 void sip_stranger(struct world *w, unsigned x, bool trusted_address)
 {
-    char branch[32], ruri[64];
+    char branch[40], ruri[64];
     struct sip_leg leg = {.cseq = 1};
     struct hop source = {.ip = {10, 0, 0, 1}, .family = 4, .port = GATEWAY_PROXY};
     source.ip[0] = trusted_address ? 127 : 10;
@@ -67,19 +65,16 @@ void sip_stranger(struct world *w, unsigned x, bool trusted_address)
 void sip_create(struct world *w)
 {
     struct sip *p = w->sip = calloc(1, sizeof *w->sip);
-    if (!p || sip_parser_create(&p->parser, 65536) || pidf_reader_create(&p->reader))
+    if (!p || !(p->user = calloc(w->opt.sip_users, sizeof *p->user)) ||
+        sip_parser_create(&p->parser, 65536) || pidf_reader_create(&p->reader))
         abort();
     buffer_init(&p->b, 0);
+    sip_wire_create(w);
     for (unsigned s = 0; s < w->opt.sip_users; s++) {
         struct sip_user *u = &p->user[s];
         snprintf(u->jid, sizeof u->jid, "romeo%u@example.net", s);
         snprintf(u->uri, sizeof u->uri,
                  s % 2 ? "sip:Romeo%u@example.net" : "sip:romeo%u@example.net", s);
-        for (unsigned x = 0; x < w->opt.xmpp_users; x++) {
-            u->auth[x] = world_chance(w, 500) ? AUTH_ACTIVE : AUTH_PENDING;
-            for (unsigned d = 0; d < SIP_DEVICES_MAX; d++)
-                p->device[s][d][x] = (struct device){.s = s, .d = d, .x = x};
-        }
     }
 }
 
@@ -89,6 +84,7 @@ void sip_destroy(struct world *w)
     for (size_t i = 0; i < p->n_notifiers; i++)
         free(p->notifier[i]);
     free(p->notifier);
+    free(p->user);
     sip_wire_free(w);
     sip_parser_destroy(p->parser);
     pidf_reader_destroy(p->reader);

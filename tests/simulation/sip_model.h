@@ -6,23 +6,11 @@
 #define TESTS_SIP_MODEL_H
 
 #include "gateway.h"
-#include "view.h"
-
-enum { SIP_DEVICES_MAX = 2, SIP_TEXT = 128 };
-
-enum sip_auth { AUTH_PENDING, AUTH_ACTIVE, AUTH_REJECTED };
+#include "pair.h"
 
 struct sip_user {
-    char jid[32], uri[40];
+    char jid[40], uri[48];
     struct view own; // what his devices have published
-    enum sip_auth auth[WORLD_XMPP_MAX];
-};
-
-// A dialog's peer, as either side needs it.
-struct sip_leg {
-    char call_id[SIP_TEXT], our_tag[SIP_TEXT], their_tag[SIP_TEXT], target[SIP_TEXT];
-    uint32_t cseq, their_cseq;
-    bool winfo; // Event: presence.winfo
 };
 
 // The presence server's side of a dialog with the gateway.
@@ -32,36 +20,22 @@ struct notifier {
     bool dirty;     // newer state waits for it
     bool last;      // the NOTIFY that is due says terminated
     unsigned s, x;
+    struct notifier *next; // of the pair
     uint64_t expires_ms;
     enum sip_reason reason;
     struct sip_leg leg;
 };
 
-// A device that watches an XMPP user, or did.
-struct device {
-    bool wanted; // he wants to see her
-    bool trying; // a SUBSCRIBE is in flight
-    bool live;   // the dialog stands
-    bool active; // as the last NOTIFY said
-    unsigned s, d, x, incarnation;
-    uint64_t expires_ms;
-    struct sip_leg leg;
-    struct view view;
-    char etag[SIP_TEXT]; // of what it has; empty: of nothing
-};
-
 struct sip_request_out;
-struct sip_answer;
+struct sip_answers;
 
 struct sip {
-    struct sip_user user[WORLD_SIP_MAX];
+    struct sip_user *user;
     struct notifier **notifier; // all that ever were
     size_t n_notifiers, cap_notifiers;
-    struct device device[WORLD_SIP_MAX][SIP_DEVICES_MAX][WORLD_XMPP_MAX];
     struct sip_request_out **request;
     size_t n_requests, cap_requests;
-    struct sip_answer *answer; // for retransmissions
-    size_t n_answers, cap_answers;
+    struct sip_answers *answers; // for retransmissions
     struct sip_parser *parser;
     struct pidf_reader *reader;
     struct buffer b;

@@ -24,13 +24,17 @@ static struct notifier *notifier_new(struct world *w, unsigned s, unsigned x,
             abort();
     }
     p->notifier[p->n_notifiers++] = n;
+    struct pair *pair = pair_of(w, x, s);
+    n->next = pair->notifiers;
+    pair->notifiers = n;
     n->s = s;
     n->x = x;
     n->open = true;
     sip_copy(n->leg.call_id, m, m->call_id);
     sip_copy(n->leg.their_tag, m, m->from_tag);
     sip_copy(n->leg.target, m, m->contact);
-    snprintf(n->leg.our_tag, SIP_TEXT, "srv%llu", (unsigned long long)sip_number(w));
+    snprintf(n->leg.our_tag, SIP_TEXT, "srv%llu-%zu", (unsigned long long)sip_number(w),
+             p->n_notifiers - 1);
     n->leg.their_cseq = m->cseq;
     n->leg.cseq = world_below(w, 1000);
     return n;
@@ -38,18 +42,19 @@ static struct notifier *notifier_new(struct world *w, unsigned s, unsigned x,
 
 static struct notifier *notifier_find(struct world *w, const struct sip_message *m)
 {
-    for (size_t i = w->sip->n_notifiers; i-- > 0;) {
-        struct notifier *n = w->sip->notifier[i];
-        if (n->open && text_eq(text_of(n->leg.call_id), sip_text(m, m->call_id)) &&
-            text_eq(text_of(n->leg.our_tag), sip_text(m, m->to_tag)))
-            return n;
-    }
-    return NULL;
+    char tag[SIP_TEXT];
+    sip_copy(tag, m, m->to_tag);
+    const char *dash = strrchr(tag, '-'); // behind it stands the place
+    size_t i = dash ? strtoul(dash + 1, NULL, 10) : SIZE_MAX;
+    struct notifier *n = i < w->sip->n_notifiers ? w->sip->notifier[i] : NULL;
+    bool same = n && n->open && text_eq(text_of(n->leg.call_id), sip_text(m, m->call_id)) &&
+                !strcmp(n->leg.our_tag, tag);
+    return same ? n : NULL;
 }
 
 static void notifier_state(struct world *w, struct notifier *n, struct buffer *b)
 {
-    enum sip_auth auth = w->sip->user[n->s].auth[n->x];
+    enum sip_auth auth = pair_of(w, n->x, n->s)->auth;
     long left_s = (long)(n->expires_ms - w->now_ms) / 1000;
     if (n->last)
         sip_line(b, "Subscription-State: terminated;reason=%.*s%s",
@@ -71,7 +76,7 @@ static void notifier_body(struct world *w, struct notifier *n, struct buffer *b)
     buffer_init(&pidf, 0);
     snprintf(entity, sizeof entity, "pres:%s", u->jid);
     bool silent = n->last && (n->reason == REASON_REJECTED || n->reason == REASON_NORESOURCE);
-    if (u->auth[n->x] == AUTH_ACTIVE && !silent)
+    if (pair_of(w, n->x, n->s)->auth == AUTH_ACTIVE && !silent)
         pidf_write(&pidf, text_of(entity), p, view_presences(&u->own, p));
     sip_body(b, (struct text){pidf.p, pidf.n});
     buffer_free(&pidf);
@@ -79,7 +84,7 @@ static void notifier_body(struct world *w, struct notifier *n, struct buffer *b)
 
 static void server_notify(struct world *w, struct notifier *n)
 {
-    char branch[32], to[64];
+    char branch[40], to[64];
     if (n->in_flight) {
         n->dirty = true;
         return;
@@ -128,7 +133,7 @@ static void server_accept(struct world *w, struct notifier *n, const struct sip_
     n->expires_ms = w->now_ms + (uint64_t)expires_s * 1000;
     if (expires_s)
         world_in(w, (uint64_t)expires_s * 1000, server_expires, n, 0);
-    bool reject = w->sip->user[n->s].auth[n->x] == AUTH_REJECTED;
+    bool reject = pair_of(w, n->x, n->s)->auth == AUTH_REJECTED;
     if (!expires_s || reject) {
         n->open = false;
         n->last = true;
@@ -199,7 +204,7 @@ static void server_first(struct world *w, const struct sip_message *m)
         world_broken(w, "a SUBSCRIBE of nobody or for nobody");
         return;
     }
-    bool reject = w->sip->user[s].auth[x] == AUTH_REJECTED && !w->opt.rejects_with_200;
+    bool reject = pair_of(w, x, s)->auth == AUTH_REJECTED && !w->opt.rejects_with_200;
     uint32_t least_s = w->opt.server_min_expires_s;
     if (reject) {
         sip_answer(w, m, w->opt.notify_first ? 603 : 403, "no", "");
@@ -238,13 +243,24 @@ void sip_server_subscribe(struct world *w, const struct sip_message *m)
 
 // ---- What people do
 
+// Those that still take refreshes; who does not, does not again.
+static struct notifier *pair_notifiers(struct pair *p)
+{
+    struct notifier **at = &p->notifiers;
+    while (*at)
+        if ((*at)->open)
+            at = &(*at)->next;
+        else
+            *at = (*at)->next;
+    return p->notifiers;
+}
+
 static void server_tell(struct world *w, unsigned s)
 {
-    for (size_t i = 0; i < w->sip->n_notifiers; i++) {
-        struct notifier *n = w->sip->notifier[i];
-        if (n->open && n->s == s && w->sip->user[s].auth[n->x] == AUTH_ACTIVE)
-            server_notify(w, n);
-    }
+    for (struct pair *p = pair_first_of_s(w, s); p; p = p->next_of_s)
+        for (struct notifier *n = pair_notifiers(p); n; n = n->next)
+            if (n->open && p->auth == AUTH_ACTIVE)
+                server_notify(w, n);
 }
 
 void sip_publish(struct world *w, unsigned s, const char *resource)
@@ -263,11 +279,10 @@ void sip_unpublish(struct world *w, unsigned s, const char *resource)
 
 void sip_authorize(struct world *w, unsigned s, unsigned x, enum sip_auth auth)
 {
-    w->sip->user[s].auth[x] = auth;
-    for (size_t i = 0; i < w->sip->n_notifiers; i++) {
-        struct notifier *n = w->sip->notifier[i];
-        if (!n->open || n->s != s || n->x != x)
-            continue;
+    struct pair *p = pair_of(w, x, s);
+    p->auth = auth;
+    for (struct notifier *n = pair_notifiers(p), *next; n; n = next) {
+        next = n->next;
         if (auth == AUTH_REJECTED)
             server_end(w, n, REASON_REJECTED);
         else

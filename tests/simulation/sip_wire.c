@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "core/hash.h"
 #include "core/wire/address.h"
 #include "net.h"
 
@@ -29,11 +30,13 @@ void sip_line(struct buffer *b, const char *format, ...)
 }
 
 struct buffer *sip_begin(struct world *w, const char *method, const char *ruri, const char *from,
-                         const char *to, const struct sip_leg *leg, char branch[32])
+                         const char *to, const struct sip_leg *leg, char branch[40])
 {
     struct buffer *b = &w->sip->b;
     buffer_reset(b);
-    snprintf(branch, 32, "z9hG4bK-sim-%llu", (unsigned long long)sip_number(w));
+    // The place that sip_send() will give it stands behind the last dash.
+    snprintf(branch, 40, "z9hG4bK-sim-%llu-%zu", (unsigned long long)sip_number(w),
+             w->sip->n_requests);
     sip_line(b, "%s %s SIP/2.0", method, ruri);
     sip_line(b, "Via: SIP/2.0/%s 127.0.0.1:%d;branch=%s%s", w->opt.tcp ? "TCP" : "UDP",
              GATEWAY_PROXY, branch, world_chance(w, 500) ? ";rport" : "");
@@ -67,24 +70,26 @@ static void request_out(struct world *w, struct sip_request_out *r, uint64_t ind
     world_in(w, w->opt.tcp ? 32000 : r->interval_ms, request_due, NULL, index);
 }
 
-static void request_over(struct world *w, struct sip_request_out *r, unsigned status,
+static void request_over(struct world *w, uint64_t index, unsigned status,
                          const struct sip_message *m)
 {
+    struct sip_request_out *r = w->sip->request[index];
+    w->sip->request[index] = NULL;
     free(r->bytes);
-    r->bytes = NULL;
     if (r->owner == OWNER_NOTIFIER)
         sip_server_answered(w, r->who, status);
     else if (r->owner == OWNER_DEVICE && ((struct device *)r->who)->incarnation == r->incarnation)
         sip_device_answered(w, r->who, status, m);
+    free(r);
 }
 
 static void request_due(struct world *w, const struct happening *h)
 {
     struct sip_request_out *r = w->sip->request[h->what];
-    if (!r->bytes)
+    if (!r)
         return;
     if (w->now_ms >= r->give_up_ms) {
-        request_over(w, r, 408, NULL);
+        request_over(w, h->what, 408, NULL);
         return;
     }
     r->interval_ms = r->interval_ms * 2 < 4000 ? r->interval_ms * 2 : 4000;
@@ -128,13 +133,68 @@ void sip_response(struct world *w, const struct sip_message *m)
 {
     if (m->status < 200)
         return;
-    for (size_t i = w->sip->n_requests; i-- > 0;) {
-        struct sip_request_out *r = w->sip->request[i];
-        if (r->bytes && text_eq(text_of(r->branch), sip_text(m, m->branch))) {
-            request_over(w, r, m->status, m);
-            return;
-        }
+    char branch[SIP_TEXT];
+    sip_copy(branch, m, m->branch);
+    const char *dash = strrchr(branch, '-');
+    size_t i = dash ? strtoul(dash + 1, NULL, 10) : SIZE_MAX;
+    if (i < w->sip->n_requests && w->sip->request[i] && !strcmp(w->sip->request[i]->branch, branch))
+        request_over(w, i, m->status, m);
+}
+
+// ---- Answers that were given
+
+enum { ANSWER_BUCKETS = 1024, ANSWER_MS = 64000 };
+
+struct sip_answer {
+    struct sip_answer *next, *newer;
+    char *branch, *bytes;
+    uint64_t at_ms;
+};
+
+struct sip_answers {
+    struct sip_answer *bucket[ANSWER_BUCKETS], *oldest, *newest;
+};
+
+static struct sip_answer **answers_bucket(struct sip_answers *a, struct text branch)
+{
+    return &a->bucket[hash_plain(branch.p, branch.n) % ANSWER_BUCKETS];
+}
+
+static void answers_drop(struct sip_answers *a, uint64_t before_ms)
+{
+    for (struct sip_answer *old; (old = a->oldest) && old->at_ms < before_ms; free(old)) {
+        struct sip_answer **at = answers_bucket(a, text_of(old->branch));
+        while (*at != old)
+            at = &(*at)->next;
+        *at = old->next;
+        a->oldest = old->newer;
+        free(old->branch);
+        free(old->bytes);
     }
+    if (!a->oldest)
+        a->newest = NULL;
+}
+
+static void answers_add(struct sip_answers *a, struct text branch, struct text bytes,
+                        uint64_t now_ms)
+{
+    struct sip_answer *new = calloc(1, sizeof *new), **at = answers_bucket(a, branch);
+    if (!new)
+        abort();
+    answers_drop(a, now_ms - ANSWER_MS);
+    *new = (struct sip_answer){*at, NULL, world_copy(branch), world_copy(bytes), now_ms};
+    *at = new;
+    *(a->newest ? &a->newest->newer : &a->oldest) = new;
+    a->newest = new;
+}
+
+// The newest.
+static const struct sip_answer *answers_find(struct sip_answers *a, struct text branch)
+{
+    const struct sip_answer *at = *answers_bucket(a, branch);
+    while (at && !text_eq(text_of(at->branch), branch))
+        at = at->next;
+    return at;
 }
 
 static void answer_out(struct world *w, const struct sip_message *m, struct text bytes)
@@ -154,36 +214,35 @@ void sip_answer(struct world *w, const struct sip_message *m, unsigned status, c
     buffer_init(&b, 0);
     sip_write_response(&b, m, &seen, status, (struct text){0}, text_of(to_tag), text_of(headers));
     struct text bytes = {b.p, b.n};
-    p->answer = grow(p->answer, p->n_answers, &p->cap_answers, sizeof *p->answer);
-    p->answer[p->n_answers++] =
-        (struct sip_answer){world_copy(sip_text(m, m->branch)), world_copy(bytes)};
+    answers_add(p->answers, sip_text(m, m->branch), bytes, w->now_ms);
     answer_out(w, m, bytes);
     buffer_free(&b);
 }
 
 bool sip_answered(struct world *w, const struct sip_message *m)
 {
-    struct text branch = sip_text(m, m->branch);
-    size_t oldest = w->sip->n_answers > 400 ? w->sip->n_answers - 400 : 0;
-    for (size_t i = w->sip->n_answers; i-- > oldest;)
-        if (text_eq(text_of(w->sip->answer[i].branch), branch)) {
-            answer_out(w, m, text_of(w->sip->answer[i].bytes));
-            return true;
-        }
-    return false;
+    const struct sip_answer *a = answers_find(w->sip->answers, sip_text(m, m->branch));
+    if (a)
+        answer_out(w, m, text_of(a->bytes));
+    return a != NULL;
+}
+
+void sip_wire_create(struct world *w)
+{
+    w->sip->answers = calloc(1, sizeof *w->sip->answers);
+    if (!w->sip->answers)
+        abort();
 }
 
 void sip_wire_free(struct world *w)
 {
     struct sip *p = w->sip;
-    for (size_t i = 0; i < p->n_requests; i++) {
-        free(p->request[i]->bytes);
-        free(p->request[i]);
-    }
-    for (size_t i = 0; i < p->n_answers; i++) {
-        free(p->answer[i].branch);
-        free(p->answer[i].bytes);
-    }
+    for (size_t i = 0; i < p->n_requests; i++)
+        if (p->request[i]) {
+            free(p->request[i]->bytes);
+            free(p->request[i]);
+        }
+    answers_drop(p->answers, UINT64_MAX);
     free(p->request);
-    free(p->answer);
+    free(p->answers);
 }

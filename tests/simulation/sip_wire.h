@@ -8,8 +8,8 @@ enum sip_owner { OWNER_NOTIFIER, OWNER_DEVICE, OWNER_NOBODY };
 
 // A request of ours on its way. `status` 408: nobody answered.
 struct sip_request_out {
-    char branch[32];
-    char *bytes; // NULL: over
+    char branch[40];
+    char *bytes;
     size_t n;
     uint64_t give_up_ms;
     uint32_t interval_ms;
@@ -19,15 +19,10 @@ struct sip_request_out {
     unsigned incarnation;
 };
 
-// An answer that was given, to be given again.
-struct sip_answer {
-    char *branch, *bytes;
-};
-
 uint64_t sip_number(struct world *w);
 // Into the model's buffer: the request line and the fields that all requests have.
 struct buffer *sip_begin(struct world *w, const char *method, const char *ruri, const char *from,
-                         const char *to, const struct sip_leg *leg, char branch[32]);
+                         const char *to, const struct sip_leg *leg, char branch[40]);
 void sip_line(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sip_body(struct buffer *b, struct text pidf);
 // Sends what the buffer holds, until it is answered.
@@ -38,6 +33,7 @@ void sip_answer(struct world *w, const struct sip_message *m, unsigned status, c
                 const char *headers);
 // True: it was answered before, and has been answered so again.
 bool sip_answered(struct world *w, const struct sip_message *m);
+void sip_wire_create(struct world *w);
 void sip_wire_free(struct world *w);
 
 void sip_copy(char to[SIP_TEXT], const struct sip_message *m, struct span at);

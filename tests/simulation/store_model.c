@@ -4,13 +4,19 @@
 #include <stdlib.h>
 
 #include "core/record.h"
+#include "inspector.h"
 
 static size_t store_place(const struct store_model *s, uint64_t id)
 {
-    size_t i = s->n;
-    while (i && s->v[i - 1].id >= id)
-        i--;
-    return i;
+    size_t from = 0, to = s->n;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (s->v[middle].id < id)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
 }
 
 static void store_insert(struct store_model *s, size_t at, uint64_t id, unsigned shard)
@@ -53,23 +59,22 @@ static void store_delete(struct world *w, struct store_model *s, unsigned shard,
     }
     world_expect(w, s->v[i].shard == shard, "shard %u deletes id %llu of shard %u", shard,
                  (unsigned long long)id, s->v[i].shard);
+    inspector_deleted(w, (struct text){s->v[i].bytes, s->v[i].n});
     free(s->v[i].bytes);
     memmove(&s->v[i], &s->v[i + 1], (--s->n - i) * sizeof *s->v);
 }
 
-bool store_model_commit(struct world *w, struct store_model *s, unsigned shard,
+void store_model_commit(struct world *w, struct store_model *s, unsigned shard,
                         const struct effects *fx)
 {
-    bool deleted = false;
     for (size_t i = 0; i < fx->n && !w->failed; i++) {
         const struct effect *e = &fx->v[i];
         if (e->kind == EFFECT_PUT)
             store_put(w, s, shard, e, effect_text(fx, e));
         if (e->kind == EFFECT_DELETE)
             store_delete(w, s, shard, e->id);
-        deleted |= e->kind == EFFECT_DELETE;
     }
-    return deleted;
+    inspector_committed(w);
 }
 
 void store_model_partition(struct world *w, struct store_model *s, unsigned shards)

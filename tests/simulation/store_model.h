@@ -16,8 +16,8 @@ struct store_model {
     size_t n, cap;
 };
 
-// One turn's changes, all of them. True: something was deleted.
-bool store_model_commit(struct world *w, struct store_model *s, unsigned shard,
+// One turn's changes, all of them.
+void store_model_commit(struct world *w, struct store_model *s, unsigned shard,
                         const struct effects *fx);
 // As store/partition.c does: every record to the shard that owns its user.
 void store_model_partition(struct world *w, struct store_model *s, unsigned shards);

@@ -41,6 +41,18 @@ char *world_copy(struct text t)
     return p;
 }
 
+bool world_number_of(struct text address, struct text name, unsigned n, unsigned *number)
+{
+    if (address.n < name.n || !text_eq_nocase((struct text){address.p, name.n}, name))
+        return false;
+    uint64_t v = 0;
+    size_t i = name.n;
+    for (; i < address.n && address.p[i] >= '0' && address.p[i] <= '9' && v < n; i++)
+        v = v * 10 + (uint64_t)(address.p[i] - '0');
+    *number = (unsigned)v;
+    return i > name.n && i < address.n && address.p[i] == '@' && v < n;
+}
+
 // ---- Chance: xorshift128+ (Vigna, 2017), begun by splitmix64
 
 static uint64_t splitmix(uint64_t *state)

@@ -11,8 +11,7 @@
 #include "core/core.h"
 
 enum {
-    WORLD_XMPP_MAX = 10, // XMPP users
-    WORLD_SIP_MAX = 10,  // SIP users
+    WORLD_USERS_MAX = 20000, // of either side
     WORLD_RESOURCES_MAX = 3,
     WORLD_LADDER = 60,
     WORLD_LINE = 400,
@@ -22,6 +21,7 @@ enum {
 // What the seed has drawn. Rates are in one of a thousand.
 struct options {
     unsigned shards, xmpp_users, sip_users, acts, minutes;
+    unsigned contacts; // SIP users whom one XMPP user may have to do with; 0: all
     uint32_t expires_s, min_expires_s, max_expires_s, device_expires_s, server_expires_s;
     uint32_t server_min_expires_s, probe_timeout_s, window_s, t1_ms, notify_interval_ms;
     unsigned loss, dup, slow, slow_ms, crash, stream_break, partition, unreachable;
@@ -63,6 +63,7 @@ struct happening {
 };
 
 struct gateway;
+struct pairs;
 struct net;
 struct xmpp;
 struct sip;
@@ -82,6 +83,7 @@ struct world {
     const unsigned char *acts_off; // see run.h
     size_t n_acts_off;
     uint64_t faults[FAULT_KINDS]; // how often each came
+    struct pairs *pairs;
     struct gateway *gateway;
     struct net *net;
     struct xmpp *xmpp;
@@ -134,5 +136,7 @@ void world_digest(struct world *w, struct text bytes);
 void world_report(const struct world *w, FILE *to);
 
 char *world_copy(struct text t); // NUL-terminated
+// "juliet17@…" with the name "juliet" and n users: 17. False: it is not like that.
+bool world_number_of(struct text address, struct text name, unsigned n, unsigned *number);
 
 #endif

@@ -18,12 +18,10 @@ static struct xmpp_user *user_at(struct world *w, unsigned x)
 
 bool xmpp_user_of(const struct world *w, struct text jid, unsigned *x)
 {
-    for (*x = 0; *x < w->opt.xmpp_users; (*x)++) {
-        struct text own = text_of(w->xmpp->user[*x].jid);
-        if (text_starts(jid, own) && (jid.n == own.n || jid.p[own.n] == '/'))
-            return true;
-    }
-    return false;
+    if (!world_number_of(jid, TEXT("juliet"), w->opt.xmpp_users, x))
+        return false;
+    struct text own = text_of(w->xmpp->user[*x].jid);
+    return text_starts(jid, own) && (jid.n == own.n || jid.p[own.n] == '/');
 }
 
 bool xmpp_online(const struct world *w, unsigned x)
@@ -122,61 +120,60 @@ void xmpp_lost(struct world *w, struct text bytes)
     if (text_eq(attribute(bytes, " type='"), TEXT("unsubscribed")) &&
         xmpp_user_of(w, attribute(bytes, " to='"), &x) &&
         sip_user_of(w, attribute(bytes, " from='"), &s))
-        user_at(w, x)->roster[s].untold = true;
+        pair_of(w, x, s)->roster.untold = true;
 }
 
 static void deliver_pending(struct world *w, unsigned x)
 {
-    for (unsigned s = 0; s < w->opt.sip_users; s++)
-        if (user_at(w, x)->roster[s].pending)
-            user_at(w, x)->roster[s].delivered = true;
+    for (struct pair *p = pair_first_of_x(w, x); p; p = p->next_of_x)
+        p->roster.delivered |= p->roster.pending;
 }
 
 void xmpp_log_in(struct world *w, unsigned x, unsigned session)
 {
     struct xmpp_user *u = user_at(w, x);
-    if (u->session[session].open)
+    if (u->open[session])
         return;
-    u->session[session] = (struct xmpp_session){.open = true};
+    u->open[session] = true;
     view_draw(w, &u->own, xmpp_resource[session]);
     deliver_pending(w, x);
-    for (unsigned s = 0; s < w->opt.sip_users; s++) {
-        struct xmpp_roster *r = &u->roster[s];
-        if (r->from)
-            user_presence(w, x, xmpp_resource[session], sip_jid(w, s), 0, "");
-        if (r->to)
-            user_presence(w, x, xmpp_resource[session], sip_jid(w, s), 0, "probe");
-        else if (r->ask && !w->opt.ejabberd)
-            user_to_contact(w, x, s, "subscribe");
+    for (struct pair *p = pair_first_of_x(w, x); p; p = p->next_of_x) {
+        p->seen[session].n = 0;
+        if (p->roster.from)
+            user_presence(w, x, xmpp_resource[session], sip_jid(w, p->s), 0, "");
+        if (p->roster.to)
+            user_presence(w, x, xmpp_resource[session], sip_jid(w, p->s), 0, "probe");
+        else if (p->roster.ask && !w->opt.ejabberd)
+            user_to_contact(w, x, p->s, "subscribe");
     }
 }
 
 void xmpp_log_out(struct world *w, unsigned x, unsigned session)
 {
     struct xmpp_user *u = user_at(w, x);
-    if (!u->session[session].open)
+    if (!u->open[session])
         return;
-    u->session[session].open = false;
+    u->open[session] = false;
     view_remove(&u->own, xmpp_resource[session]);
-    for (unsigned s = 0; s < w->opt.sip_users; s++)
-        if (u->roster[s].from)
-            user_presence(w, x, xmpp_resource[session], sip_jid(w, s), 0, "unavailable");
+    for (struct pair *p = pair_first_of_x(w, x); p; p = p->next_of_x)
+        if (p->roster.from)
+            user_presence(w, x, xmpp_resource[session], sip_jid(w, p->s), 0, "unavailable");
 }
 
 void xmpp_change(struct world *w, unsigned x, unsigned session)
 {
     struct xmpp_user *u = user_at(w, x);
-    if (!u->session[session].open)
+    if (!u->open[session])
         return;
     view_draw(w, &u->own, xmpp_resource[session]);
-    for (unsigned s = 0; s < w->opt.sip_users; s++)
-        if (u->roster[s].from)
-            user_presence(w, x, xmpp_resource[session], sip_jid(w, s), 0, "");
+    for (struct pair *p = pair_first_of_x(w, x); p; p = p->next_of_x)
+        if (p->roster.from)
+            user_presence(w, x, xmpp_resource[session], sip_jid(w, p->s), 0, "");
 }
 
 void xmpp_subscribe(struct world *w, unsigned x, unsigned s)
 {
-    struct xmpp_roster *r = &user_at(w, x)->roster[s];
+    struct xmpp_roster *r = &pair_of(w, x, s)->roster;
     if (!xmpp_online(w, x))
         return;
     r->ask = !r->to;
@@ -186,10 +183,10 @@ void xmpp_subscribe(struct world *w, unsigned x, unsigned s)
 // She does not see him any more.
 static void user_forgets(struct world *w, unsigned x, unsigned s)
 {
-    struct xmpp_user *u = user_at(w, x);
-    u->roster[s].to = u->roster[s].ask = u->roster[s].untold = false;
+    struct pair *p = pair_of(w, x, s);
+    p->roster.to = p->roster.ask = p->roster.untold = false;
     for (unsigned i = 0; i < WORLD_RESOURCES_MAX; i++)
-        u->session[i].view[s].n = 0;
+        p->seen[i].n = 0;
 }
 
 void xmpp_unsubscribe(struct world *w, unsigned x, unsigned s)
@@ -202,7 +199,7 @@ void xmpp_unsubscribe(struct world *w, unsigned x, unsigned s)
 
 void xmpp_approve(struct world *w, unsigned x, unsigned s)
 {
-    struct xmpp_roster *r = &user_at(w, x)->roster[s];
+    struct xmpp_roster *r = &pair_of(w, x, s)->roster;
     if (!xmpp_online(w, x) || !r->pending || !r->delivered)
         return;
     r->pending = false;
@@ -213,7 +210,7 @@ void xmpp_approve(struct world *w, unsigned x, unsigned s)
 
 void xmpp_reject(struct world *w, unsigned x, unsigned s)
 {
-    struct xmpp_roster *r = &user_at(w, x)->roster[s];
+    struct xmpp_roster *r = &pair_of(w, x, s)->roster;
     bool was = r->from;
     if (!xmpp_online(w, x) || (!r->pending && !r->from))
         return;
@@ -236,7 +233,7 @@ void xmpp_link_down(struct world *w, uint32_t ms)
 
 static void answer_probe(struct world *w, unsigned x, unsigned s)
 {
-    struct xmpp_roster *r = &user_at(w, x)->roster[s];
+    struct xmpp_roster *r = &pair_of(w, x, s)->roster;
     if (r->from) {
         if (xmpp_online(w, x))
             user_shows_all(w, x, sip_jid(w, s), 0);
@@ -250,20 +247,20 @@ static void answer_probe(struct world *w, unsigned x, unsigned s)
 
 static void session_answers(struct world *w, const struct happening *h)
 {
-    answer_probe(w, (unsigned)(h->what >> 8), h->what & 255);
+    answer_probe(w, (unsigned)(h->what >> 32), (uint32_t)h->what);
 }
 
 static void take_probe(struct world *w, unsigned x, unsigned s)
 {
     if (w->opt.ejabberd) // the router is faster than a session
-        world_in(w, world_below(w, 20), session_answers, NULL, x << 8 | s);
+        world_in(w, world_below(w, 20), session_answers, NULL, (uint64_t)x << 32 | s);
     else
         answer_probe(w, x, s);
 }
 
 static void take_subscribe(struct world *w, unsigned x, unsigned s)
 {
-    struct xmpp_roster *r = &user_at(w, x)->roster[s];
+    struct xmpp_roster *r = &pair_of(w, x, s)->roster;
     bool prosody = !w->opt.ejabberd;
     if (r->from) {
         user_to_contact(w, x, s, "subscribed");
@@ -282,7 +279,7 @@ static void take_subscribe(struct world *w, unsigned x, unsigned s)
 
 static void take_unsubscribe(struct world *w, unsigned x, unsigned s)
 {
-    struct xmpp_roster *r = &user_at(w, x)->roster[s];
+    struct xmpp_roster *r = &pair_of(w, x, s)->roster;
     bool was = r->from;
     r->from = r->pending = r->delivered = false;
     if (!was || !w->opt.ejabberd)
@@ -294,7 +291,7 @@ static void take_unsubscribe(struct world *w, unsigned x, unsigned s)
 
 static void take_subscribed(struct world *w, unsigned x, unsigned s)
 {
-    struct xmpp_roster *r = &user_at(w, x)->roster[s];
+    struct xmpp_roster *r = &pair_of(w, x, s)->roster;
     if (!r->ask && !r->to)
         return;
     r->to = true;
@@ -316,8 +313,8 @@ static void take_notification(struct world *w, unsigned x, unsigned s, const str
         struct text own = text_of(xmpp_resource[i]);
         bool hers = !to_slash ||
                     text_eq(own, (struct text){to_slash + 1, (size_t)(to.p + to.n - to_slash) - 1});
-        if (u->session[i].open && hers)
-            view_take(w, &u->session[i].view[s], &p);
+        if (u->open[i] && hers)
+            view_take(w, &pair_of(w, x, s)->seen[i], &p);
     }
 }
 
@@ -388,7 +385,7 @@ static void bounce(struct world *w, unsigned stream, const struct stanza *s)
     unsigned x, c;
     if (s->kind == STANZA_PRESENCE && s->type == STANZA_UNSUBSCRIBED &&
         xmpp_user_of(w, stanza_text(s, s->to), &x) && sip_user_of(w, stanza_text(s, s->from), &c))
-        user_at(w, x)->roster[c].untold = true;
+        pair_of(w, x, c)->roster.untold = true;
     if (s->type == STANZA_ERROR)
         return;
     buffer_init(&b, 0);
@@ -409,7 +406,7 @@ void xmpp_receive(struct world *w, unsigned stream, const struct stanza *s)
     if (user_at(w, x)->remote && w->now_ms < w->xmpp->link_down_ms)
         (w->xmpp->link_mode == LINK_WAITS ? wait : bounce)(w, stream, s);
     else if (s->kind == STANZA_IQ && s->type == STANZA_GET)
-        take_iq(w, x, stream, s, contact && user_at(w, x)->roster[c].from);
+        take_iq(w, x, stream, s, contact && pair_of(w, x, c)->roster.from);
     else if (s->kind == STANZA_PRESENCE && contact)
         take_presence(w, x, c, s);
     else if (s->kind == STANZA_PRESENCE)
@@ -419,7 +416,7 @@ void xmpp_receive(struct world *w, unsigned stream, const struct stanza *s)
 void xmpp_create(struct world *w)
 {
     w->xmpp = calloc(1, sizeof *w->xmpp);
-    if (!w->xmpp)
+    if (!w->xmpp || !(w->xmpp->user = calloc(w->opt.xmpp_users, sizeof *w->xmpp->user)))
         abort();
     for (unsigned x = 0; x < w->opt.xmpp_users; x++) {
         struct xmpp_user *u = user_at(w, x);
@@ -430,5 +427,6 @@ void xmpp_create(struct world *w)
 
 void xmpp_destroy(struct world *w)
 {
+    free(w->xmpp->user);
     free(w->xmpp);
 }

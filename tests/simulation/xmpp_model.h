@@ -6,36 +6,21 @@
 #ifndef TESTS_XMPP_MODEL_H
 #define TESTS_XMPP_MODEL_H
 
-#include "view.h"
+#include "pair.h"
 #include "world.h"
 
-struct xmpp_roster {
-    bool to, ask;   // she watches him, or has asked to
-    bool from;      // he may watch her
-    bool pending;   // he has asked to
-    bool delivered; // and she has been shown that
-    bool untold;    // `unsubscribed` was lost on its way: nothing tells her, but her next login
-};
-
-struct xmpp_session {
-    bool open;
-    struct view view[WORLD_SIP_MAX]; // what she sees of each SIP user
-};
-
 struct xmpp_user {
-    char jid[32];
-    bool remote;
-    unsigned slept; // bits: sessions to be opened again
-    struct xmpp_session session[WORLD_RESOURCES_MAX];
-    struct view own; // her presence: one for each open session
-    struct xmpp_roster roster[WORLD_SIP_MAX];
+    char jid[40];
+    bool remote, open[WORLD_RESOURCES_MAX]; // her sessions
+    unsigned slept;                         // bits: sessions to be opened again
+    struct view own;                        // her presence: one for each open session
 };
 
 // What becomes of stanzas to a server that can't be reached.
 enum link_mode { LINK_WAITS, LINK_NOT_FOUND, LINK_TIMEOUT };
 
 struct xmpp {
-    struct xmpp_user user[WORLD_XMPP_MAX];
+    struct xmpp_user *user;
     uint64_t link_down_ms, last_link_ms; // until when; when the last stanza gets through
     enum link_mode link_mode;
 };
