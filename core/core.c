@@ -153,6 +153,14 @@ int core_set_trust(struct core *c, const struct core_trust *t)
     return domain_set_trust(c, t);
 }
 
+void core_set_lag_ms(struct core *c, uint32_t lag_ms, uint64_t now_ms)
+{
+    overload_lag(&c->overload, lag_ms, c->cfg.settings.lag_ms, now_ms);
+    c->stats.overload_lag_ms = lag_ms;
+    c->stats.overload_shedding = c->overload.shedding;
+    c->stats.overload_share_thousandths = overload_share(&c->overload);
+}
+
 bool core_trusts_source(const struct core *c, const struct hop *source)
 {
     return domain_source_trusted(c, source);

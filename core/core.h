@@ -41,7 +41,8 @@ struct core_settings {
     uint32_t subscriptions_per_user, subscriptions_per_shard;
     uint32_t new_subscriptions_per_user_per_min;
     uint32_t requests_in_flight_per_peer, notify_failures;
-    bool draining; // refuse new work, go on serving what is
+    uint32_t lag_ms; // input that waits longer is a sign of overload (core/overload.h); 0: never
+    bool draining;   // refuse new work, go on serving what is
 };
 
 // A network, for [trust] sip_sources.
@@ -92,6 +93,10 @@ int core_set_trust(struct core *core, const struct core_trust *t);
 // Whether it is one of [trust] sip_sources.
 bool core_trusts_source(const struct core *core, const struct hop *source);
 
+// How long input has been waiting of late before it was told here: before the steps of a turn.
+// Holds until told anew. What follows from it is in core/overload.h.
+void core_set_lag_ms(struct core *core, uint32_t lag_ms, uint64_t now_ms);
+
 // Once per stored record, before the first step. EBADMSG: damaged; ENOTSUP: of a newer version.
 int core_restore(struct core *core, uint64_t id, struct text record, uint64_t now_ms);
 
@@ -118,7 +123,10 @@ struct core_stats {
     uint64_t retransmits, timeouts, probes, fences, refreshes, refreshes_refused;
     uint64_t refused_trust, refused_limit, malformed, unmatched, notifies_in, notifies_out;
     uint64_t resolves, failovers, tcp_switches;
+    uint64_t overload_refused[2]; // new work, by direction
     // gauges
+    uint64_t overload_lag_ms, overload_shedding; // the latter 0 or 1
+    uint64_t overload_share_thousandths;         // refused part of what was new of late
     uint64_t users, subscriptions, dialogs, client_transactions, server_transactions, timers;
     uint64_t by_state[2][3]; // [direction][state], the enums below
     uint64_t memory_bytes;   // slabs and tables, not the allocator's own

@@ -234,11 +234,40 @@ void dialog_wait(struct core *c, uint32_t handle, enum dialog_wait wait, uint64_
     struct dialog *d = core_dialog(c, handle);
     wheel_cancel(&c->wheel, &d->timer);
     d->wait = (uint8_t)wait;
+    d->flags &= (uint16_t)~DIALOG_TURN;
     if (wait == WAIT_NONE)
         return;
     d->timer = wheel_add(&c->wheel, due_ms, TIMER_DIALOG, handle);
     if (!d->timer && c->fx)
         c->fx->failed = true;
+}
+
+// So many dialogs refreshed every `expires_s` are to have room four times over.
+static uint32_t dialog_overdue_per_s(const struct core *c)
+{
+    uint64_t usual = c->stats.dialogs / (c->cfg.settings.expires_s ? c->cfg.settings.expires_s : 1);
+    return 4 * usual > CORE_OVERDUE_PER_S ? (uint32_t)(4 * usual) : CORE_OVERDUE_PER_S;
+}
+
+void dialog_wait_turn(struct core *c, uint32_t handle, enum dialog_wait wait, uint64_t from_ms)
+{
+    dialog_wait(c, handle, wait, turnstile_take(&c->overdue, from_ms, dialog_overdue_per_s(c)));
+    core_dialog(c, handle)->flags |= DIALOG_TURN;
+}
+
+bool dialog_has_turn(struct core *c, uint32_t handle, enum dialog_wait wait)
+{
+    struct dialog *d = core_dialog(c, handle);
+    bool had = d->flags & DIALOG_TURN;
+    d->flags &= (uint16_t)~DIALOG_TURN;
+    if (had)
+        return true;
+    uint64_t turn_ms = turnstile_take(&c->overdue, c->now_ms, dialog_overdue_per_s(c));
+    if (turn_ms <= c->now_ms)
+        return true;
+    dialog_wait(c, handle, wait, turn_ms);
+    d->flags |= DIALOG_TURN;
+    return false;
 }
 
 static void dialog_next_cseq(struct core *c, struct dialog *d)

@@ -48,6 +48,18 @@ void dialog_took(struct dialog *d, const struct sip_message *m);
 // next hop has too many requests in flight; ENOMEM.
 int dialog_send(struct core *c, uint32_t handle, struct sip_request *r);
 void dialog_wait(struct core *c, uint32_t handle, enum dialog_wait wait, uint64_t due_ms);
+
+// ## What is overdue
+//
+// Refreshes and expiries are begun at CORE_OVERDUE_PER_S at most: in ordinary life nobody comes
+// near that, but when the process was not there (or got no time) for long, all of them are due at
+// once. Each then waits for its turn, in the order in which they came. (Where so many dialogs are
+// so brief that ordinary life comes near it, the rate is four times that of ordinary life.)
+//
+// Waits for `wait` until its turn, which is not before from_ms.
+void dialog_wait_turn(struct core *c, uint32_t handle, enum dialog_wait wait, uint64_t from_ms);
+// `wait` is over: whether it may go on now. Else it waits on, till its turn.
+bool dialog_has_turn(struct core *c, uint32_t handle, enum dialog_wait wait);
 // "sip:juliet@127.0.0.1:5081", where the peer reaches this dialog (core/contact.h).
 void dialog_write_contact(struct core *c, const struct dialog *d, enum hop_transport transport,
                           struct buffer *b);

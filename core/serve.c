@@ -329,11 +329,27 @@ static void serve_watch(struct core *c, const struct event *ev, const struct ser
         serve_ask(c, sub);
 }
 
+// New work while there is too much of it: core/overload.h. Before anything is looked up for it.
+static bool serve_sheds(struct core *c, const struct event *ev)
+{
+    uint64_t peer = hash_sip(c->cfg.key, ev->source.ip, sizeof ev->source.ip);
+    uint64_t piece = c->overload.shedding ? server_hash(c, ev) : 0;
+    if (overload_admits(&c->overload, peer, piece, c->cfg.settings.lag_ms, c->now_ms))
+        return false;
+    c->stats.overload_refused[SIP_TO_XMPP]++;
+    buffer_reset(&c->line);
+    buffer_lit(&c->line, "Retry-After: ");
+    buffer_u64(&c->line, overload_retry_after_s(piece));
+    buffer_lit(&c->line, "\r\n");
+    server_refuse(c, ev, 503, (struct text){c->line.p, c->line.n});
+    return true;
+}
+
 void serve_subscribe(struct core *c, const struct event *ev)
 {
     struct serve_pair pair;
     uint32_t expires_s = 0;
-    if (server_replay(c, ev))
+    if (server_replay(c, ev) || serve_sheds(c, ev))
         return;
     unsigned status = serve_pair(c, &pair, ev->sip);
     if (!status)

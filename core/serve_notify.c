@@ -221,7 +221,8 @@ static void notify_send(struct core *c, uint32_t dialog)
     r.pidf = now.body;
     r.etag = notify_tag(now.entity, tag);
     if (dialog_send(c, dialog, &r) != 0)
-        notify_later(c, dialog, c->now_ms + CORE_PEER_BUSY_MS);
+        notify_later(c, dialog,
+                     turnstile_take(&c->busy, c->now_ms + CORE_PEER_BUSY_MS, CORE_BUSY_PER_S));
     else
         notify_sent(c, dialog, now.entity);
 }
@@ -478,6 +479,8 @@ void serve_dialog_due(struct core *c, uint32_t dialog)
         dialog_free(c, dialog);
         return;
     }
+    if (!dialog_has_turn(c, dialog, WAIT_EXPIRY))
+        return;
     serve_end(c, dialog, REASON_TIMEOUT, true); // RFC 6665 §4.2.1.4
     if (!(d->flags & DIALOG_WINFO))
         serve_settle(c, sub);
@@ -486,8 +489,11 @@ void serve_dialog_due(struct core *c, uint32_t dialog)
 void serve_restored(struct core *c, uint32_t dialog)
 {
     struct dialog *d = core_dialog(c, dialog);
-    uint64_t soonest_ms = c->now_ms + 1000; // the streams get a moment to come up
-    dialog_wait(c, dialog, WAIT_EXPIRY, d->expires_ms > soonest_ms ? d->expires_ms : soonest_ms);
+    uint64_t soonest_ms = c->now_ms + CORE_RESTORE_WAIT_MS;
+    if (d->expires_ms > soonest_ms)
+        dialog_wait(c, dialog, WAIT_EXPIRY, d->expires_ms);
+    else
+        dialog_wait_turn(c, dialog, WAIT_EXPIRY, soonest_ms);
     if (d->flags & DIALOG_WINFO) // what was to be told may have died with the process
         notify_later(c, dialog, soonest_ms + hash_random_below(&c->random, CORE_RESTORE_SPREAD_MS));
     else

@@ -11,8 +11,10 @@
 
 #include "core/core.h"
 #include "core/hash.h"
+#include "core/overload.h"
 #include "core/pool.h"
 #include "core/table.h"
+#include "core/turnstile.h"
 #include "core/wheel.h"
 #include "core/wire/address.h"
 
@@ -30,8 +32,13 @@ enum {
     CORE_RETRY_AFTER_S = 30,        // what we ask of peers in a 503
     CORE_RESYNC_STEP = 200, // subscriptions looked at per CORE_RESYNC_MS after a stream came up
     CORE_RESYNC_MS = 100,
-    CORE_RESTORE_SPREAD_MS = 30000, // refreshes found overdue at start are spread over this
-    CORE_ATTEMPT_GAP_S = 10,        // between two dialogs opened for one pair at the user's wish
+    CORE_RESTORE_SPREAD_MS = 30000, // watcher information is told anew after a start within this
+    CORE_RESTORE_WAIT_MS = 1000,    // at start the streams get a moment to come up
+    // What is due all at once (refreshes and expiries that the process was not there for) is begun
+    // at this rate: 100,000 of them in 50 s. See core/dialog.h.
+    CORE_OVERDUE_PER_S = 2000,
+    CORE_BUSY_PER_S = 5000,  // dialogs that look again whether requests_in_flight_per_peer has room
+    CORE_ATTEMPT_GAP_S = 10, // between two dialogs opened for one pair at the user's wish
     CORE_NOTIFY_RETRY_MS = 5000,
     CORE_REFRESH_FLOOR_MS = 5000, // no refresh sooner, however little a notifier grants
     CORE_GONE_MS = 600000,        // a device that left is remembered so long, to be told of again
@@ -172,6 +179,8 @@ enum dialog_flag {
     DIALOG_WAITED = 64,   // began while she had not decided
     DIALOG_MATCHED = 128, // Suppress-If-Match was `entity`, and nothing else was said since
     DIALOG_MUST = 256,    // a NOTIFY is due whether or not there is news
+    // Both:
+    DIALOG_TURN = 512, // waits for its turn among those that are overdue, and has it then
 
     DIALOG_STORED = DIALOG_HEARD | DIALOG_WINFO | DIALOG_QUENCHED | DIALOG_WAITED,
 };
@@ -302,10 +311,12 @@ struct core {
     uint32_t *unsaved;
     size_t n_unsaved, unsaved_cap;
     uint64_t next_id;
-    uint32_t streams_up;                 // how often a stream has come up
-    uint32_t resync_at, resync_timer;    // next subscription to look at
-    uint32_t n_fetches;                  // dialogs without subscription
-    uint32_t n_remembered;               // peers with a timer
+    uint32_t streams_up;              // how often a stream has come up
+    uint32_t resync_at, resync_timer; // next subscription to look at
+    uint32_t n_fetches;               // dialogs without subscription
+    uint32_t n_remembered;            // peers with a timer
+    struct turnstile overdue, busy;
+    struct overload overload;
     struct buffer body, line, addr, uri; // scratch: PIDF, header lines, addresses, next hop
     struct buffer caps, caps_node; // <c/> of SIP users' devices, and the node that it speaks of
     struct pidf_reader *pidf;

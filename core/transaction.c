@@ -23,6 +23,11 @@ static uint64_t server_key(const struct core *c, const struct sip_message *m, ui
     return hash_sip(key, parts, sizeof parts);
 }
 
+uint64_t server_hash(const struct core *c, const struct event *ev)
+{
+    return server_key(c, ev->sip, ev->sip->method);
+}
+
 static uint32_t server_find(const struct core *c, uint64_t key)
 {
     uint32_t handle;

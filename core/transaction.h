@@ -45,6 +45,8 @@ void client_due(struct core *c, uint32_t handle);
 // Which shard's transaction a response belongs to; false: not a branch of ours.
 bool client_branch_shard(struct text branch, unsigned *shard);
 
+// A keyed hash of what makes a request the same one when it is sent again (RFC 3261 §17.2.3).
+uint64_t server_hash(const struct core *c, const struct event *ev);
 // A retransmitted request: answers it as before. False: not known.
 bool server_replay(struct core *c, const struct event *ev);
 // A CANCEL of a SUBSCRIBE whose answer we still remember (RFC 3261 §9.2 matches all but the

@@ -23,6 +23,19 @@ static bool watch_admit(struct core *c, const struct stanza *s, uint32_t user, u
     return false;
 }
 
+// New work while there is too much of it: core/overload.h.
+static bool watch_sheds(struct core *c, const struct stanza *s, const struct jid *from,
+                        const struct jid *to)
+{
+    uint64_t peer = hash_sip(c->cfg.key, from->domain.p, from->domain.n);
+    uint64_t piece = c->overload.shedding ? hash_random_u64(&c->random) : 0;
+    if (overload_admits(&c->overload, peer, piece, c->cfg.settings.lag_ms, c->now_ms))
+        return false;
+    c->stats.overload_refused[XMPP_TO_SIP]++;
+    stanza_out_error(c, domain_find(c, to->domain), s, CONDITION_RESOURCE_CONSTRAINT);
+    return true;
+}
+
 bool watch_may_try(const struct core *c, const struct sub *s)
 {
     return c->now_ms / 1000 >= (uint64_t)s->tried_s + CORE_ATTEMPT_GAP_S;
@@ -90,6 +103,8 @@ void watch_subscribe(struct core *c, const struct stanza *s, const struct jid *f
         watch_subscribe_again(c, sub);
         return;
     }
+    if (watch_sheds(c, s, from, to))
+        return;
     uint32_t user = user_get(c, from);
     if (!watch_admit(c, s, user, domain_find(c, to->domain)))
         return;
@@ -139,6 +154,8 @@ void watch_probe(struct core *c, const struct stanza *s, const struct jid *from,
     uint32_t sub = sub_find(c, from, to, XMPP_TO_SIP);
     watch_session_seen(c, user_find(c, from), from);
     if (!sub) {
+        if (watch_sheds(c, s, from, to))
+            return;
         uint32_t user = c->n_fetches < CORE_FETCHES_MAX ? user_get(c, from) : 0;
         if (watch_admit(c, s, user, domain_find(c, to->domain)))
             watch_fetch(c, s, from, to, core_user(c, user)->hash);
@@ -236,10 +253,22 @@ void watch_failed(struct core *c, uint32_t sub, uint32_t retry_after_s)
     watch_lapsed(c, sub);
 }
 
+// While new work is refused, three of four who try again do so later; none of them for ever.
+static bool watch_put_off(struct core *c, uint32_t sub)
+{
+    if (!c->overload.shedding || hash_random_below(&c->random, 4) == 0)
+        return false;
+    uint64_t wait_ms =
+        CORE_RETRY_FIRST_S * 1000 + hash_random_below(&c->random, CORE_RETRY_FIRST_S * 1000);
+    watch_retry_at(c, sub, c->now_ms + wait_ms);
+    return true;
+}
+
 void watch_retry_due(struct core *c, uint32_t sub)
 {
     core_sub(c, sub)->retry_timer = 0;
-    if (!watch_session_left_due(c, sub) && !watch_dialog(c, core_sub(c, sub)))
+    if (!watch_session_left_due(c, sub) && !watch_dialog(c, core_sub(c, sub)) &&
+        !watch_put_off(c, sub))
         watch_want(c, sub);
 }
 

@@ -134,7 +134,8 @@ static void watch_refresh(struct core *c, uint32_t dialog)
     if (d->granted_s > expires_s && d->granted_s <= set->max_expires_s)
         expires_s = d->granted_s; // a 423 has taught us that less is too brief
     if (watch_send(c, dialog, expires_s) != 0) {
-        dialog_wait(c, dialog, WAIT_REFRESH, c->now_ms + CORE_PEER_BUSY_MS);
+        uint64_t from_ms = c->now_ms + CORE_PEER_BUSY_MS;
+        dialog_wait(c, dialog, WAIT_REFRESH, turnstile_take(&c->busy, from_ms, CORE_BUSY_PER_S));
         return;
     }
     c->stats.refreshes++;
@@ -219,6 +220,8 @@ static void watch_notify_missing(struct core *c, uint32_t dialog)
 static void watch_refresh_due(struct core *c, uint32_t dialog)
 {
     struct dialog *d = core_dialog(c, dialog);
+    if (!dialog_has_turn(c, dialog, WAIT_REFRESH))
+        return;
     // Whatever the probe says, this is the end if no refresh comes through.
     dialog_wait(c, dialog, WAIT_EXPIRY,
                 d->expires_ms > c->now_ms ? d->expires_ms : c->now_ms + 1000);
@@ -256,7 +259,7 @@ void watch_restored(struct core *c, uint32_t dialog)
         return;
     }
     watch_schedule(c, dialog);
-    uint64_t soonest_ms = c->now_ms + 1000 + hash_random_below(&c->random, CORE_RESTORE_SPREAD_MS);
-    if (wheel_due_ms(&c->wheel, d->timer) < soonest_ms)
-        dialog_wait(c, dialog, WAIT_REFRESH, soonest_ms);
+    uint64_t soonest_ms = c->now_ms + CORE_RESTORE_WAIT_MS;
+    if (wheel_due_ms(&c->wheel, d->timer) < c->now_ms + CORE_REFRESH_FLOOR_MS + WHEEL_TICK_MS)
+        dialog_wait_turn(c, dialog, WAIT_REFRESH, soonest_ms);
 }

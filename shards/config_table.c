@@ -138,6 +138,10 @@ const struct config_row config_rows[] = {
     {"limits", "notify_failures", CONFIG_NUMBER, AT(core.notify_failures), .number = 3, .least = 1,
      .most = UINT8_MAX, .live = true,
      .doc = "NOTIFYs in a row that fail (408, timeout, 5xx) before their dialog ends."},
+    {"limits", "lag_ms", CONFIG_NUMBER, AT(core.lag_ms), .number = 50, .most = 10000, .live = true,
+     .doc = "Input that waits longer than this, and goes on doing so, is overload: of new "
+            "subscriptions and fetches only as many are taken as can be done, fairly by peer, and "
+            "the others get 503 with Retry-After or `resource-constraint`; 0: never."},
     {"limits", "sip_message_bytes", CONFIG_NUMBER, AT(limits.sip_message_bytes), .number = UDP_MOST,
      .least = 512, .most = UDP_MOST, .doc = "Of one SIP message."},
     {"limits", "stanza_bytes", CONFIG_NUMBER, AT(limits.stanza_bytes), .number = 262144,

@@ -198,7 +198,7 @@ struct stage *stage_open(void)
     return stage_open_with(NULL);
 }
 
-static void stage_forget_queues(struct stage *s)
+void stage_forget(struct stage *s)
 {
     for (size_t i = 0; i < s->stanza_tail; i++)
         free(s->stanzas[i].bytes);
@@ -215,7 +215,7 @@ static void stage_forget_queues(struct stage *s)
 void stage_close(struct stage *s)
 {
     core_destroy(s->core);
-    stage_forget_queues(s);
+    stage_forget(s);
     for (size_t i = 0; i < s->n_kept; i++)
         free(s->kept[i]);
     for (size_t i = 0; i < s->n_records; i++)
@@ -228,7 +228,7 @@ void stage_close(struct stage *s)
 
 void stage_crash(struct stage *s)
 {
-    stage_forget_queues(s);
+    stage_forget(s);
     stage_restart(s);
 }
 

@@ -104,6 +104,8 @@ void sip_answers(struct stage *s, unsigned status, const char *headers);
 const struct sip_message *sip_keeps(struct stage *s);
 void sip_answers_to(struct stage *s, const struct sip_message *request, unsigned status,
                     const char *headers);
+// All that was said and not taken is forgotten, so that many can speak.
+void stage_forget(struct stage *s);
 // Takes whatever SIP message is next; NULL: none.
 const struct sip_message *sip_next(struct stage *s);
 // Takes whatever stanza is next; NULL: none.

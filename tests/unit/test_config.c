@@ -563,6 +563,7 @@ static void test_defaults_of_core(void **state)
     assert_int_equal(c->core.new_subscriptions_per_user_per_min, 60);
     assert_int_equal(c->core.requests_in_flight_per_peer, 5000);
     assert_int_equal(c->core.notify_failures, 3);
+    assert_int_equal(c->core.lag_ms, 50);
     assert_false(c->core.draining);
     assert_int_equal(c->limits.sip_message_bytes, 65536);
     assert_int_equal(c->limits.stanza_bytes, 262144);
@@ -587,7 +588,7 @@ static const char all[] =
     "[probe]\ntimeout_s = 5\nwindow_s = 0\nexempt_domains = ['a.example', 'b.example']\n"
     "[limits]\nsubscriptions_per_user = 1\nsubscriptions_per_shard = 2\n"
     "new_subscriptions_per_user_per_min = 3\nrequests_in_flight_per_peer = 4\n"
-    "notify_failures = 5\nsip_message_bytes = 4000\nstanza_bytes = 10000\nstanza_depth = 8\n"
+    "notify_failures = 5\nlag_ms = 70\nsip_message_bytes = 4000\nstanza_bytes = 10000\nstanza_depth = 8\n"
     "[api]\nlisten = '[::1]:9000'\n[log]\nlevel = 'debug'\nformat = 'json'\n";
 
 static void test_all_general(void **state)
@@ -679,6 +680,7 @@ static void test_all_core(void **state)
     assert_int_equal(c->core.new_subscriptions_per_user_per_min, 3);
     assert_int_equal(c->core.requests_in_flight_per_peer, 4);
     assert_int_equal(c->core.notify_failures, 5);
+    assert_int_equal(c->core.lag_ms, 70);
     assert_int_equal(c->limits.sip_message_bytes, 4000);
     assert_int_equal(c->limits.stanza_bytes, 10000);
     assert_int_equal(c->limits.stanza_depth, 8);
