@@ -2,6 +2,8 @@
 // without delay, a night without dialogs and a morning, and an end that must leave nothing behind.
 #include "run.h"
 
+#include <signal.h>
+
 #include "acts.h"
 #include "gateway.h"
 #include "inspector.h"
@@ -75,11 +77,29 @@ static struct world *run_world(const struct run_wish *wish)
     return w;
 }
 
+// A core that asserts takes the process with it, and which seed that was is not to be lost.
+static struct world *running;
+static bool reports;
+
+static void run_died(int signal_number)
+{
+    world_broken(running, "the core died of an assertion");
+    if (reports)
+        world_report(running, stdout);
+    fflush(stdout);
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
 struct run_outcome run(const struct run_wish *wish)
 {
     struct world *w = run_world(wish);
+    running = w;
+    reports = !wish->quiet;
+    signal(SIGABRT, run_died);
     run_phases(w);
-    if (w->failed && !wish->quiet)
+    signal(SIGABRT, SIG_DFL);
+    if (w->failed && reports)
         world_report(w, stdout);
     struct run_outcome o = {.failed = w->failed,
                             .hash = w->hash,

@@ -1,12 +1,24 @@
 // Runs worlds from seeds (run.h).
 //
-//   simulation_world [--seed N] [--seeds N] [--users N] [--verbose]
+//   simulation_world [--seed N] [--seeds N] [--first N] [--users N] [--verbose] [--until-failure]
+//                    [--set OPTION=N,...] [--without ACTS] [--shrink [--limit SECONDS]]
 #include <stdlib.h>
 #include <time.h>
 
+#include "options.h"
 #include "run.h"
+#include "shrink.h"
 
-enum { FIRST_SEED = 1, SEEDS = 300, TWICE_EVERY = 50 };
+enum { FIRST_SEED = 1, SEEDS = 300, TWICE_EVERY = 50, SHRINK_S = 120 };
+
+struct command {
+    struct run_wish wish;
+    uint64_t seeds; // 0: as many as usual
+    bool until_failure, shrink;
+    unsigned limit_s;
+    const char *set;
+    struct act_set without;
+};
 
 struct sum {
     uint64_t failed, simulated_ms, messages, faults[FAULT_KINDS];
@@ -46,41 +58,91 @@ static bool print_faults(const struct sum *sum, uint64_t seeds)
     return all;
 }
 
-static int run_all(struct run_wish wish, uint64_t n)
+static int run_all(struct run_wish wish, uint64_t n, bool until_failure)
 {
     struct sum sum = {0};
     uint64_t first = wish.seed;
     clock_t begin = clock();
-    for (; wish.seed < first + n; wish.seed++)
+    for (; wish.seed < first + n && !(until_failure && sum.failed); wish.seed++)
         run_one(wish, (wish.seed - first) % TWICE_EVERY == 0, &sum);
     double real_s = (double)(clock() - begin) / CLOCKS_PER_SEC,
            hours = (double)sum.simulated_ms / 3.6e6;
-    bool all = n == 1 || print_faults(&sum, n);
+    bool all = n == 1 || sum.failed || print_faults(&sum, n);
     printf("%llu of %llu seeds failed; %.1f hours and %llu messages in %.1f s: %.2f hours per s\n",
            (unsigned long long)sum.failed, (unsigned long long)n, hours,
            (unsigned long long)sum.messages, real_s, hours / real_s);
     return sum.failed || !all;
 }
 
+// The options that the seed draws, but for those that were set.
+static int run_command(struct command *o)
+{
+    struct options set;
+    if (o->shrink)
+        return shrink(o->wish.seed, o->wish.users, o->limit_s);
+    if (o->set) {
+        struct world *w = world_create(o->wish.seed, false);
+        options_draw(w, o->wish.users);
+        set = w->opt;
+        world_destroy(w);
+        if (shrink_set(&set, o->set) != 0)
+            return 2;
+        o->wish.options = &set;
+    }
+    o->wish.acts_off = o->without.has;
+    o->wish.n_acts = o->without.n;
+    return run_all(o->wish, o->seeds ? o->seeds : SEEDS, o->until_failure);
+}
+
+static bool take_flag(struct command *o, const char *name)
+{
+    if (!strcmp(name, "--verbose"))
+        o->wish.verbose = true;
+    else if (!strcmp(name, "--until-failure"))
+        o->until_failure = true;
+    else if (!strcmp(name, "--shrink"))
+        o->shrink = true;
+    else
+        return false;
+    return true;
+}
+
+static bool take_value(struct command *o, const char *name, const char *value)
+{
+    uint64_t n = strtoull(value, NULL, 10);
+    if (!strcmp(name, "--seed"))
+        o->wish.seed = n, o->seeds = o->seeds ? o->seeds : 1;
+    else if (!strcmp(name, "--seeds"))
+        o->seeds = n;
+    else if (!strcmp(name, "--first"))
+        o->wish.seed = n;
+    else if (!strcmp(name, "--users"))
+        o->wish.users = (unsigned)n;
+    else if (!strcmp(name, "--limit"))
+        o->limit_s = (unsigned)n;
+    else if (!strcmp(name, "--set"))
+        o->set = value;
+    else
+        return !strcmp(name, "--without") && act_set_parse(&o->without, value) == 0;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
-    struct run_wish wish = {.seed = FIRST_SEED};
-    uint64_t n = 0;
-    for (int i = 1; i < argc; i++) {
-        bool more = i + 1 < argc;
-        if (!strcmp(argv[i], "--verbose")) {
-            wish.verbose = true;
-        } else if (!strcmp(argv[i], "--seed") && more) {
-            wish.seed = strtoull(argv[++i], NULL, 10);
-            n = n ? n : 1;
-        } else if (!strcmp(argv[i], "--seeds") && more) {
-            n = strtoull(argv[++i], NULL, 10);
-        } else if (!strcmp(argv[i], "--users") && more) {
-            wish.users = (unsigned)strtoul(argv[++i], NULL, 10);
-        } else {
-            fprintf(stderr, "%s [--seed N] [--seeds N] [--users N] [--verbose]\n", argv[0]);
-            return 2;
-        }
+    struct command o = {.wish = {.seed = FIRST_SEED}, .limit_s = SHRINK_S};
+    bool good = true;
+    for (int i = 1; i < argc && good; i++) {
+        if (take_flag(&o, argv[i]))
+            continue;
+        good = i + 1 < argc && take_value(&o, argv[i], argv[i + 1]);
+        i++;
     }
-    return run_all(wish, n ? n : SEEDS);
+    int status = good ? run_command(&o) : 2;
+    if (status == 2)
+        fprintf(stderr,
+                "%s [--seed N] [--seeds N] [--first N] [--users N] [--verbose] [--until-failure]\n"
+                "    [--set OPTION=N,...] [--without ACTS] [--shrink [--limit SECONDS]]\n",
+                argv[0]);
+    act_set_free(&o.without);
+    return status;
 }
