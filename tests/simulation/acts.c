@@ -99,6 +99,8 @@ static void act_fault(struct world *w)
         act_note(w, "the gateway is to die");
         gateway_plan_death(w);
     }
+    if (world_fault(w, FAULT_STORE_FULL, o->store_full))
+        gateway_store_full(w, world_between(w, 1000, 300000));
     if (world_fault(w, FAULT_STREAM_BREAK, o->stream_break)) {
         act_note(w, "a stream breaks");
         net_stream_break(w, world_below(w, GATEWAY_STREAMS));
@@ -188,6 +190,7 @@ void acts_calm(struct world *w)
     w->calm = true;
     w->net->partition_ms = 0;
     w->gateway->death_in = 0;
+    w->gateway->full_until_ms = 0;
 }
 
 static void change(struct world *w, const struct happening *h)

@@ -144,6 +144,16 @@ void dialog_log_answered(struct dialog_log *l, const struct sip_message *m)
         *d->in_flight = 0;
 }
 
+void dialog_log_lost(struct dialog_log *l, struct text record)
+{
+    for (unsigned i = 0; i < LOG_BUCKETS && record.n; i++)
+        for (struct logged *d = l->bucket[i]; d; d = d->next)
+            if (memmem(record.p, record.n, d->name, strcspn(d->name, ";"))) {
+                d->n = d->cseq = 0;
+                memset(d->recent, 0, sizeof d->recent);
+            }
+}
+
 void dialog_log_death(struct dialog_log *l)
 {
     for (unsigned i = 0; i < LOG_BUCKETS; i++)

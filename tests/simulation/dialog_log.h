@@ -15,6 +15,8 @@ bool dialog_log_request(struct dialog_log *l, const struct sip_message *m, uint6
 bool dialog_log_answer(struct dialog_log *l, const struct sip_message *m);
 // A final answer has come in.
 void dialog_log_answered(struct dialog_log *l, const struct sip_message *m);
+// The write of a record that names dialogs is lost: their numbers may be used again.
+void dialog_log_lost(struct dialog_log *l, struct text record);
 // The process died: nothing is in flight any more.
 void dialog_log_death(struct dialog_log *l);
 

@@ -6,7 +6,13 @@
 #include "inspector.h"
 #include "net.h"
 
-enum death_at { DEATH_BEFORE_COMMIT, DEATH_AFTER_COMMIT, DEATH_WHILE_RELEASING, DEATH_POINTS };
+enum death_at {
+    DEATH_BEFORE_COMMIT,
+    DEATH_WITHIN_COMMIT,
+    DEATH_AFTER_COMMIT,
+    DEATH_WHILE_RELEASING,
+    DEATH_POINTS
+};
 
 static const struct text sip_domains[] = {{"example.net", 11}};
 static const struct text xmpp_domains[] = {{"example.com", 11}, {"example.org", 11}};
@@ -190,6 +196,10 @@ static void gateway_die(struct world *w)
     g->death_in = 0;
     net_streams_cut(w);
     inspector_death(w);
+    if (world_fault(w, FAULT_POWER_FAILURE, w->opt.power_failure)) {
+        world_note(w, "---- and the power fails");
+        store_model_power_failure(w, &g->store);
+    }
     world_in(w, down_ms, gateway_start_act, NULL, 0);
 }
 
@@ -200,6 +210,12 @@ void gateway_plan_death(struct world *w)
         return;
     g->death_in = world_between(w, 1, 30);
     g->death_at = world_below(w, DEATH_POINTS);
+}
+
+void gateway_store_full(struct world *w, uint32_t ms)
+{
+    world_note(w, "---- the store is full for %u ms", ms);
+    w->gateway->full_until_ms = w->now_ms + ms;
 }
 
 static bool death_comes(struct world *w, enum death_at at)
@@ -300,10 +316,15 @@ static bool shard_commit(struct world *w, struct gateway_shard *s)
         changes |= s->fx.v[i].kind == EFFECT_PUT || s->fx.v[i].kind == EFFECT_DELETE;
     if (death_comes(w, DEATH_BEFORE_COMMIT))
         return false;
-    s->held = changes && world_fault(w, FAULT_COMMIT_FAILS, w->opt.commit_fails);
+    s->held = changes && (w->now_ms < g->full_until_ms ||
+                          world_fault(w, FAULT_COMMIT_FAILS, w->opt.commit_fails));
     if (s->held)
         return true;
     unsigned index = (unsigned)(s - g->shard);
+    if (g->death_in == 1 && g->death_at == DEATH_WITHIN_COMMIT)
+        store_model_die_within(w, &g->store, index, &s->fx);
+    if (death_comes(w, DEATH_WITHIN_COMMIT))
+        return false;
     if (changes)
         store_model_commit(w, &g->store, index, &s->fx);
     return !death_comes(w, DEATH_AFTER_COMMIT);

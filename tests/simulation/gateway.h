@@ -6,7 +6,7 @@
 #include "world.h"
 
 enum {
-    GATEWAY_SHARDS_MAX = 5,
+    GATEWAY_SHARDS_MAX = STORE_MODEL_SHARDS_MAX,
     GATEWAY_STREAMS = 2, // example.net, gw.example.net
     GATEWAY_LISTEN = 5060,
     GATEWAY_PORT = 5080, // of shard 0
@@ -47,8 +47,9 @@ struct gateway {
     struct gateway_shard shard[GATEWAY_SHARDS_MAX];
     struct store_model store;
     struct sip_parser *parser;
-    unsigned death_in; // turns until it dies; 0: not planned
-    unsigned death_at; // enum of gateway.c
+    uint64_t full_until_ms; // no commit succeeds
+    unsigned death_in;      // turns until it dies; 0: not planned
+    unsigned death_at;      // enum of gateway.c
     struct core_settings settings;
 };
 
@@ -61,6 +62,8 @@ void gateway_stanza(struct world *w, const struct stanza *s);
 void gateway_stream(struct world *w, unsigned stream, bool up);
 // It will die within the next turns, at some point of one, and come back after a while.
 void gateway_plan_death(struct world *w);
+// Commits fail for so long (ENOSPC).
+void gateway_store_full(struct world *w, uint32_t ms);
 
 // Sums over all shards.
 struct core_stats gateway_stats(const struct world *w);

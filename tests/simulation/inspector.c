@@ -166,12 +166,34 @@ void inspector_deleted(struct world *w, struct text record)
     i->n_deleted++;
 }
 
-void inspector_committed(struct world *w)
+// Promises of the lost write: that the pair is authorized at all, if the record is not there
+// without it; that it is decided, if it is pending without it; that CSeq goes on, of the dialogs
+// that the write has named. Whoever holds what is lost learns of it when he asks again (`untold`).
+void inspector_lost(struct world *w, struct text before, struct text lost)
+{
+    enum { STATE_AT = 6, DIRECTION_AT = 1 };
+    struct text record = lost.n ? lost : before;
+    unsigned x, s;
+    if (!record_pair(w, record, &x, &s)) {
+        world_broken(w, "a record of nobody is lost");
+        return;
+    }
+    unsigned direction = (uint8_t)record.p[DIRECTION_AT] & 1;
+    struct pair *p = pair_of(w, x, s);
+    dialog_log_lost(w->inspector->log, lost);
+    if (before.n && before.p[STATE_AT] != STATE_PENDING)
+        return;
+    p->told[direction] = (struct told){.ended = w->inspector->steps};
+    if (direction == XMPP_TO_SIP && !before.n)
+        p->roster.untold = p->roster.to;
+}
+
+void inspector_committed(struct world *w, bool done)
 {
     struct inspector *i = w->inspector;
     size_t n = i->n_deleted;
     i->n_deleted = 0;
-    if (!n || !w->gateway->alive)
+    if (!n || !done || !w->gateway->alive)
         return;
     if (n > DELETED_MAX || ++i->commits % CHECK_ALL_EVERY == 0) {
         inspector_check_authorizations(w);

@@ -34,7 +34,10 @@ void inspector_stanza_out(struct world *w, const struct cause *cause, struct tex
 void inspector_told(struct world *w, unsigned x, unsigned s, enum core_direction direction);
 // 1. A record goes; then, the commit that did it is done: those pairs are looked at.
 void inspector_deleted(struct world *w, struct text record);
-void inspector_committed(struct world *w);
+void inspector_committed(struct world *w, bool done); // done: false, nothing of it is there
+// A committed write of a record is lost by a power failure: of what was promised since the write
+// before it nothing binds any more, and nothing else is excused. Empty: no record.
+void inspector_lost(struct world *w, struct text before, struct text lost);
 // All of them.
 void inspector_check_authorizations(struct world *w);
 // 5.
