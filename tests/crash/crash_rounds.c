@@ -54,6 +54,9 @@ static void fail(const char *what, const char *why)
     crash.failed = true;
 }
 
+static const char *const names[LOAD_KINDS] = {"watch",   "serve",   "presence", "notify",
+                                              "refresh", "unwatch", "unserve"};
+
 // What the daemon knows of a pair, for who looks for the cause.
 static void fail_pair(const char *what, enum load_kind kind, unsigned i)
 {
@@ -61,7 +64,7 @@ static void fail_pair(const char *what, enum load_kind kind, unsigned i)
     bool watch = kind == LOAD_WATCH || kind == LOAD_NOTIFY || kind == LOAD_UNWATCH;
     snprintf(path, sizeof path, "/v1/subscriptions?jid=%c%u%%40example.com", watch ? 'x' : 'j', i);
     load_rest(crash.load, "GET", path, &body);
-    snprintf(why, sizeof why, "kind %d of pair %u: %s", kind, i, body ? body : "");
+    snprintf(why, sizeof why, "%s of pair %u: %s", names[kind], i, body ? body : "");
     free(body);
     fail(what, why);
 }
@@ -278,12 +281,11 @@ static void settle(void)
     if (still_waiting(&kind, &pair))
         fail_pair("never came through", kind, pair);
     for (int k = 0; k < LOAD_KINDS; k++) {
-        char which[32];
         const struct load_figure *f = load_figure(crash.load, (enum load_kind)k);
         bool may_be_gone = k == LOAD_NOTIFY || k == LOAD_REFRESH; // crossed with the pair's end
-        snprintf(which, sizeof which, "kind %d", k);
+
         if ((f->refused && !may_be_gone) || f->given_up)
-            fail("was refused or given up", which);
+            fail("was refused or given up", names[k]);
     }
     promises_take(&crash.promises, crash.load);
     look();
