@@ -146,6 +146,13 @@ static int take_record(struct reader *r, struct record *o)
     return bad ? EBADMSG : 0;
 }
 
+// No dialog has more left than it was granted: a stored expiry beyond that says that the wall clock
+// was set back while no process ran, and then nobody knows how much is left.
+static bool restore_clock_went_back(const struct core *c, const struct dialog *stored)
+{
+    return stored->expires_ms > c->now_ms + (uint64_t)stored->granted_s * 1000;
+}
+
 static int restore_dialog(struct core *c, uint32_t sub, struct reader *r, uint8_t version)
 {
     struct dialog v = {0};
@@ -177,8 +184,11 @@ static int restore_dialog(struct core *c, uint32_t sub, struct reader *r, uint8_
     int err = dialog_set(c, d, fields);
     if (err)
         return err == ENOMEM ? ENOMEM : EBADMSG;
+    bool doubtful = restore_clock_went_back(c, d);
+    if (doubtful)
+        d->expires_ms = c->now_ms + (uint64_t)d->granted_s * 1000;
     if (s->direction == XMPP_TO_SIP)
-        watch_restored(c, dialog);
+        watch_restored(c, dialog, doubtful);
     else
         serve_restored(c, dialog);
     return 0;

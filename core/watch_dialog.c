@@ -251,7 +251,7 @@ void watch_dialog_due(struct core *c, uint32_t dialog)
     }
 }
 
-void watch_restored(struct core *c, uint32_t dialog)
+void watch_restored(struct core *c, uint32_t dialog, bool doubtful)
 {
     struct dialog *d = core_dialog(c, dialog);
     if (d->state == DIALOG_EARLY) {
@@ -260,6 +260,7 @@ void watch_restored(struct core *c, uint32_t dialog)
     }
     watch_schedule(c, dialog);
     uint64_t soonest_ms = c->now_ms + CORE_RESTORE_WAIT_MS;
-    if (wheel_due_ms(&c->wheel, d->timer) < c->now_ms + CORE_REFRESH_FLOOR_MS + WHEEL_TICK_MS)
+    if (doubtful ||
+        wheel_due_ms(&c->wheel, d->timer) < c->now_ms + CORE_REFRESH_FLOOR_MS + WHEEL_TICK_MS)
         dialog_wait_turn(c, dialog, WAIT_REFRESH, soonest_ms);
 }

@@ -489,11 +489,60 @@ static void a_hundred_deaths(void **state)
     free(w);
 }
 
+// ---- The wall clock was set back while no process ran
+
+static void restarts_two_hours_earlier(struct stage *s)
+{
+    s->now_ms -= 2 * 3600 * 1000;
+    stage_crash(s);
+    stage_streams_up(s);
+}
+
+// juliet          gateway                romeo's server
+//                  |  ✝ 2 h back              |
+//                  |  (probe,) SUBSCRIBE      |   not when the stored time has come
+//                  |------------------------->|
+static void a_watch_is_refreshed_at_once(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    watch_established(s, &d);
+    restarts_two_hours_earlier(s);
+    stage_pass_until_said(s, 120);
+    const char *id = xmpp_sees_probe(s, "juliet@example.com");
+    xmpp_answers_fence(s, "juliet@example.com", id);
+    sip_sees(s, "SUBSCRIBE", "Expires: 3600", d.call_id, NULL);
+    stage_close(s);
+}
+
+// romeo's device vanishes: its dialog ends when what it was granted is over, and no hour later.
+static void a_device_has_no_more_than_it_was_granted(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    serve_established(s, &d);
+    restarts_two_hours_earlier(s);
+    stage_pass_s(s, 120);
+    stage_forget(s);
+    assert_int_equal(core_stats(s->core)->dialogs, 1);
+    stage_pass_s(s, 3600);
+    assert_int_equal(core_stats(s->core)->dialogs, 0);
+    stage_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(watching),  cmocka_unit_test(serving), cmocka_unit_test(expiring),
-        cmocka_unit_test(rejecting), cmocka_unit_test(both),    cmocka_unit_test(a_hundred_deaths),
+        cmocka_unit_test(watching),
+        cmocka_unit_test(serving),
+        cmocka_unit_test(expiring),
+        cmocka_unit_test(rejecting),
+        cmocka_unit_test(both),
+        cmocka_unit_test(a_hundred_deaths),
+        cmocka_unit_test(a_watch_is_refreshed_at_once),
+        cmocka_unit_test(a_device_has_no_more_than_it_was_granted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
