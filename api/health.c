@@ -116,15 +116,33 @@ static json_t *streams(struct view *v)
     return all;
 }
 
+// Of all shards: the worst of each.
+static json_t *overload(struct view *v)
+{
+    uint64_t shedding = 0, lag_ms = 0, share = 0, refused = 0;
+    for (unsigned i = 0; i < v->shards; i++) {
+        struct shard_counters counters;
+        struct core_stats core;
+        v->source.counters(v->source.ctx, i, &counters, &core);
+        shedding |= core.overload_shedding;
+        lag_ms = core.overload_lag_ms > lag_ms ? core.overload_lag_ms : lag_ms;
+        share = core.overload_share_thousandths > share ? core.overload_share_thousandths : share;
+        refused += core.overload_refused[XMPP_TO_SIP] + core.overload_refused[SIP_TO_XMPP];
+    }
+    return json_pack("{s:b, s:I, s:f, s:I}", "shedding", (int)shedding, "lag_ms",
+                     (json_int_t)lag_ms, "shed_share", (double)share / 1000, "refused_total",
+                     (json_int_t)refused);
+}
+
 void health_status(struct view *v, const struct uri *u, struct reply *r)
 {
     (void)u;
     json_int_t uptime_s = (json_int_t)((view_mono_ms() - v->started_mono_ms) / 1000);
     reply_json(r, MHD_HTTP_OK,
-               json_pack("{s:s, s:I, s:i, s:o, s:o, s:b}", "version", ISTHMUS_VERSION, "uptime_s",
-                         uptime_s, "shards", (int)v->shards, "subscriptions",
+               json_pack("{s:s, s:I, s:i, s:o, s:o, s:b, s:o}", "version", ISTHMUS_VERSION,
+                         "uptime_s", uptime_s, "shards", (int)v->shards, "subscriptions",
                          subscription_counts(v), "streams", streams(v), "draining",
-                         (int)atomic_load(&v->draining)));
+                         (int)atomic_load(&v->draining), "overload", overload(v)));
 }
 
 // --- /v1/shards

@@ -53,6 +53,8 @@ static const struct metric metrics[] = {
             "SIP messages not taken as too long; requests are answered with 513."),
     COUNTER("sip_unparsable_total", counters.sip_unparsable_total,
             "Datagrams dropped since they are not SIP."),
+    COUNTER("sip_in_dropped_total", counters.sip_in_dropped_total,
+            "Datagrams that the kernel dropped since too many waited."),
     COUNTER("sip_connections_accepted_total", counters.sip_stream.accepted,
             "SIP connections accepted."),
     COUNTER("sip_connections_connected_total", counters.sip_stream.connected,
@@ -119,6 +121,8 @@ static const struct metric metrics[] = {
             "SIP requests that went on to another address of their next hop."),
     COUNTER("tcp_switches_total", core.tcp_switches,
             "SIP requests sent over TCP since they are too big for UDP."),
+    GAUGE("overload_shedding", core.overload_shedding,
+          "1 while new work is refused as there is more than can be done."),
     GAUGE("store_bytes", counters.store_bytes, "Bytes used in the store."),
     GAUGE("sip_connections", counters.sip_stream.connections, "SIP connections, of TCP and TLS."),
     GAUGE("sip_queued_bytes", counters.sip_stream.queued_bytes,
@@ -183,6 +187,30 @@ static void put_subscriptions(struct buffer *b, const struct sample *s, unsigned
                      "subscriptions{shard=\"%u\",direction=\"%s\",state=\"%s\"}", i,
                      directions[k / 3], states[k % 3]);
             put_u64(b, series, s[i].core.by_state[k / 3][k % 3]);
+        }
+}
+
+static void put_overload(struct buffer *b, const struct sample *s, unsigned shards)
+{
+    static const char *const directions[] = {"xmpp-to-sip", "sip-to-xmpp"};
+    char series[128];
+    put_head(b, "overload_lag_seconds", "gauge", "How long input waits before it is taken in.");
+    for (unsigned i = 0; i < shards; i++) {
+        snprintf(series, sizeof series, "overload_lag_seconds{shard=\"%u\"}", i);
+        put_decimal(b, series, s[i].core.overload_lag_ms * 1000);
+    }
+    put_head(b, "overload_shed_ratio", "gauge", "Part of the new work of late that was refused.");
+    for (unsigned i = 0; i < shards; i++) {
+        snprintf(series, sizeof series, "overload_shed_ratio{shard=\"%u\"}", i);
+        put_decimal(b, series, s[i].core.overload_share_thousandths * 1000);
+    }
+    put_head(b, "overload_refused_total", "counter",
+             "New subscriptions and fetches refused, as there were more than can be done.");
+    for (unsigned i = 0; i < shards; i++)
+        for (int k = 0; k < 2; k++) {
+            snprintf(series, sizeof series, "overload_refused_total{shard=\"%u\",direction=\"%s\"}",
+                     i, directions[k]);
+            put_u64(b, series, s[i].core.overload_refused[k]);
         }
 }
 
@@ -324,6 +352,7 @@ void metrics_show(struct view *v, const struct uri *u, struct reply *r)
     put_subscriptions(b, s, v->shards);
     for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
         put_metric(b, &metrics[i], s, v->shards);
+    put_overload(b, s, v->shards);
     put_turns(b, s, v->shards);
     put_resolver(b, v);
     free(s);

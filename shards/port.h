@@ -37,6 +37,7 @@ struct port_counters {
     uint64_t in_bytes, out_bytes;
     uint64_t send_failures; // messages that did not leave: errors, and a full queue
     uint64_t oversized;     // messages above sip_message_bytes
+    uint64_t in_dropped;    // datagrams that the kernel had no room for
     struct port_stream_counters stream;
 };
 
@@ -78,6 +79,9 @@ struct port_ops {
 struct port {
     const struct port_ops *ops;
     sip_port id;
+    // Of the first message of the last receive(), if that returned true: how long it had waited.
+    // UINT32_MAX: the port can't tell.
+    uint32_t waited_ms;
     struct port_counters *count;
 };
 

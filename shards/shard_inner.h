@@ -4,6 +4,7 @@
 //   shard_birth.c    the core: made, restored, and so again when memory has run out
 //   shard_ports.c    SIP ports: bound, and found by their id
 //   shard_turn.c     the loop: sleep, read, commit, release, publish
+//   shard_lag.c      how long input waits
 //   shard_route.c    in: wires and rings → the owner's core
 //   shard_release.c  commit and out: effects → wires and rings
 //   shard_streams.c  streams taken over, lost and given up
@@ -19,6 +20,7 @@
 enum {
     SHARD_EVENTS_MAX = 64,  // descriptors handled in one turn
     SHARD_RING_BATCH = 256, // messages taken from one ring in one turn
+    SHARD_PORT_BATCHES = 4, // of datagrams from a port of its own, and one from a shared one
     SHARD_PORTS_MAX = 2 + CONFIG_LISTEN_MAX + CORE_SHARDS_MAX,
     SHARD_DESCRIPTORS_KEPT = 1024, // of the process, for what is no SIP connection; half at most
     SHARD_HEARTBEAT_MS = 1000,     // sleeps at most so long; looks after its streams so often
@@ -41,6 +43,7 @@ struct shard_wire {
 struct shard_port {
     struct port *port; // NULL: none of that transport
     struct shard_wire wire;
+    uint64_t empty_ms; // when nothing was left in it
 };
 
 struct shard_stream {
@@ -79,8 +82,12 @@ struct shard {
     uint64_t retry_ms;   // when held, or without a core
     unsigned ring_first; // the ring that is read first, in turn
     int epoll;
-    bool listening; // wires are polled for reading
-    char *scratch;  // XMPP_STREAM_READ_BYTES
+    bool listening;  // wires are polled for reading
+    uint32_t lag_ms; // shard_lag.c
+    bool shedding;   // as the operator was told
+    uint64_t refused_before;
+    uint64_t ring_empty_ms[FABRIC_PEERS_MAX]; // when nothing was left in it
+    char *scratch;                            // XMPP_STREAM_READ_BYTES
 
     // Ports: [0] is the shard's own of UDP, [1] holds its connections, [2 + i] is [sip] listen
     // number i if that is UDP, [1 + n_listen + i] is that of the former shard number
@@ -125,6 +132,14 @@ static inline uint64_t shard_tag(enum shard_tag kind, uint32_t number)
 {
     return (uint64_t)kind << 32 | number;
 }
+
+// shard_lag.c
+void shard_lag_tell(struct shard *s); // tells the core, at a turn's begin
+// What a wire has just shown: how long the first of what was read had waited.
+void shard_lag_is(struct shard *s, uint64_t lag_ms);
+// The same when it can only be told whether there is more: *empty_ms is the wire's.
+void shard_lag_since(struct shard *s, uint64_t *empty_ms, bool more);
+void shard_lag_of_port(struct shard *s, struct shard_port *p, bool more);
 
 // shard_route.c
 void shard_step(struct shard *s, const struct event *ev);

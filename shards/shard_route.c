@@ -70,14 +70,19 @@ void shard_read_port(struct shard *s, struct shard_port *p)
 {
     const struct port_ops *ops = p->port->ops;
     struct event ev = {.kind = EVENT_UNREACHABLE, .port = p->port->id};
-    ops->receive(p->port, route_sip, s); // what is left keeps the descriptor readable
+    int most = SIP_PORT_IS_LISTEN(p->port->id) ? 1 : SHARD_PORT_BATCHES;
+    bool more = true;
+    for (int i = 0; more && i < most && shard_has_room(s); i++)
+        more = ops->receive(p->port, route_sip, s);
+    shard_lag_of_port(s, p, more); // what is left keeps the descriptor readable
     while (ops->unreachable && ops->unreachable(p->port, &ev.source))
         shard_step(s, &ev);
 }
 
 void shard_read_stream(struct shard *s, struct shard_stream *st)
 {
-    int error = xmpp_stream_read(st->xmpp, s->scratch);
+    int error = xmpp_stream_read(st->xmpp, s->scratch, s->now_ms);
+    shard_lag_is(s, xmpp_stream_lag_ms(st->xmpp, s->now_ms));
     if (error)
         shard_lose_stream(s, st, error);
 }
@@ -162,17 +167,19 @@ static void read_message(struct shard *s, const char *p, size_t n)
     }
 }
 
-static void read_ring(struct shard *s, unsigned from, int most)
+// False: nothing is left in it.
+static bool read_ring(struct shard *s, unsigned from, int most)
 {
     struct ring *r = fabric_from(&s->end, from);
     size_t n;
     for (int i = 0; r && i < most && s->fx.bytes.n < EFFECTS_TURN_BYTES && !s->fx.failed; i++) {
         const void *p = ring_front(r, &n);
         if (!p)
-            return;
+            return false;
         read_message(s, p, n);
         ring_pop(r);
     }
+    return r != NULL;
 }
 
 // Shards and the connector; each turn begins with another one, so that under load, when a turn ends
@@ -183,7 +190,7 @@ void shard_read_rings(struct shard *s)
     for (unsigned i = 0; i < peers; i++) {
         unsigned from = (s->ring_first + i) % peers;
         if (from != fabric_admin(s->end.fabric) && from != fabric_main(s->end.fabric))
-            read_ring(s, from, SHARD_RING_BATCH);
+            shard_lag_since(s, &s->ring_empty_ms[from], read_ring(s, from, SHARD_RING_BATCH));
     }
     s->ring_first = (s->ring_first + 1) % peers;
 }

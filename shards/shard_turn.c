@@ -1,8 +1,12 @@
 // The loop: one turn after the other of sleeping, taking in, committing, letting out.
 //
-//     sleep ─▶ main's word ─▶ wires ─▶ rings ─▶ timers ─▶ commit ─▶ release ─▶ flush ─▶ questions
+//     sleep ─▶ main's word ─▶ own ports ─▶ rings ─▶ streams ─▶ shared ports ─▶ timers
+//           ─▶ commit ─▶ release ─▶ flush ─▶ questions
 //
-// Everything is taken in bounded batches, so that no peer can keep the others from their turn.
+// Everything is taken in bounded batches, so that no peer can keep the others from their turn. What
+// belongs to something that there is (requests in dialogs, answers to ours) comes by the shard's
+// own ports, and is read first; new work comes by the ports that all shards share, and is read
+// last.
 // While a commit fails, the left half of the street is closed and the commit is tried again. A turn
 // in which memory ran out is thrown away with its core (shard_birth.c). While a ring to another
 // shard is full, wires are not read (but rings are, or two shards would wait for each other).
@@ -12,6 +16,7 @@
 
 #include "shards/log.h"
 #include "shards/shard_inner.h"
+#include "shards/sip_stream.h"
 
 void shard_watch(struct shard *s, struct shard_wire *w, uint32_t mask)
 {
@@ -89,6 +94,21 @@ static void turn_begin(struct shard *s)
     s->now_ms = clock_ms(s->clock, s->began_us);
     s->stepped = false;
     s->count.turns_total++;
+}
+
+enum turn_rank { RANK_OWN, RANK_STREAM, RANK_SHARED, RANK_END };
+
+static enum turn_rank turn_rank(const struct shard *s, const struct epoll_event *ev)
+{
+    switch ((enum shard_tag)(ev->data.u64 >> 32)) {
+    case SHARD_TAG_BELL: return RANK_OWN;
+    case SHARD_TAG_STREAM: return RANK_STREAM;
+    case SHARD_TAG_PORT: break;
+    }
+    const struct port *p = s->port[(uint32_t)ev->data.u64].port;
+    if (SIP_PORT_IS_LISTEN(p->id))
+        return RANK_SHARED;
+    return p->ops == &sip_stream_ops ? RANK_STREAM : RANK_OWN; // connections bring both sorts
 }
 
 static void turn_take_event(struct shard *s, const struct epoll_event *ev)
@@ -188,6 +208,7 @@ static void turn_publish(struct shard *s)
     c->sip_out_bytes_total = s->port_count.out_bytes;
     c->sip_send_failures_total = s->port_count.send_failures;
     c->sip_oversized_total = s->port_count.oversized;
+    c->sip_in_dropped_total = s->port_count.in_dropped;
     c->sip_stream = s->port_count.stream;
     c->stanza_backlog_bytes = 0;
     for (size_t i = 0; i < s->n_homed; i++)
@@ -201,11 +222,16 @@ static void turn_take_in(struct shard *s, const struct epoll_event *ev, int n, b
 {
     if (!s->held)
         shard_read_main(s); // first, while there are no effects: settings change what they mean
-    for (int i = 0; i < n; i++)
-        turn_take_event(s, &ev[i]);
+    shard_lag_tell(s);
+    for (enum turn_rank rank = RANK_OWN; rank < RANK_END; rank++) {
+        for (int i = 0; i < n; i++)
+            if (turn_rank(s, &ev[i]) == rank)
+                turn_take_event(s, &ev[i]);
+        if (rank == RANK_OWN && !s->held)
+            shard_read_rings(s);
+    }
     if (s->held)
         return;
-    shard_read_rings(s);
     shard_bury_streams(s);
     if (!finishing)
         turn_run_timers(s);

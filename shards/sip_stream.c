@@ -234,7 +234,10 @@ int sip_stream_open(struct port **out, const struct sip_stream_setup *setup)
         *setup->failed = NULL;
     if (!s)
         return ENOMEM;
-    s->port = (struct port){&sip_stream_ops, setup->port.id, setup->port.count};
+    s->port = (struct port){.ops = &sip_stream_ops,
+                            .id = setup->port.id,
+                            .waited_ms = UINT32_MAX,
+                            .count = setup->port.count};
     s->count = &setup->port.count->stream;
     s->message_max = setup->port.message_max;
     s->local = setup->port.local;

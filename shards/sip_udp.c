@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 // Datagrams are read into one block, a stride apart. A stride of 64 KiB alone would put the
@@ -15,6 +16,12 @@ union sip_udp_address {
     struct sockaddr any;
     struct sockaddr_in in;
     struct sockaddr_in6 in6;
+};
+
+// What the kernel says of a datagram: when it came, and how many had no room before it.
+union sip_udp_control {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(uint32_t))];
 };
 
 struct sip_udp_queued {
@@ -31,6 +38,8 @@ struct sip_udp {
     struct buffer bytes;
     size_t message_max;
     char *in;
+    union sip_udp_control in_control; // of the first of a batch
+    uint32_t in_dropped;              // as the kernel counts, round and round
     struct mmsghdr in_head[SIP_UDP_BATCH], out_head[SIP_UDP_BATCH];
     struct iovec in_piece[SIP_UDP_BATCH], out_piece[SIP_UDP_BATCH];
     union sip_udp_address in_from[SIP_UDP_BATCH], out_to[SIP_UDP_BATCH];
@@ -73,13 +82,21 @@ static void sip_udp_from_address(struct hop *h, const union sip_udp_address *a)
 
 // Root gets what it asks for; others what net.core.[rw]mem_max allows. Either way it is only a
 // wish.
-static void sip_udp_enlarge(int fd)
+static void sip_udp_enlarge(int fd, bool shared)
 {
-    int bytes = SIP_UDP_SOCKET_BYTES;
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes))
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
-    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes))
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    int in = shared ? SIP_UDP_SHARED_IN_BYTES : SIP_UDP_SOCKET_BYTES, out = SIP_UDP_SOCKET_BYTES;
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &in, sizeof in))
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &in, sizeof in);
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &out, sizeof out))
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &out, sizeof out);
+}
+
+// Without them nothing is known of what waits; the port works all the same.
+static void sip_udp_ask_about_waiting(int fd)
+{
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
 }
 
 static int sip_udp_bind(struct sip_udp *u, const struct port_setup *setup)
@@ -95,7 +112,8 @@ static int sip_udp_bind(struct sip_udp *u, const struct port_setup *setup)
         return errno;
     if (setup->shared && setsockopt(u->fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on))
         return errno;
-    sip_udp_enlarge(u->fd);
+    sip_udp_enlarge(u->fd, setup->shared);
+    sip_udp_ask_about_waiting(u->fd);
     return bind(u->fd, &local.any, n) ? errno : 0;
 }
 
@@ -137,7 +155,7 @@ int sip_udp_open(struct port **out, const struct port_setup *setup)
     *out = NULL;
     if (!u)
         return ENOMEM;
-    u->port = (struct port){&sip_udp_ops, setup->id, setup->count};
+    u->port = (struct port){.ops = &sip_udp_ops, .id = setup->id, .count = setup->count};
     u->fd = -1;
     int error = sip_udp_allocate(u, setup->message_max);
     if (!error)
@@ -166,12 +184,45 @@ static void sip_udp_deliver(struct sip_udp *u, size_t i, port_receive_cb cb, voi
     cb(arg, &u->port, &from, (struct text){u->in_piece[i].iov_base, head->msg_len});
 }
 
+static uint32_t sip_udp_waited_ms(const struct timespec *came)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now); // the stamps are of this clock, which may be set
+    int64_t ms =
+        (int64_t)(now.tv_sec - came->tv_sec) * 1000 + (now.tv_nsec - came->tv_nsec) / 1000000;
+    return ms < 0 ? 0 : ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX - 1;
+}
+
+// The first of a batch has waited longest; so one look at the clock is enough, and only the first
+// has a place for what the kernel says.
+static void sip_udp_look_at_waiting(struct sip_udp *u)
+{
+    struct msghdr *head = &u->in_head[0].msg_hdr;
+    u->port.waited_ms = UINT32_MAX;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(head); c; c = CMSG_NXTHDR(head, c)) {
+        struct timespec came;
+        uint32_t dropped;
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+            memcpy(&came, CMSG_DATA(c), sizeof came);
+            u->port.waited_ms = sip_udp_waited_ms(&came);
+        } else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
+            memcpy(&dropped, CMSG_DATA(c), sizeof dropped);
+            u->port.count->in_dropped += dropped - u->in_dropped;
+            u->in_dropped = dropped;
+        }
+    }
+}
+
 static bool sip_udp_receive(struct port *p, port_receive_cb cb, void *arg)
 {
     struct sip_udp *u = sip_udp_of(p);
+    u->in_head[0].msg_hdr.msg_control = &u->in_control;
+    u->in_head[0].msg_hdr.msg_controllen = sizeof u->in_control;
     for (size_t i = 0; i < SIP_UDP_BATCH; i++)
         u->in_head[i].msg_hdr.msg_namelen = sizeof u->in_from[i];
     int n = recvmmsg(u->fd, u->in_head, SIP_UDP_BATCH, MSG_DONTWAIT, NULL);
+    if (n > 0)
+        sip_udp_look_at_waiting(u);
     for (int i = 0; i < n; i++)
         sip_udp_deliver(u, (size_t)i, cb, arg);
     return n == SIP_UDP_BATCH; // an error is of no datagram of ours: ICMP, interrupt, nothing there

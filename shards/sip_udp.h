@@ -9,6 +9,9 @@ enum {
     SIP_UDP_QUEUE_MAX = 16384,         // datagrams that wait for a full socket; more are dropped
     SIP_UDP_QUEUE_BYTES_MAX = 8 << 20, // and their bytes
     SIP_UDP_SOCKET_BYTES = 8 << 20,    // of kernel buffer wished for, each way
+    // The same for what comes in at a port that all shards share: new work comes there, and is what
+    // is lost first.
+    SIP_UDP_SHARED_IN_BYTES = 4 << 20,
 };
 
 // EADDRINUSE, EACCES, EADDRNOTAVAIL …; ENOMEM.

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,7 +14,12 @@ struct xmpp_stream {
     int fd;
     struct stanza_reader *reader;
     struct buffer out;
-    size_t done;         // bytes of `out` that were sent
+    size_t done; // bytes of `out` that were sent
+    // One place in what comes in is marked: the last byte that waited at a certain time. When it is
+    // read, that long it has waited. So the wait is known for one system call now and then.
+    uint64_t read, mark;
+    uint64_t mark_ms;    // 0: none
+    uint32_t lag_ms;     // of the last mark that was read
     uint64_t spoke_ms;   // when the kernel last took something
     uint64_t stalled_ms; // since when it takes nothing, though there is something; 0: it does
 };
@@ -62,9 +68,35 @@ void xmpp_stream_destroy(struct xmpp_stream *s)
     free(s);
 }
 
-int xmpp_stream_read(struct xmpp_stream *s, char scratch[XMPP_STREAM_READ_BYTES])
+static void stream_note_read(struct xmpp_stream *s, size_t n, uint64_t now_ms)
+{
+    int waiting;
+    s->read += n;
+    if (n < XMPP_STREAM_READ_BYTES) { // there is no more
+        s->mark_ms = s->lag_ms = 0;
+        return;
+    }
+    if (s->mark_ms && s->read >= s->mark) {
+        s->lag_ms = (uint32_t)(now_ms - s->mark_ms);
+        s->mark_ms = 0;
+    }
+    if (!s->mark_ms && ioctl(s->fd, FIONREAD, &waiting) == 0) {
+        s->mark = s->read + (uint64_t)waiting;
+        s->mark_ms = now_ms;
+    }
+}
+
+uint32_t xmpp_stream_lag_ms(const struct xmpp_stream *s, uint64_t now_ms)
+{
+    uint64_t since_ms = s->mark_ms ? now_ms - s->mark_ms : 0;
+    return since_ms > s->lag_ms ? (uint32_t)since_ms : s->lag_ms;
+}
+
+int xmpp_stream_read(struct xmpp_stream *s, char scratch[XMPP_STREAM_READ_BYTES], uint64_t now_ms)
 {
     ssize_t n = recv(s->fd, scratch, XMPP_STREAM_READ_BYTES, MSG_DONTWAIT);
+    if (n > 0)
+        stream_note_read(s, (size_t)n, now_ms);
     if (n > 0)
         return stanza_reader_feed(s->reader, scratch, (size_t)n);
     if (n == 0 || errno == ECONNRESET)

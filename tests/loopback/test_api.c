@@ -149,6 +149,7 @@ static void shows_status(void **state)
     json_object_del(j, "version");
     assert_json(j,
                 "{'shards':3,'draining':false,"
+                "'overload':{'shedding':false,'lag_ms':0,'shed_share':0.0,'refused_total':0},"
                 "'subscriptions':{'xmpp-to-sip':{'pending':0,'active':2,'dormant':0},"
                 "'sip-to-xmpp':{'pending':0,'active':0,'dormant':1}},"
                 "'streams':[{'domain':'example.net','state':'up',"

@@ -65,11 +65,8 @@ static bool type_is(const char *type, const json_t *value)
     static const struct {
         const char *name;
         json_type type;
-    } simple[] = {{"object", JSON_OBJECT},
-                  {"array", JSON_ARRAY},
-                  {"string", JSON_STRING},
-                  {"integer", JSON_INTEGER},
-                  {"null", JSON_NULL}};
+    } simple[] = {{"object", JSON_OBJECT},   {"array", JSON_ARRAY}, {"string", JSON_STRING},
+                  {"integer", JSON_INTEGER}, {"number", JSON_REAL}, {"null", JSON_NULL}};
     if (strcmp(type, "boolean") == 0)
         return json_is_boolean(value);
     for (size_t i = 0; i < sizeof simple / sizeof *simple; i++)

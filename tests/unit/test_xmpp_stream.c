@@ -43,7 +43,7 @@ static int read_after(struct xmpp_stream *s, const char *said)
 {
     static char scratch[XMPP_STREAM_READ_BYTES];
     assert_int_equal(send(server, said, strlen(said), 0), strlen(said));
-    return xmpp_stream_read(s, scratch);
+    return xmpp_stream_read(s, scratch, 1);
 }
 
 static void test_reads(void **state)
@@ -55,9 +55,9 @@ static void test_reads(void **state)
     assert_int_equal(read_after(s, "ence/> <presence/>"), 0);
     assert_int_equal(stanzas, 3);
     static char scratch[XMPP_STREAM_READ_BYTES];
-    assert_int_equal(xmpp_stream_read(s, scratch), 0); // nothing there
+    assert_int_equal(xmpp_stream_read(s, scratch, 1), 0); // nothing there
     close(server);
-    assert_int_equal(xmpp_stream_read(s, scratch), EPIPE);
+    assert_int_equal(xmpp_stream_read(s, scratch, 1), EPIPE);
     xmpp_stream_destroy(s);
 }
 
