@@ -17,6 +17,7 @@
 #include "core/hex.h"
 #include "core/peer.h"
 #include "core/trial.h"
+#include "core/wire/memory.h"
 
 enum { BRANCH_COOKIE = 7, BRANCH_N = BRANCH_COOKIE + 2 + 8 + 16 };
 
@@ -106,7 +107,7 @@ static void client_emit(struct core *c, const struct client *t)
 static bool client_keep(struct core *c, struct client *t, const struct effect *e)
 {
     size_t n = c->fx->bytes.n - e->bytes.off;
-    char *bytes = c->fx->bytes.failed ? NULL : malloc(n);
+    char *bytes = c->fx->bytes.failed ? NULL : memory_take(n);
     if (!bytes) {
         c->fx->failed |= c->fx->bytes.failed;
         return false;
@@ -451,7 +452,7 @@ static struct client *client_match(struct core *c, const struct sip_message *m, 
 
 static struct sip_message *client_copy(const struct sip_message *m)
 {
-    struct sip_message *copy = malloc(m->size);
+    struct sip_message *copy = memory_take(m->size);
     if (copy)
         memcpy(copy, m, m->size);
     return copy;

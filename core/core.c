@@ -21,11 +21,12 @@
 #include "core/user.h"
 #include "core/watch.h"
 #include "core/watch_session.h"
+#include "core/wire/memory.h"
 #include "core/wire/pidf.h"
 
 static char *copy_text(struct text t)
 {
-    char *p = malloc(t.n + 1);
+    char *p = memory_take(t.n + 1);
     if (!p)
         return NULL;
     if (t.n)
@@ -79,10 +80,21 @@ static void core_init(struct core *c, const struct core_config *cfg)
     buffer_init(&c->uri, 0);
 }
 
+// A block for each from the start, so that what could not be written is empty text, but text.
+static bool core_take_scratch(struct core *c)
+{
+    struct buffer *all[] = {&c->body, &c->line, &c->addr, &c->uri};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (!buffer_reserve(all[i], 1))
+            return false;
+    return true;
+}
+
 int core_create(struct core **out, const struct core_config *cfg)
 {
     assert(cfg->shards && cfg->shard < cfg->shards && cfg->shards <= CORE_SHARDS_MAX);
-    struct core *c = calloc(1, sizeof *c);
+    memory_begin();
+    struct core *c = memory_take_zeroed(1, sizeof *c);
     if (!c)
         return ENOMEM;
     core_init(c, cfg);
@@ -92,7 +104,7 @@ int core_create(struct core **out, const struct core_config *cfg)
     c->cfg.gateway_domain = (struct text){c->gateway_name, cfg->gateway_domain.n};
     c->cfg.proxy_name = (struct text){c->proxy_name, cfg->proxy_name.n};
     c->cfg.proxy_uri = (struct text){0}; // from here on in `names`
-    bool copied = c->advertise && c->gateway_name && c->proxy_name;
+    bool copied = c->advertise && c->gateway_name && c->proxy_name && core_take_scratch(c);
     int err = copied ? pidf_reader_create(&c->pidf) : ENOMEM;
     if (!err)
         err = next_hop_set_proxy(c, cfg->proxy_uri);
@@ -102,6 +114,8 @@ int core_create(struct core **out, const struct core_config *cfg)
         err = credentials_create(&c->credentials, cfg->realms, cfg->n_realms);
     if (!err)
         err = domain_set_trust(c, &cfg->trust);
+    if (!err && memory_ran_out())
+        err = ENOMEM;
     if (err) {
         core_destroy(c);
         return err;
@@ -150,7 +164,9 @@ void core_set_settings(struct core *c, const struct core_settings *s)
 
 int core_set_trust(struct core *c, const struct core_trust *t)
 {
-    return domain_set_trust(c, t);
+    memory_begin();
+    int err = domain_set_trust(c, t);
+    return !err && memory_ran_out() ? ENOMEM : err;
 }
 
 void core_set_lag_ms(struct core *c, uint32_t lag_ms, uint64_t now_ms)
@@ -181,7 +197,9 @@ int core_restore(struct core *c, uint64_t id, struct text record, uint64_t now_m
     core_at(c, now_ms);
     if (id >= c->next_id)
         c->next_id = core_id_from(c, id + 1);
-    return record_restore(c, id, record);
+    memory_begin();
+    int err = record_restore(c, id, record);
+    return !err && memory_ran_out() ? ENOMEM : err;
 }
 
 static void core_sub_due(struct core *c, uint32_t sub)
@@ -249,6 +267,7 @@ static void core_gauges(struct core *c)
 void core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct effects *fx)
 {
     core_at(c, now_ms);
+    memory_begin();
     c->fx = fx;
     c->stats.events++;
     switch (ev->kind) {
@@ -262,6 +281,7 @@ void core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct e
     }
     sub_flush(c);
     core_gauges(c);
+    fx->failed = fx->failed || memory_ran_out();
     c->fx = NULL;
 }
 

@@ -30,6 +30,7 @@ enum {
     CORE_DOMAINS_MAX = 1024, // SIP domains shown to XMPP, the gateway's own included
     CORE_KEY_BYTES = 16,
     CORE_REALMS_MAX = 64,
+    CORE_OWNER_UNKNOWN = 0xffff,
 };
 
 // The keys of gateway.toml that the core obeys, by the same names. Live: core_set_settings().
@@ -110,8 +111,8 @@ uint64_t core_next_due(const struct core *core);
 struct text core_domain_name(const struct core *core, unsigned index);
 
 // Which shard an event belongs to: the owner of its XMPP user's bare JID, or `self` when it names
-// none (then any shard may answer it). Nothing is changed, and only key and shard count are looked
-// at.
+// none (then any shard may answer it). CORE_OWNER_UNKNOWN: no memory to tell, so nobody. Nothing is
+// changed, and only key and shard count are looked at.
 unsigned core_owner_of_sip(const struct core *core, const struct sip_message *m);
 unsigned core_owner_of_stanza(const struct core *core, const struct stanza *s);
 // The same from a record's owner hash, for re-partitioning.

@@ -7,6 +7,7 @@
 
 #include "core/hash.h"
 #include "core/hex.h"
+#include "core/wire/memory.h"
 
 struct nonce {
     struct hop hop;
@@ -44,8 +45,8 @@ static int keep_realms(struct credentials *k, const struct core_realm *realms, s
     size_t total = 1;
     for (size_t i = 0; i < n; i++)
         total += realms[i].realm.n + realms[i].user.n + realms[i].password.n;
-    k->realm = calloc(n ? n : 1, sizeof *k->realm);
-    k->text = malloc(total);
+    k->realm = memory_take_zeroed(n ? n : 1, sizeof *k->realm);
+    k->text = memory_take(total);
     if (!k->realm || !k->text)
         return ENOMEM;
     char *at = k->text;
@@ -61,7 +62,7 @@ int credentials_create(struct credentials **out, const struct core_realm *realms
 {
     if (n > CORE_REALMS_MAX)
         return EMSGSIZE;
-    struct credentials *k = calloc(1, sizeof *k);
+    struct credentials *k = memory_take_zeroed(1, sizeof *k);
     if (!k)
         return ENOMEM;
     int err = keep_realms(k, realms, n);
@@ -128,7 +129,7 @@ static bool nonce_hear(struct credentials *k, struct nonce *o, const struct hop 
                        const struct sip_challenge *ch)
 {
     struct text nonce = sip_text(m, ch->nonce), opaque = sip_text(m, ch->opaque);
-    char *text = malloc(nonce.n + opaque.n + 1), *at = text;
+    char *text = memory_take(nonce.n + opaque.n + 1), *at = text;
     if (!text)
         return false;
     if (o)

@@ -17,6 +17,7 @@
 #include "core/transaction.h"
 #include "core/user.h"
 #include "core/watch.h"
+#include "core/wire/memory.h"
 #include "core/wire/sip_route.h"
 
 static uint64_t dialog_fresh_tag(struct core *c)
@@ -145,7 +146,7 @@ int dialog_set(struct core *c, struct dialog *d, const struct text fields[FIELD_
     }
     if (total > CORE_DIALOG_TEXT_MAX)
         return EMSGSIZE;
-    char *text = malloc(total), *at = text + sizeof n;
+    char *text = memory_take(total), *at = text + sizeof n;
     if (!text)
         return ENOMEM;
     memcpy(text, n, sizeof n);

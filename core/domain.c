@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/wire/memory.h"
+
 enum { DOMAIN_NAMES_MAX = CORE_DOMAINS_MAX * 4 };
 
 static uint32_t domain_hash(const struct core *c, struct text name)
@@ -28,11 +30,11 @@ uint16_t domain_find(const struct core *c, struct text name)
 
 static bool domain_add(struct core *c, struct text name, uint32_t hash)
 {
-    struct domain *v = realloc(c->domains, (c->n_domains + 1u) * sizeof *v);
+    struct domain *v = memory_grow(c->domains, (c->n_domains + 1u) * sizeof *v);
     if (!v)
         return false;
     c->domains = v;
-    char *copy = malloc(name.n);
+    char *copy = memory_take(name.n);
     if (!copy || !table_add(&c->domain_index, hash, c->n_domains + 1u)) {
         free(copy);
         return false;
@@ -103,7 +105,7 @@ int domain_set_trust(struct core *c, const struct core_trust *t)
 {
     struct core_net *nets = NULL;
     if (t->n_sip_sources) {
-        nets = malloc(t->n_sip_sources * sizeof *nets);
+        nets = memory_take(t->n_sip_sources * sizeof *nets);
         if (!nets)
             return ENOMEM;
         memcpy(nets, t->sip_sources, t->n_sip_sources * sizeof *nets);

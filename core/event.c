@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/wire/memory.h"
+
 bool hop_eq(const struct hop *a, const struct hop *b)
 {
     return memcmp(a, b, sizeof *a) == 0;
@@ -145,7 +147,7 @@ struct effect *effects_begin(struct effects *fx, enum effect_kind kind)
 {
     if (fx->n == fx->cap) {
         size_t cap = fx->cap ? fx->cap * 2 : 256;
-        struct effect *v = realloc(fx->v, cap * sizeof *v);
+        struct effect *v = memory_grow(fx->v, cap * sizeof *v);
         if (!v) {
             fx->failed = true;
             return NULL;

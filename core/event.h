@@ -90,8 +90,8 @@ struct effects {
     struct effect *v;
     size_t n, cap;
     struct buffer bytes;
-    bool
-        failed; // memory ran out: effects are missing, the process must not go on as if nothing was
+    bool failed; // memory ran out: effects are missing, and what the core has done is not whole;
+                 // neither they nor it are to be gone on with
 };
 
 void effects_init(struct effects *fx);

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "core/wire/memory.h"
+
 // Items, that of the person included.
 static size_t known_items(const struct known *k)
 {
@@ -99,7 +101,7 @@ static struct known_item *known_grow(struct known **k)
         n--;
     }
     size_t person = known_items(*k) - n;
-    struct known *o = realloc(*k, sizeof *o + (n + person + 1) * sizeof o->v[0]);
+    struct known *o = memory_grow(*k, sizeof *o + (n + person + 1) * sizeof o->v[0]);
     if (!o)
         return NULL;
     if (person)
@@ -114,7 +116,7 @@ static struct known_item *known_grow(struct known **k)
 static bool known_store(struct known_item *item, const struct buffer *packed)
 {
     if (item->n != packed->n) {
-        char *p = realloc(item->packed, packed->n);
+        char *p = memory_grow(item->packed, packed->n);
         if (!p)
             return false;
         item->packed = p;
@@ -174,7 +176,7 @@ static struct known_item *known_grow_person(struct known **k)
     size_t n = known_count(*k);
     if (known_items(*k) > n)
         return &(*k)->v[n];
-    struct known *o = realloc(*k, sizeof *o + (n + 1) * sizeof o->v[0]);
+    struct known *o = memory_grow(*k, sizeof *o + (n + 1) * sizeof o->v[0]);
     if (!o)
         return NULL;
     o->n = (uint32_t)n;

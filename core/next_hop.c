@@ -9,6 +9,7 @@
 #include "core/peer.h"
 #include "core/transaction.h"
 #include "core/trial.h"
+#include "core/wire/memory.h"
 
 static struct name *name_at(const struct core *c, uint32_t handle)
 {
@@ -152,7 +153,7 @@ static uint32_t name_add(struct core *c, struct text uri, uint32_t hash)
         return 0;
     struct name *o = name_at(c, handle);
     o->hash = hash;
-    o->uri = malloc(uri.n);
+    o->uri = memory_take(uri.n);
     if (!o->uri || !table_add(&c->name_index, hash, handle)) {
         free(o->uri);
         pool_give(&c->names, handle);
@@ -345,7 +346,7 @@ uint32_t next_hop_waiting(const struct core *c, uint32_t name)
 static bool name_learn(struct name *o, const struct event *ev)
 {
     unsigned n = ev->n_hops < EVENT_HOPS_MAX ? ev->n_hops : EVENT_HOPS_MAX;
-    struct hop *hops = n ? malloc(n * sizeof *hops) : NULL;
+    struct hop *hops = n ? memory_take(n * sizeof *hops) : NULL;
     if (n && !hops)
         return false;
     if (n)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/wire/memory.h"
+
 void pool_init(struct pool *p, size_t object_size)
 {
     assert(object_size >= sizeof(uint32_t));
@@ -23,11 +25,11 @@ static bool pool_grow(struct pool *p)
 {
     if (p->n_chunks == UINT32_MAX / POOL_CHUNK)
         return false;
-    char **chunks = realloc(p->chunks, (p->n_chunks + 1) * sizeof *chunks);
+    char **chunks = memory_grow(p->chunks, (p->n_chunks + 1) * sizeof *chunks);
     if (!chunks)
         return false;
     p->chunks = chunks;
-    chunks[p->n_chunks] = malloc((size_t)p->size * POOL_CHUNK);
+    chunks[p->n_chunks] = memory_take((size_t)p->size * POOL_CHUNK);
     if (!chunks[p->n_chunks])
         return false;
     p->n_chunks++;

@@ -3,6 +3,8 @@
 // A request inside a dialog carries our tag, which begins with the owner's hash: it finds its way
 // whatever the peer made of the addresses, and whatever the shard count is by now. A response comes
 // back to the shard that our branch names. Anything else is found by the address itself.
+#include <errno.h>
+
 #include "core/contact.h"
 #include "core/dialog.h"
 #include "core/transaction.h"
@@ -16,6 +18,12 @@ unsigned core_shard_of_hash(uint32_t hash, unsigned shards)
 static unsigned route_jid(const struct core *c, const struct jid *jid)
 {
     return core_shard_of_hash(user_hash(c->cfg.key, jid), c->cfg.shards);
+}
+
+// It names no user, or there was no memory to see whom.
+static unsigned route_nobody(const struct core *c, int err)
+{
+    return err == ENOMEM ? CORE_OWNER_UNKNOWN : c->cfg.shard;
 }
 
 unsigned core_owner_of_sip(const struct core *c, const struct sip_message *m)
@@ -34,16 +42,14 @@ unsigned core_owner_of_sip(const struct core *c, const struct sip_message *m)
     if (m->method != SIP_SUBSCRIBE || m->defect || sip_uri_parse(&uri, sip_text(m, m->ruri)) != 0)
         return c->cfg.shard;
     contact_dereference(c, &uri);
-    if (address_to_jid(&jid, &uri, scratch, sizeof scratch) != 0)
-        return c->cfg.shard;
-    return route_jid(c, &jid);
+    int err = address_to_jid(&jid, &uri, scratch, sizeof scratch);
+    return err ? route_nobody(c, err) : route_jid(c, &jid);
 }
 
 unsigned core_owner_of_stanza(const struct core *c, const struct stanza *s)
 {
     char scratch[JID_MAX + 1];
     struct jid jid;
-    if (jid_parse(&jid, stanza_text(s, s->from), scratch, sizeof scratch) != 0 || !jid.local.n)
-        return c->cfg.shard;
-    return route_jid(c, &jid);
+    int err = jid_parse(&jid, stanza_text(s, s->from), scratch, sizeof scratch);
+    return err || !jid.local.n ? route_nobody(c, err) : route_jid(c, &jid);
 }

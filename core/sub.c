@@ -9,6 +9,7 @@
 #include "core/record_write.h"
 #include "core/sip_user.h"
 #include "core/user.h"
+#include "core/wire/memory.h"
 
 static uint32_t sub_hash(const struct core *c, uint32_t user_hash_, const struct jid *peer,
                          enum core_direction direction)
@@ -50,7 +51,7 @@ static bool sub_fill(struct core *c, uint32_t handle, uint32_t user, const struc
 {
     struct sub *s = core_sub(c, handle);
     s->peer_domain = domain_intern(c, peer->domain);
-    s->text = malloc(peer->local.n + sip_uri.n + 1);
+    s->text = memory_take(peer->local.n + sip_uri.n + 1);
     if (s->peer_domain == DOMAIN_NONE || !s->text)
         return false;
     memcpy(s->text, peer->local.p, peer->local.n);
@@ -112,7 +113,7 @@ void sub_touch(struct core *c, uint32_t handle)
         return;
     if (c->n_unsaved == c->unsaved_cap) {
         size_t cap = c->unsaved_cap ? c->unsaved_cap * 2 : 64;
-        uint32_t *v = realloc(c->unsaved, cap * sizeof *v);
+        uint32_t *v = memory_grow(c->unsaved, cap * sizeof *v);
         if (!v) {
             if (c->fx)
                 c->fx->failed = true;

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/wire/memory.h"
+
 enum { TABLE_FIRST = 64 };
 
 static void table_put(struct table *t, struct table_slot s)
@@ -17,7 +19,7 @@ static void table_put(struct table *t, struct table_slot s)
 static bool table_grow(struct table *t)
 {
     uint32_t slots = t->v ? (t->mask + 1) * 2 : TABLE_FIRST;
-    struct table bigger = {calloc(slots, sizeof *t->v), slots - 1, t->n};
+    struct table bigger = {memory_take_zeroed(slots, sizeof *t->v), slots - 1, t->n};
     if (!bigger.v)
         return false;
     for (uint32_t i = 0; t->v && i <= t->mask; i++)

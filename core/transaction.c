@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/hex.h"
+#include "core/wire/memory.h"
 
 // RFC 3261 §17.2.3: the top Via's branch and sent-by, and the method.
 static uint64_t server_key(const struct core *c, const struct sip_message *m, uint8_t method)
@@ -83,7 +84,7 @@ static uint16_t server_reopen_port(const struct event *ev)
 
 void server_keep(struct core *c, const struct event *ev, struct text response)
 {
-    uint32_t handle = pool_take(&c->servers);
+    uint32_t handle = response.n ? pool_take(&c->servers) : 0;
     if (!handle)
         return; // a retransmission will be taken for a new request: safe, but noisy
     struct server *s = pool_at(&c->servers, handle);
@@ -91,7 +92,7 @@ void server_keep(struct core *c, const struct event *ev, struct text response)
     s->to = server_reply_to(ev);
     s->port = ev->port;
     s->reopen_port = server_reopen_port(ev);
-    s->bytes = malloc(response.n);
+    s->bytes = memory_take(response.n);
     s->n = (uint32_t)response.n;
     s->timer = wheel_add(&c->wheel, c->now_ms + 64 * (uint64_t)c->cfg.t1_ms, TIMER_SERVER, handle);
     if (!s->bytes || !s->timer || !table_add(&c->server_index, (uint32_t)s->key, handle)) {
@@ -123,7 +124,8 @@ struct text server_answer(struct core *c, const struct event *ev, unsigned statu
     buffer_reset(&c->addr);
     hop_write_host(&c->addr, &ev->source);
     size_t n = c->addr.n < sizeof host ? c->addr.n : sizeof host;
-    memcpy(host, c->addr.p, n);
+    if (n)
+        memcpy(host, c->addr.p, n);
     struct sip_seen seen = {{host, n}, ev->source.port};
     e->to = server_reply_to(ev);
     e->port = ev->port;

@@ -4,10 +4,11 @@
 #include <stdlib.h>
 
 #include "core/peer.h"
+#include "core/wire/memory.h"
 
 struct trial *trial_create(struct core *c, const struct next_hop *to)
 {
-    struct trial *t = calloc(1, sizeof *t);
+    struct trial *t = memory_take_zeroed(1, sizeof *t);
     if (!t)
         return NULL;
     t->name = to->name;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/domain.h"
+#include "core/wire/memory.h"
 
 enum { USER_FORGET_MS = 90000 }; // longer than the minute that its rate limit counts
 
@@ -46,7 +47,7 @@ static bool user_fill(struct core *c, uint32_t handle, const struct jid *bare, u
 {
     struct user *u = core_user(c, handle);
     u->domain = domain_intern(c, bare->domain);
-    u->local = malloc(bare->local.n ? bare->local.n : 1);
+    u->local = memory_take(bare->local.n ? bare->local.n : 1);
     if (u->domain == DOMAIN_NONE || !u->local)
         return false;
     if (bare->local.n)

@@ -8,6 +8,7 @@
 #include "core/stanza_out.h"
 #include "core/watch_dialog.h"
 #include "core/wire/error_map.h"
+#include "core/wire/memory.h"
 
 // FIELD_REPLY_TO holds who asked, and the probe's id behind a line end, which no JID has in it.
 static void fetch_write_reply_to(struct buffer *b, const struct stanza *s)
@@ -127,7 +128,7 @@ static void fetch_say_error(struct core *c, const struct dialog *d, enum stanza_
     struct answer a;
     if (!answer_begin(c, d, &a))
         return;
-    struct stanza *probe = calloc(1, sizeof *probe + a.from.n + a.to.n + a.id.n);
+    struct stanza *probe = memory_take_zeroed(1, sizeof *probe + a.from.n + a.to.n + a.id.n);
     if (!probe)
         return; // as if it had been lost
     probe->size = sizeof *probe;

@@ -41,6 +41,10 @@ static void route_sip(void *arg, const struct port *p, const struct hop *from, s
         return;
     }
     unsigned owner = core_owner_of_sip(s->core, m);
+    if (owner == CORE_OWNER_UNKNOWN) {
+        s->count.starved_total++;
+        return;
+    }
     if (owner == s->index) {
         step_sip(s, m, from, p->id);
         return;
@@ -55,6 +59,12 @@ void shard_route_stanza(void *arg, const struct stanza *stanza)
 {
     struct shard *s = arg;
     unsigned owner = core_owner_of_stanza(s->core, stanza);
+    if (owner == CORE_OWNER_UNKNOWN) {
+        // Nobody sends it again. What follows a turn that is thrown away makes good for it.
+        s->fx.failed = true;
+        s->count.starved_total++;
+        return;
+    }
     if (owner == s->index) {
         step_stanza(s, stanza);
         return;
@@ -70,7 +80,7 @@ void shard_read_port(struct shard *s, struct shard_port *p)
 {
     const struct port_ops *ops = p->port->ops;
     struct event ev = {.kind = EVENT_UNREACHABLE, .port = p->port->id};
-    int most = SIP_PORT_IS_LISTEN(p->port->id) ? 1 : SHARD_PORT_BATCHES;
+    int most = SIP_PORT_IS_LISTEN(p->port->id) ? SHARD_SHARED_BATCHES : SHARD_PORT_BATCHES;
     bool more = true;
     for (int i = 0; more && i < most && shard_has_room(s); i++)
         more = ops->receive(p->port, route_sip, s);

@@ -134,14 +134,16 @@ static int map_user(const struct sip_uri *uri, struct room *room, struct text *o
     char plain[PREP_RAW_MAX + 1], escaped[PREP_RAW_MAX + 1];
     size_t n;
     if (percent_decode(uri->user, plain, sizeof plain, &n) || memchr(plain, '\0', n) ||
-        (uri->scheme == SCHEME_TEL && local_number(plain, &n)) ||
-        prep_fold(plain, sizeof plain, &n) || blank_at_an_end((struct text){plain, n}))
+        (uri->scheme == SCHEME_TEL && local_number(plain, &n)))
         return EBADMSG;
+    int err = prep_fold(plain, sizeof plain, &n);
+    if (err)
+        return err;
     struct buffer b = {.p = escaped, .cap = sizeof escaped, .limit = sizeof escaped};
-    if (n > JID_PART_MAX)
+    if (blank_at_an_end((struct text){plain, n}) || n > JID_PART_MAX)
         return EBADMSG;
     address_escape_local(&b, (struct text){plain, n});
-    int err = prep_local((struct text){b.p, b.n}, room, out);
+    err = prep_local((struct text){b.p, b.n}, room, out);
     return err || out->p != escaped ? err : room_add(room, *out, out);
 }
 

@@ -3,6 +3,8 @@
 
 #include <openssl/evp.h>
 
+#include "core/wire/memory.h"
+
 enum { HEX_MAX = 2 * 32 }; // SHA-256
 
 struct hex {
@@ -132,9 +134,11 @@ void digest_write(struct buffer *b, const struct digest *d, struct text method, 
 {
     char count[8];
     count_hex(count, d->nc);
+    memory_lend();
     struct text nc = {count, sizeof count};
     struct hex response = answer(d, nc, method, uri);
     if (response.n == 0) {
+        memory_lent(EIO);
         b->failed = true;
         return;
     }

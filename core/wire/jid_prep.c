@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <stringprep.h>
 
+#include "core/wire/memory.h"
+
 enum {
     LABEL_MAX = 63, // RFC 1035 §2.3.4
     // Both ways: an A-label whose U-label would be refused stays as it is.
@@ -103,14 +105,23 @@ static int to_z(struct text t, char *z, size_t size)
     return 0;
 }
 
+static int by_stringprep(char *z, size_t size, const Stringprep_profile *profile)
+{
+    memory_lend();
+    return memory_lent(stringprep(z, size, 0, profile) == STRINGPREP_OK ? 0 : EBADMSG);
+}
+
 // Unassigned code points pass: what is compared is a query (RFC 3454 §7), and newer characters than
 // Unicode 3.2's are in use.
 static int prep(struct text t, const Stringprep_profile *profile, struct room *room,
                 struct text *out)
 {
     char z[PREP_RAW_MAX + 1];
-    if (to_z(t, z, sizeof z) || stringprep(z, sizeof z, 0, profile) != STRINGPREP_OK)
+    if (to_z(t, z, sizeof z))
         return EBADMSG;
+    int err = by_stringprep(z, sizeof z, profile);
+    if (err)
+        return err;
     size_t n = strlen(z);
     return n == 0 || n > JID_PART_MAX ? EBADMSG : room_add(room, (struct text){z, n}, out);
 }
@@ -141,10 +152,11 @@ int prep_fold(char *z, size_t size, size_t *n)
     }
     if (ascii)
         return 0;
-    if (memchr(z, '\0', *n) || stringprep(z, size, 0, stringprep_nameprep) != STRINGPREP_OK)
+    if (memchr(z, '\0', *n))
         return EBADMSG;
+    int err = by_stringprep(z, size, stringprep_nameprep);
     *n = strlen(z);
-    return 0;
+    return err;
 }
 
 // "[::1]" in lower case.
@@ -167,8 +179,11 @@ static int prep_ipv6(struct text t, struct room *room, struct text *out)
 static int to_ascii(const char *z, char out[HOSTNAME_MAX + 1])
 {
     char *ascii = NULL;
-    int err = idna_to_ascii_8z(z, &ascii, IDNA_FLAGS) == IDNA_SUCCESS ? 0 : EBADMSG;
-    size_t n = err ? 0 : strlen(ascii);
+    memory_lend();
+    int err = memory_lent(idna_to_ascii_8z(z, &ascii, IDNA_FLAGS) == IDNA_SUCCESS ? 0 : EBADMSG);
+    if (err)
+        return err;
+    size_t n = strlen(ascii);
     if (n && ascii[n - 1] == '.') // a final dot that was written as U+3002 or its like
         ascii[--n] = '\0';
     if (n == 0 || n > HOSTNAME_MAX || ascii[n - 1] == '.')
@@ -184,17 +199,20 @@ static int to_ascii(const char *z, char out[HOSTNAME_MAX + 1])
 static int prep_idn(struct text t, struct room *room, struct text *out)
 {
     char z[PREP_RAW_MAX + 1], ascii[HOSTNAME_MAX + 1], *unicode = NULL;
-    if (to_z(t, z, sizeof z) || to_ascii(z, ascii))
-        return EBADMSG;
+    int err = to_z(t, z, sizeof z);
+    if (err || (err = to_ascii(z, ascii)))
+        return err;
     for (char *c = ascii; *c; c++)
         if (*c >= 'A' && *c <= 'Z')
             *c = (char)(*c | 0x20);
-    int err = EBADMSG;
     // What it gives is prepared, label by label; as a whole it may well be against the rule that
     // right-to-left and left-to-right letters don't mix (RFC 3454 §6), which is a label's.
-    if (idna_to_unicode_8z8z(ascii, &unicode, IDNA_FLAGS) == IDNA_SUCCESS &&
-        strlen(unicode) <= JID_PART_MAX)
-        err = room_add(room, text_of(unicode), out);
+    memory_lend();
+    err = idna_to_unicode_8z8z(ascii, &unicode, IDNA_FLAGS) == IDNA_SUCCESS ? 0 : EBADMSG;
+    // A label that it has no memory for stays as it is, as one does that is no A-label.
+    err = memory_lent(!err && strstr(unicode, "xn--") ? EAGAIN : err);
+    if (!err || err == EAGAIN)
+        err = strlen(unicode) <= JID_PART_MAX ? room_add(room, text_of(unicode), out) : EBADMSG;
     free(unicode);
     return err;
 }
@@ -217,8 +235,9 @@ int prep_domain_ascii(struct text domain, char scratch[HOSTNAME_MAX + 1], struct
     *out = domain;
     if (domain_is_plain(domain) || (domain.n && domain.p[0] == '['))
         return 0;
-    if (to_z(domain, z, sizeof z) || to_ascii(z, scratch))
-        return EBADMSG;
+    int err = to_z(domain, z, sizeof z);
+    if (!err)
+        err = to_ascii(z, scratch);
     *out = text_of(scratch);
-    return 0;
+    return err;
 }

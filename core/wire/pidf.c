@@ -10,6 +10,7 @@
 #include <libxml/parserInternals.h>
 
 #include "core/wire/address.h"
+#include "core/wire/memory.h"
 #include "core/wire/pidf_encoding.h"
 #include "core/wire/pidf_inner.h"
 #include "core/wire/pidf_name.h"
@@ -391,7 +392,7 @@ static const xmlSAXHandler HANDLER = {
 
 int pidf_reader_create(struct pidf_reader **out)
 {
-    *out = calloc(1, sizeof **out);
+    *out = memory_take_zeroed(1, sizeof **out);
     if (!*out)
         return ENOMEM;
     xmlInitParser();
@@ -411,11 +412,12 @@ void pidf_reader_destroy(struct pidf_reader *r)
 // A bad document takes its parser along (see parse()).
 static bool reader_has_parser(struct pidf_reader *r)
 {
+    memory_lend();
     if (!r->xml && (r->xml = xmlNewParserCtxt()) != NULL) {
         *r->xml->sax = HANDLER;
         r->xml->userData = r;
     }
-    return r->xml != NULL;
+    return memory_lent(r->xml ? 0 : ENOMEM) == 0;
 }
 
 static void reader_reset(struct pidf_reader *r, struct text default_lang, struct buffer *scratch)
@@ -487,13 +489,13 @@ static int parse(struct pidf_reader *r, struct text body)
     enum { OPTIONS = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOENT };
     if (body.n == 0 || body.n > INT_MAX)
         return EBADMSG;
+    memory_lend();
     if (!pidf_is_utf8(body))
         parse_other(r, body, OPTIONS);
     else if (!parse_utf8(r, body, OPTIONS))
-        return ENOMEM;
-    int error = r->xml->errNo == XML_ERR_NO_MEMORY || r->scratch->failed                 ? ENOMEM
-                : r->refused || !r->is_pidf || !r->xml->wellFormed || r->xml->disableSAX ? EBADMSG
-                                                                                         : 0;
+        return memory_lent(ENOMEM);
+    bool bad = r->refused || !r->is_pidf || !r->xml->wellFormed || r->xml->disableSAX;
+    int error = r->scratch->failed ? ENOMEM : memory_lent(bad ? EBADMSG : 0);
     // xmlCtxtReset() leaves namespaces behind that were open when a document broke off.
     if (error || xmlDictGetUsage(r->xml->dict) > PARSER_NAMES_MAX) {
         xmlFreeParserCtxt(r->xml);

@@ -4,6 +4,7 @@
 // they return are pointers into that copy, which give spans of the original. What a peer has to get
 // back in its own spelling (URIs above all: sofia rewrites their escapes) is found in the original
 // instead.
+#include "core/wire/memory.h"
 #include "core/wire/sip_parser.h"
 
 #include "core/wire/address.h"
@@ -503,8 +504,9 @@ static void read_challenges(struct sip_parser *p, enum sip_header h)
     }
 }
 
-void fields_read(struct sip_parser *p)
+int fields_read(struct sip_parser *p)
 {
+    memory_lend();
     p->home = su_home_auto(p->area, sizeof p->area);
     read_vias(p);
     read_from(p);
@@ -523,6 +525,8 @@ void fields_read(struct sip_parser *p)
     p->m->etag = entity_tag(p, H_ETAG);
     p->m->suppress_if_match = entity_tag(p, H_SUPPRESS_IF_MATCH);
     su_home_deinit(p->home);
+    // What sofia has no memory for looks as if it were not there, or bad.
+    return memory_lent(EAGAIN) == ENOMEM ? ENOMEM : 0;
 }
 
 // A language tag of RFC 3261 §25.1: letters, digits and hyphens. Empty: it is none.

@@ -4,6 +4,7 @@
 // The datagram is split into lines once, and only those that the gateway looks at are kept, so a
 // flood of other fields costs no more than finding their ends. sip_fields.c reads the values.
 #include "core/wire/address.h"
+#include "core/wire/memory.h"
 #include "core/wire/sip_names.h"
 #include "core/wire/sip_parser.h"
 #include "core/wire/sip_scan.h"
@@ -13,11 +14,11 @@
 
 int sip_parser_create(struct sip_parser **out, size_t message_max)
 {
-    struct sip_parser *p = calloc(1, sizeof *p);
+    struct sip_parser *p = memory_take_zeroed(1, sizeof *p);
     if (!p)
         return ENOMEM;
     p->message_max = message_max;
-    p->scratch = malloc(SIP_VALUE_MAX + 1);
+    p->scratch = memory_take(SIP_VALUE_MAX + 1);
     if (!p->scratch) {
         free(p);
         return ENOMEM;
@@ -45,7 +46,7 @@ static int parser_reset(struct sip_parser *p, const char *data, size_t n)
 {
     size_t cap = text_capacity(n);
     if (!p->m || p->cap < cap) {
-        struct sip_message *m = realloc(p->m, sizeof *m + cap);
+        struct sip_message *m = memory_grow(p->m, sizeof *m + cap);
         if (!m)
             return ENOMEM;
         p->m = m;
@@ -348,7 +349,9 @@ int sip_parse(struct sip_parser *p, const char *data, size_t n, const struct sip
     size_t body = read_lines(p, fields, taken);
     if (body == 0)
         parser_defect(p, 400, "Message Cut Short");
-    fields_read(p);
+    err = fields_read(p);
+    if (err)
+        return err;
     fields_read_body(p, body ? body : taken, taken);
     if (p->full)
         return ENOMEM;

@@ -78,8 +78,8 @@ static inline struct span parser_span(const struct sip_parser *p, struct text t)
     return (struct span){t.n ? (uint32_t)(t.p - p->m->text) : 0, (uint32_t)t.n};
 }
 
-// All fields but those of the body.
-void fields_read(struct sip_parser *p);
+// All fields but those of the body. ENOMEM.
+int fields_read(struct sip_parser *p);
 // The body lies from `from` to `n` in the text.
 void fields_read_body(struct sip_parser *p, size_t from, size_t n);
 

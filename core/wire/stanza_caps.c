@@ -6,6 +6,8 @@
 
 #include <openssl/evp.h>
 
+#include "core/wire/memory.h"
+
 enum { SHA1_BYTES = 20, SHA1_BASE64 = 28 };
 
 // "i;octet" (RFC 4790 §9.3).
@@ -108,7 +110,9 @@ void stanza_caps_ver(struct buffer *b, const struct stanza_caps *caps)
     unsigned n = 0;
     buffer_init(&said, 0);
     add_all(&said, caps);
+    memory_lend();
     if (said.failed || !EVP_Digest(said.p, said.n, hash, &n, EVP_sha1(), NULL)) {
+        memory_lent(EIO);
         b->failed = true;
     } else {
         assert(n == SHA1_BYTES);

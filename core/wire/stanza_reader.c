@@ -8,6 +8,7 @@
 #include <libxml/parser.h>
 #include <libxml/parserInternals.h>
 
+#include "core/wire/memory.h"
 #include "core/wire/stanza_pep.h"
 #include "core/wire/stanza_rich.h"
 #include "core/wire/xml_sax.h"
@@ -552,7 +553,7 @@ int stanza_reader_create(struct stanza_reader **out, const struct stanza_reader_
     assert(limits->stanza_bytes < UINT32_MAX && limits->stanza_depth < UINT32_MAX);
     *out = NULL;
     xmlInitParser();
-    struct stanza_reader *r = calloc(1, sizeof *r);
+    struct stanza_reader *r = memory_take_zeroed(1, sizeof *r);
     if (!r)
         return ENOMEM;
     assert(limits->stanza_depth < CUT_DEPTH);
@@ -589,11 +590,9 @@ static int parser_error(const struct stanza_reader *r)
 {
     if (r->parser->wellFormed && !r->parser->disableSAX)
         return 0;
-    switch (r->parser->errNo) {
-    case XML_ERR_NO_MEMORY: return ENOMEM;
-    case XML_ERR_UNDECLARED_ENTITY: return EPERM; // only the five predefined ones are allowed
-    default: return EBADMSG;
-    }
+    // Only the five predefined entities are allowed.
+    bool entity = r->parser->errNo == XML_ERR_UNDECLARED_ENTITY;
+    return memory_lent(entity ? EPERM : EBADMSG);
 }
 
 // Feeds up to `n` bytes; *used tells how many were taken.
@@ -602,6 +601,7 @@ static int feed_piece(struct stanza_reader *r, const char *p, size_t n, size_t *
     *used = n;
     r->piece = r->fed;
     r->fed += n;
+    memory_lend();
     xmlParseChunk(r->parser, p, (int)n, 0);
     if (r->error)
         return r->error;

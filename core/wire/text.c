@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "core/wire/memory.h"
+
 enum { BUFFER_FIRST = 256 }; // bytes of a buffer's first block
 
 static unsigned char fold(char c)
@@ -87,7 +89,7 @@ static bool buffer_grow(struct buffer *b, size_t n)
     if (n > SIZE_MAX - b->n || (b->limit && b->n + n > b->limit))
         return false;
     size_t cap = next_capacity(b, b->n + n);
-    char *p = realloc(b->p, cap);
+    char *p = memory_grow(b->p, cap);
     if (!p)
         return false;
     b->p = p;
