@@ -147,10 +147,12 @@ static int take_record(struct reader *r, struct record *o)
 }
 
 // No dialog has more left than it was granted: a stored expiry beyond that says that the wall clock
-// was set back while no process ran, and then nobody knows how much is left.
-static bool restore_clock_went_back(const struct core *c, const struct dialog *stored)
+// was set back while no process ran, and then nobody knows how much is left. (A watch is refreshed
+// when its stream is up, whatever is left.)
+static uint64_t restore_expiry_ms(const struct core *c, const struct dialog *stored)
 {
-    return stored->expires_ms > c->now_ms + (uint64_t)stored->granted_s * 1000;
+    uint64_t most_ms = c->now_ms + (uint64_t)stored->granted_s * 1000;
+    return stored->expires_ms < most_ms ? stored->expires_ms : most_ms;
 }
 
 static int restore_dialog(struct core *c, uint32_t sub, struct reader *r, uint8_t version)
@@ -180,15 +182,12 @@ static int restore_dialog(struct core *c, uint32_t sub, struct reader *r, uint8_
     d->cseq = d->cseq_lease = v.cseq_lease; // go on above all that may have been used
     d->cseq_remote = v.cseq_remote;
     d->granted_s = v.granted_s;
-    d->expires_ms = v.expires_ms;
+    d->expires_ms = restore_expiry_ms(c, &v);
     int err = dialog_set(c, d, fields);
     if (err)
         return err == ENOMEM ? ENOMEM : EBADMSG;
-    bool doubtful = restore_clock_went_back(c, d);
-    if (doubtful)
-        d->expires_ms = c->now_ms + (uint64_t)d->granted_s * 1000;
     if (s->direction == XMPP_TO_SIP)
-        watch_restored(c, dialog, doubtful);
+        watch_restored(c, dialog);
     else
         serve_restored(c, dialog);
     return 0;

@@ -45,7 +45,7 @@ void watch_bounced(struct core *c, const struct jid *from, const struct jid *to,
 
 // The stream has come (back) up: say again what may have been lost, fetch what is not known.
 void watch_resync(struct core *c, uint32_t sub);
-// A restored dialog: arm its timer. `doubtful`: its expiry is a guess, so it is refreshed at once.
-void watch_restored(struct core *c, uint32_t dialog, bool doubtful);
+// A restored dialog: arm its timer.
+void watch_restored(struct core *c, uint32_t dialog);
 
 #endif

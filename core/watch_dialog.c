@@ -211,10 +211,14 @@ static void watch_notify_missing(struct core *c, uint32_t dialog)
         return;
     }
     dialog_free(c, dialog);
-    if (state == DIALOG_ENDING)
+    if (state == DIALOG_ENDING) {
         watch_say_unsubscribed(c, sub);
-    else
+    } else if (core_sub(c, sub)->tried_s) {
         watch_failed(c, sub, SIP_ABSENT);
+    } else { // whoever asked has died, and nobody has said no: asked anew
+        sub_touch(c, sub);
+        watch_want(c, sub);
+    }
 }
 
 static void watch_refresh_due(struct core *c, uint32_t dialog)
@@ -251,16 +255,17 @@ void watch_dialog_due(struct core *c, uint32_t dialog)
     }
 }
 
-void watch_restored(struct core *c, uint32_t dialog, bool doubtful)
+// What began the dialog may never have left, and the answer may have come to nobody; but a notifier
+// who has got it says its NOTIFY again within T2.
+void watch_restored(struct core *c, uint32_t dialog)
 {
     struct dialog *d = core_dialog(c, dialog);
     if (d->state == DIALOG_EARLY) {
-        dialog_wait(c, dialog, WAIT_NOTIFY, timer_n_ms(c));
+        dialog_wait(c, dialog, WAIT_NOTIFY, c->now_ms + CORE_T2_MS);
         return;
     }
     watch_schedule(c, dialog);
     uint64_t soonest_ms = c->now_ms + CORE_RESTORE_WAIT_MS;
-    if (doubtful ||
-        wheel_due_ms(&c->wheel, d->timer) < c->now_ms + CORE_REFRESH_FLOOR_MS + WHEEL_TICK_MS)
+    if (wheel_due_ms(&c->wheel, d->timer) < c->now_ms + CORE_REFRESH_FLOOR_MS + WHEEL_TICK_MS)
         dialog_wait_turn(c, dialog, WAIT_REFRESH, soonest_ms);
 }
