@@ -69,6 +69,8 @@ static const struct metric metrics[] = {
             "TLS handshakes not done in time."),
     COUNTER("sip_connections_refused_full_total", counters.sip_stream.refused_full,
             "SIP connections refused, as there are too many."),
+    COUNTER("sip_connections_made_place_total", counters.sip_stream.made_place,
+            "Idle SIP connections closed for new ones, as there are too many."),
     COUNTER("sip_connections_refused_address_total", counters.sip_stream.refused_address,
             "SIP connections refused, as there are too many of their address."),
     COUNTER("sip_connections_refused_strangers_total", counters.sip_stream.refused_strangers,

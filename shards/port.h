@@ -18,6 +18,7 @@ struct port_stream_counters {
     uint64_t tls_failures;              // handshakes that failed, and names that are not certified
     uint64_t handshake_timeouts;        // SIP_STREAM_HANDSHAKE_MS
     uint64_t refused_full;              // SIP_STREAM_CONNECTIONS_MAX, and no descriptor left
+    uint64_t made_place;                // idle ones ended, as there were as many
     uint64_t refused_address;           // SIP_STREAM_PER_ADDRESS_MAX
     uint64_t refused_strangers;         // SIP_STREAM_STRANGERS_MAX
     uint64_t queue_full;                // messages dropped: SIP_STREAM_QUEUE_BYTES_MAX

@@ -34,6 +34,8 @@ struct sip_stream_tuning sip_stream_tuning = {
     .pong_ms = SIP_STREAM_PONG_MS,
     .linger_ms = SIP_STREAM_LINGER_MS,
     .tick_ms = SIP_STREAM_TICK_MS,
+    .yield_ms = SIP_STREAM_YIELD_MS,
+    .yield_first_ms = SIP_STREAM_YIELD_FIRST_MS,
 };
 
 // An epoll event's data is a connection's address, or one of these, which are none.
@@ -98,6 +100,7 @@ static int watch_listener(struct sip_stream *s, size_t i)
 {
     struct epoll_event ev = {.events = EPOLLIN, .data.u64 = TAG_LISTENER + i};
     int error = epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->listener[i].fd, &ev) ? errno : 0;
+    error = error == EEXIST ? 0 : error; // it was never let go of
     s->listener[i].watched = !error;
     return error;
 }

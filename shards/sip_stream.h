@@ -35,8 +35,13 @@ enum {
     SIP_STREAM_HANDSHAKE_MS = 5000,
     SIP_STREAM_MESSAGE_MS = 10000, // from a message's first byte to its last
     SIP_STREAM_FIRST_MS = 60000,   // from an accepted connection's begin to its first message
-    SIP_STREAM_IDLE_MS = 600000,   // without a message, and without the peer's keep-alives
-    SIP_STREAM_STALL_MS = 30000,   // a peer that takes nothing for so long is given up
+    // When all places are taken, a connection that brought no message for so long, or none at all,
+    // makes place for one of an address that has fewer.
+    SIP_STREAM_YIELD_MS = 10000,
+    SIP_STREAM_YIELD_FIRST_MS = 1000,
+    SIP_STREAM_YIELD_LOOKS = 64, // so many are looked at, to find one
+    SIP_STREAM_IDLE_MS = 600000, // without a message, and without the peer's keep-alives
+    SIP_STREAM_STALL_MS = 30000, // a peer that takes nothing for so long is given up
     // RFC 5626 §4.4.1: after 95 to 120 s of silence on a connection that we opened, a ping; and the
     // pong has to come within 10 s.
     SIP_STREAM_PING_MS = 120000,
@@ -64,7 +69,7 @@ extern struct sip_stream_tuning {
     size_t connections_max, reserved, per_address_max, strangers_max;
     size_t queue_bytes_max, stranger_queue_bytes_max, queues_bytes_max;
     uint32_t connect_ms, handshake_ms, message_ms, first_ms, idle_ms, stall_ms, ping_ms, pong_ms;
-    uint32_t linger_ms, tick_ms;
+    uint32_t linger_ms, tick_ms, yield_ms, yield_first_ms;
 } sip_stream_tuning;
 
 struct sip_stream_setup {

@@ -25,6 +25,7 @@ static void count_in(struct sip_stream_peer *c, struct text message)
 static void deliver(struct sip_stream *s, struct sip_stream_peer *c, struct text message)
 {
     c->message_ms = s->now_ms;
+    sip_stream_heard_of(s, c);
     c->spoke = true;
     count_in(c, message);
     s->cb(s->arg, &s->port, &c->hop, message);

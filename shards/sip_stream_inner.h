@@ -31,6 +31,7 @@ struct sip_stream_peer {
     struct sip_stream_peer *before, *after; // in the list of all
     struct sip_stream_peer *same;           // in its bucket
     struct sip_stream_peer *next;           // to be flushed, or to be freed
+    struct sip_stream_peer *sooner, *later; // among those that may make place: who was heard so
     struct hop hop;
     int fd;
     uint32_t mask; // what it is watched for
@@ -40,6 +41,7 @@ struct sip_stream_peer {
     bool kept;            // `out` holds what was sent since, whole, should nobody have read it
     bool counted;         // in its address's number
     bool stranger;        // and in that of those whom nobody trusts
+    bool yields;          // may make place for others
     uint8_t line_ends;    // bytes of a ping that have come
     uint16_t reopen_port; // of the last answer
     uint32_t owed;        // requests that came, minus answers that went
@@ -65,6 +67,10 @@ struct sip_stream_address {
     size_t n;
 };
 
+struct sip_stream_line {
+    struct sip_stream_peer *first, *last;
+};
+
 struct sip_stream_listener {
     int fd;
     uint8_t transport;
@@ -86,6 +92,8 @@ struct sip_stream {
     struct port_stream_counters *count;
     struct sip_stream_peer *all, *gone;
     struct sip_stream_peer *dirty, **dirty_end;
+    // Accepted connections, who was heard last at the end: [0] those of which no message has come.
+    struct sip_stream_line yielding[2];
     struct sip_stream_peer *bucket[SIP_STREAM_BUCKETS];
     struct sip_stream_address *address[SIP_STREAM_ADDRESS_BUCKETS];
     uint8_t key[16];
@@ -165,6 +173,11 @@ struct sip_stream_peer *sip_stream_bucket(const struct sip_stream *s, const stru
 // A place for one more connection. Those that a peer brings about, by connecting or by leaving
 // before its answer, leave the reserve to those that we need for ourselves.
 bool sip_stream_has_place(const struct sip_stream *s, bool of_ours);
+// Ends one that was accepted, for one that comes from `for_whom`: of an address that has more of
+// them than that one, and not heard for a while. False: there is none.
+bool sip_stream_make_place(struct sip_stream *s, const struct hop *for_whom);
+// It was accepted, or a message of it has come.
+void sip_stream_heard_of(struct sip_stream *s, struct sip_stream_peer *c);
 // Counts one that its peer has brought about. NULL, or why there are too many of its kind.
 const char *sip_stream_count_peer(struct sip_stream *s, struct sip_stream_peer *c);
 void sip_stream_forget_peer(struct sip_stream *s, struct sip_stream_peer *c);

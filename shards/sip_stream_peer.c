@@ -322,7 +322,7 @@ struct sip_stream_peer *sip_stream_connect(struct sip_stream *s, const struct ho
 
 static void accept_one(struct sip_stream *s, int fd, const struct hop *from)
 {
-    if (!sip_stream_has_place(s, false)) {
+    if (!sip_stream_has_place(s, false) && !sip_stream_make_place(s, from)) {
         s->count->refused_full++;
         sip_stream_say(s, "sip_connection_refused", from, "there are too many connections");
         close(fd);
@@ -332,6 +332,7 @@ static void accept_one(struct sip_stream *s, int fd, const struct hop *from)
     if (!c)
         return;
     const char *why = sip_stream_count_peer(s, c);
+    sip_stream_heard_of(s, c);
     if (why) {
         refuse(s, c, why);
     } else if (from->transport == HOP_TCP) {

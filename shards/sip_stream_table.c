@@ -21,6 +21,36 @@ void sip_stream_enter(struct sip_stream *s, struct sip_stream_peer *c)
     s->count->connections++;
 }
 
+// ---- Who makes place
+
+static struct sip_stream_line *yielding(struct sip_stream *s, const struct sip_stream_peer *c)
+{
+    return &s->yielding[c->spoke];
+}
+
+static void yield_no_more(struct sip_stream *s, struct sip_stream_peer *c)
+{
+    struct sip_stream_line *q = yielding(s, c);
+    *(c->sooner ? &c->sooner->later : &q->first) = c->later;
+    *(c->later ? &c->later->sooner : &q->last) = c->sooner;
+    c->yields = false;
+}
+
+// Before `spoke` says that it has.
+void sip_stream_heard_of(struct sip_stream *s, struct sip_stream_peer *c)
+{
+    struct sip_stream_line *q = &s->yielding[c->yields];
+    if (c->outgoing || q->last == c)
+        return;
+    if (c->yields)
+        yield_no_more(s, c);
+    c->sooner = q->last;
+    c->later = NULL;
+    *(q->last ? &q->last->later : &q->first) = c;
+    q->last = c;
+    c->yields = true;
+}
+
 void sip_stream_leave(struct sip_stream *s, struct sip_stream_peer *c)
 {
     struct sip_stream_peer **at = &s->bucket[bucket_of(s, &c->hop)];
@@ -29,6 +59,8 @@ void sip_stream_leave(struct sip_stream *s, struct sip_stream_peer *c)
         at = &(*at)->same;
     }
     *at = c->same;
+    if (c->yields)
+        yield_no_more(s, c);
     *(c->before ? &c->before->after : &s->all) = c->after;
     if (c->after)
         c->after->before = c->before;
@@ -77,6 +109,48 @@ static struct sip_stream_address *enter_address(struct sip_stream *s, const stru
     a->family = address.family;
     *at = a;
     return a;
+}
+
+static size_t count_of(struct sip_stream *s, const struct hop *hop)
+{
+    struct hop address = address_of(hop);
+    const struct sip_stream_address *a = *find_address(s, &address);
+    return a ? a->n : 0;
+}
+
+// Who waits for an answer, or owes us one, is in use.
+static bool is_idle(const struct sip_stream *s, const struct sip_stream_peer *c)
+{
+    const struct sip_stream_tuning *t = &sip_stream_tuning;
+    uint32_t least_ms = c->spoke ? t->yield_ms : t->yield_first_ms;
+    return !c->owed && !c->asked && s->now_ms - c->message_ms >= least_ms;
+}
+
+// Of the first few that are idle, one whose address has the most, and more than `best`.
+static struct sip_stream_peer *find_yielding(struct sip_stream *s, bool spoke, size_t best)
+{
+    struct sip_stream_peer *found = NULL, *c = s->yielding[spoke].first;
+    for (int i = 0; c && i < SIP_STREAM_YIELD_LOOKS; i++, c = c->later) {
+        size_t n = is_idle(s, c) ? count_of(s, &c->hop) : 0;
+        if (n > best) {
+            best = n;
+            found = c;
+        }
+    }
+    return found;
+}
+
+bool sip_stream_make_place(struct sip_stream *s, const struct hop *for_whom)
+{
+    size_t own = count_of(s, for_whom);
+    struct sip_stream_peer *c = find_yielding(s, false, own);
+    if (!c)
+        c = find_yielding(s, true, own);
+    if (!c)
+        return false;
+    s->count->made_place++;
+    sip_stream_drop(s, c);
+    return true;
 }
 
 const char *sip_stream_count_peer(struct sip_stream *s, struct sip_stream_peer *c)

@@ -2,6 +2,12 @@
 // leave before their answers, those who take none.
 #include "stream_stage.h"
 
+#define assert_ended(s, fd, counter, times)                                                        \
+    do {                                                                                           \
+        assert_string_equal(stage_expect((s), (fd)), "closed");                                    \
+        assert_int_equal((s)->count.stream.counter, (times));                                      \
+    } while (0)
+
 static bool trusts_one(const void *arg, const struct hop *peer)
 {
     struct hop trusted = stage_hop(arg, peer->port, HOP_TCP);
@@ -166,6 +172,49 @@ static void test_ipv6_networks(void **state)
     stage_close(s);
 }
 
+// All places are taken, by who says nothing. Another address gets one, and the address that has the
+// most loses it; who has more than others gets none by this. Who was heard keeps his for longer.
+static void test_places_are_made(void **state)
+{
+    (void)state;
+    enum { ALL = 6 };
+    struct stage *s = open_careful(8); // two of them in reserve
+    const struct port_stream_counters *count = &s->count.stream;
+    int fd[ALL], refused, other, third;
+    fd[0] = connect_from("127.0.0.3", &s->at);
+    for (int i = 1; i < ALL; i++)
+        fd[i] = connect_from("127.0.0.2", &s->at);
+    stage_until(s, STAGE_NONE, count->accepted == ALL);
+    refused = connect_from("127.0.0.1", &s->at); // nobody has been silent for long enough
+    assert_ended(s, refused, refused_full, 1);
+    sip_stream_tuning.yield_first_ms = 0;
+    other = connect_from("127.0.0.1", &s->at);
+    assert_ended(s, fd[1], made_place, 1);
+    refused = connect_from("127.0.0.2", &s->at);
+    assert_ended(s, refused, refused_full, 2);
+    for (int i = 2; i < ALL; i++)
+        stage_write(fd[i], TEXT(STAGE_REQUEST));
+    stage_until(s, STAGE_NONE, s->n == ALL - 2);
+    third = connect_from("127.0.0.4", &s->at); // of those that are silent still, the elder
+    assert_ended(s, fd[0], made_place, 2);
+    close(other);
+    close(third);
+    stage_until(s, STAGE_NONE, count->connections == ALL - 2);
+    fd[0] = connect_from("127.0.0.2", &s->at);
+    fd[1] = connect_from("127.0.0.2", &s->at);
+    stage_until(s, STAGE_NONE, count->connections == ALL);
+    stage_write(fd[0], TEXT(STAGE_REQUEST));
+    stage_write(fd[1], TEXT(STAGE_REQUEST));
+    stage_until(s, STAGE_NONE, s->n == ALL);
+    for (int i = 0; i < ALL; i++) { // an answer that is owed is waited for
+        refused = connect_from("127.0.0.1", &s->at);
+        assert_ended(s, refused, refused_full, 3 + i);
+    }
+    for (int i = 0; i < ALL; i++)
+        close(fd[i]);
+    stage_close(s);
+}
+
 enum { ANSWER_BYTES = 2000, DEAF_REQUESTS = 20000 };
 
 // Turns until nothing more is heard for a while; each request is answered.
@@ -229,6 +278,7 @@ int main(void)
         TEST(test_answers_that_are_brought),
         TEST(test_descriptors),
         TEST(test_ipv6_networks),
+        TEST(test_places_are_made),
         TEST(test_deaf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
