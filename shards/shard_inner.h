@@ -20,7 +20,10 @@
 enum {
     SHARD_EVENTS_MAX = 64,  // descriptors handled in one turn
     SHARD_RING_BATCH = 256, // messages taken from one ring in one turn
-    SHARD_PORT_BATCHES = 4, // of datagrams from a port of its own, and one from a shared one
+    // Batches of datagrams read in one turn from a port of its own, and from a shared one. A commit
+    // takes its time however little there is in it, so few in a turn would be few in a second.
+    SHARD_PORT_BATCHES = 16,
+    SHARD_SHARED_BATCHES = 8,
     SHARD_PORTS_MAX = 2 + CONFIG_LISTEN_MAX + CORE_SHARDS_MAX,
     SHARD_DESCRIPTORS_KEPT = 1024, // of the process, for what is no SIP connection; half at most
     SHARD_HEARTBEAT_MS = 1000,     // sleeps at most so long; looks after its streams so often
@@ -83,6 +86,7 @@ struct shard {
     unsigned ring_first; // the ring that is read first, in turn
     int epoll;
     bool listening;  // wires are polled for reading
+    bool unwatched;  // epoll has refused one of them, and is to be asked again
     uint32_t lag_ms; // shard_lag.c
     bool shedding;   // as the operator was told
     uint64_t refused_before;
