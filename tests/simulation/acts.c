@@ -101,6 +101,10 @@ static void act_fault(struct world *w)
     }
     if (world_fault(w, FAULT_STORE_FULL, o->store_full))
         gateway_store_full(w, world_between(w, 1000, 300000));
+    if (world_fault(w, FAULT_CLOCK_LEAP, o->clock))
+        gateway_clock_leap(w, world_between(w, 1000, world_chance(w, 300) ? 7200000 : 120000));
+    if (world_fault(w, FAULT_CLOCK_STOP, o->clock))
+        gateway_suspend(w, world_between(w, 1000, world_chance(w, 300) ? 600000 : 60000));
     if (world_fault(w, FAULT_STREAM_BREAK, o->stream_break)) {
         act_note(w, "a stream breaks");
         net_stream_break(w, world_below(w, GATEWAY_STREAMS));

@@ -69,6 +69,24 @@ static void gateway_core(struct world *w, unsigned shard, uint64_t first_id)
         abort();
 }
 
+// ---- Its clock
+
+uint64_t gateway_now_ms(const struct world *w)
+{
+    return w->now_ms + (uint64_t)w->gateway->skew_ms;
+}
+
+// When the world's clock says so, the gateway's says `at_ms`.
+static uint64_t gateway_world_ms(const struct world *w, uint64_t at_ms)
+{
+    return at_ms == UINT64_MAX ? UINT64_MAX : at_ms - (uint64_t)w->gateway->skew_ms;
+}
+
+static uint64_t shard_due_ms(const struct world *w, const struct gateway_shard *s)
+{
+    return gateway_world_ms(w, core_next_due(s->core));
+}
+
 static void gateway_turn(struct world *w, const struct happening *h);
 
 // A turn of `shard` at `at_ms`, unless an earlier one is arranged for.
@@ -77,6 +95,8 @@ static void gateway_wake(struct world *w, unsigned shard, uint64_t at_ms)
     struct gateway_shard *s = &w->gateway->shard[shard];
     if (at_ms < w->now_ms)
         at_ms = w->now_ms;
+    if (at_ms < w->gateway->stopped_until_ms)
+        at_ms = w->gateway->stopped_until_ms;
     if (s->wake_ms <= at_ms)
         return;
     s->wake_ms = at_ms;
@@ -152,11 +172,22 @@ static void shard_end(struct gateway_shard *s)
     *s = (struct gateway_shard){.wake_ms = UINT64_MAX};
 }
 
+// While no process runs the wall clock may be set, to any time.
+static void gateway_set_clock(struct world *w)
+{
+    enum { BACK_S = 3 * 3600, AHEAD_S = 3600, OF_LIVES = 40 };
+    if (!world_fault(w, FAULT_CLOCK_SET, OF_LIVES * w->opt.clock))
+        return;
+    w->gateway->skew_ms = (int64_t)world_below(w, 1000 * (BACK_S + AHEAD_S)) - 1000 * BACK_S;
+    inspector_clock_set(w);
+}
+
 static void gateway_start(struct world *w)
 {
     struct gateway *g = w->gateway;
     if (g->life && world_fault(w, FAULT_SHARDS, 400))
         g->shards = (const unsigned[]){1, 2, 3, 5}[world_below(w, 4)];
+    gateway_set_clock(w);
     store_model_partition(w, &g->store, g->shards);
     world_note(w, "---- the gateway starts with %u shards, %zu records", g->shards, g->store.n);
     for (unsigned i = 0; i < g->shards; i++) {
@@ -166,8 +197,8 @@ static void gateway_start(struct world *w)
     }
     for (size_t i = 0; i < g->store.n; i++) {
         const struct store_model_record *r = &g->store.v[i];
-        int err =
-            core_restore(g->shard[r->shard].core, r->id, (struct text){r->bytes, r->n}, w->now_ms);
+        int err = core_restore(g->shard[r->shard].core, r->id, (struct text){r->bytes, r->n},
+                               gateway_now_ms(w));
         world_expect(w, err == 0, "record %llu can't be restored: %d", (unsigned long long)r->id,
                      err);
     }
@@ -175,7 +206,7 @@ static void gateway_start(struct world *w)
     g->life++;
     inspector_birth(w);
     for (unsigned i = 0; i < g->shards; i++)
-        gateway_wake(w, i, core_next_due(g->shard[i].core));
+        gateway_wake(w, i, shard_due_ms(w, &g->shard[i]));
     net_streams_connect(w);
 }
 
@@ -194,6 +225,7 @@ static void gateway_die(struct world *w)
         shard_end(&g->shard[i]);
     g->alive = false;
     g->death_in = 0;
+    g->stopped_until_ms = 0;
     net_streams_cut(w);
     inspector_death(w);
     if (world_fault(w, FAULT_POWER_FAILURE, w->opt.power_failure)) {
@@ -201,6 +233,33 @@ static void gateway_die(struct world *w)
         store_model_power_failure(w, &g->store);
     }
     world_in(w, down_ms, gateway_start_act, NULL, 0);
+}
+
+void gateway_clock_leap(struct world *w, uint32_t ms)
+{
+    struct gateway *g = w->gateway;
+    if (w->now_ms < g->stopped_until_ms)
+        return;
+    world_note(w, "---- the gateway's clock leaps %u ms ahead", ms);
+    g->skew_ms += ms;
+    inspector_clock_leapt(w);
+    for (unsigned i = 0; g->alive && i < g->shards; i++)
+        gateway_wake(w, i, w->now_ms);
+}
+
+// What is due meanwhile is late by as much: see gateway_wake().
+void gateway_suspend(struct world *w, uint32_t ms)
+{
+    struct gateway *g = w->gateway;
+    if (!g->alive || w->now_ms < g->stopped_until_ms)
+        return;
+    world_note(w, "---- the gateway is suspended for %u ms", ms);
+    g->stopped_until_ms = w->now_ms + ms;
+    g->skew_ms -= ms;
+    for (unsigned i = 0; i < g->shards; i++) {
+        g->shard[i].wake_ms = UINT64_MAX;
+        gateway_wake(w, i, g->stopped_until_ms);
+    }
 }
 
 void gateway_plan_death(struct world *w)
@@ -233,7 +292,7 @@ static bool death_comes(struct world *w, enum death_at at)
 static struct cause step_cause(struct world *w, const struct event *ev)
 {
     struct cause c = {
-        .kind = ev->kind, .trusted = true, .at_ms = w->now_ms, .step = inspector_step(w)};
+        .kind = ev->kind, .trusted = true, .at_ms = gateway_now_ms(w), .step = inspector_step(w)};
     if (ev->kind == EVENT_SIP)
         c.trusted = inspector_sip_in(w, ev);
     if (ev->kind == EVENT_STANZA)
@@ -245,7 +304,7 @@ static void shard_step(struct world *w, struct gateway_shard *s, const struct ev
 {
     size_t before = s->fx.n;
     struct cause cause = step_cause(w, ev);
-    core_step(s->core, ev, w->now_ms, &s->fx);
+    core_step(s->core, ev, gateway_now_ms(w), &s->fx);
     world_expect(w, !s->fx.failed, "the core says that memory ran out");
     if (s->fx.n > s->cause_cap) {
         s->cause_cap = 2 * s->fx.n;
@@ -281,7 +340,7 @@ static void shard_take_in(struct world *w, struct gateway_shard *s)
     s->inbox_first += n;
     if (s->inbox_first == s->inbox_n)
         s->inbox_first = s->inbox_n = 0;
-    if (core_next_due(s->core) <= w->now_ms)
+    if (core_next_due(s->core) <= gateway_now_ms(w))
         shard_step(w, s, &(struct event){.kind = EVENT_TICK});
 }
 
@@ -318,8 +377,10 @@ static bool shard_commit(struct world *w, struct gateway_shard *s)
         return false;
     s->held = changes && (w->now_ms < g->full_until_ms ||
                           world_fault(w, FAULT_COMMIT_FAILS, w->opt.commit_fails));
-    if (s->held)
+    if (s->held) {
+        inspector_held(w);
         return true;
+    }
     unsigned index = (unsigned)(s - g->shard);
     if (g->death_in == 1 && g->death_at == DEATH_WITHIN_COMMIT)
         store_model_die_within(w, &g->store, index, &s->fx);
@@ -346,8 +407,7 @@ static void gateway_turn(struct world *w, const struct happening *h)
         return;
     if (g->death_in)
         g->death_in--;
-    gateway_wake(w, shard,
-                 s->held ? w->now_ms + world_between(w, 1, 2000) : core_next_due(s->core));
+    gateway_wake(w, shard, s->held ? w->now_ms + world_between(w, 1, 2000) : shard_due_ms(w, s));
     if (s->inbox_n && !s->held)
         gateway_wake(w, shard, w->now_ms + 1);
 }
@@ -371,7 +431,7 @@ void gateway_each(struct world *w, bool (*each)(void *, const struct core_subscr
 {
     static const struct core_filter all = {.direction = -1, .state = -1};
     for (unsigned i = 0; i < w->gateway->shards; i++)
-        core_list(w->gateway->shard[i].core, &all, 0, SIZE_MAX, each, arg, w->now_ms);
+        core_list(w->gateway->shard[i].core, &all, 0, SIZE_MAX, each, arg, gateway_now_ms(w));
 }
 
 struct search {
@@ -394,7 +454,7 @@ unsigned gateway_find(struct world *w, const char *xmpp, const char *sip_jid,
     struct search s = {0};
     struct core_filter f = {text_of(xmpp), text_of(sip_jid), (int)direction, -1};
     for (unsigned i = 0; i < g->shards; i++)
-        core_list(g->shard[i].core, &f, 0, SIZE_MAX, search_take, &s, w->now_ms);
+        core_list(g->shard[i].core, &f, 0, SIZE_MAX, search_take, &s, gateway_now_ms(w));
     *state = s.state;
     return s.found;
 }

@@ -17,7 +17,7 @@ enum {
 struct cause {
     enum event_kind kind;
     bool trusted;
-    uint64_t at_ms, step;
+    uint64_t at_ms, step; // by the gateway's clock
 };
 
 // Something on its way to a shard.
@@ -47,9 +47,11 @@ struct gateway {
     struct gateway_shard shard[GATEWAY_SHARDS_MAX];
     struct store_model store;
     struct sip_parser *parser;
-    uint64_t full_until_ms; // no commit succeeds
-    unsigned death_in;      // turns until it dies; 0: not planned
-    unsigned death_at;      // enum of gateway.c
+    uint64_t full_until_ms;    // no commit succeeds
+    uint64_t stopped_until_ms; // suspended: no turn is taken, and its clock stands still
+    int64_t skew_ms;           // its clock minus the world's
+    unsigned death_in;         // turns until it dies; 0: not planned
+    unsigned death_at;         // enum of gateway.c
     struct core_settings settings;
 };
 
@@ -64,6 +66,13 @@ void gateway_stream(struct world *w, unsigned stream, bool up);
 void gateway_plan_death(struct world *w);
 // Commits fail for so long (ENOSPC).
 void gateway_store_full(struct world *w, uint32_t ms);
+
+// Its clock leaps ahead.
+void gateway_clock_leap(struct world *w, uint32_t ms);
+// The process is suspended for so long, and knows nothing of it.
+void gateway_suspend(struct world *w, uint32_t ms);
+// What its clock says.
+uint64_t gateway_now_ms(const struct world *w);
 
 // Sums over all shards.
 struct core_stats gateway_stats(const struct world *w);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "dialog_log.h"
+#include "grants.h"
 #include "sip_model.h"
 #include "xmpp_model.h"
 
@@ -20,6 +21,7 @@ struct inspector {
     uint64_t steps, stanzas_in, stanzas_out, requests_in, requests_out;
     struct sip_parser *parser;
     struct dialog_log *log;
+    struct grants *grants;
     const struct pair *deleted[DELETED_MAX]; // by the commit under way
     size_t n_deleted, commits;
 };
@@ -30,6 +32,7 @@ void inspector_create(struct world *w)
     if (!w->inspector || sip_parser_create(&w->inspector->parser, 65536))
         abort();
     w->inspector->log = dialog_log_create();
+    w->inspector->grants = grants_create();
     w->inspector->asked = calloc(w->opt.xmpp_users, sizeof(struct asked));
     if (!w->inspector->asked)
         abort();
@@ -39,12 +42,14 @@ void inspector_destroy(struct world *w)
 {
     sip_parser_destroy(w->inspector->parser);
     dialog_log_destroy(w->inspector->log);
+    grants_destroy(w->inspector->grants);
     free(w->inspector->asked);
     free(w->inspector);
 }
 
 void inspector_birth(struct world *w)
 {
+    grants_birth(w->inspector->grants, gateway_now_ms(w));
     inspector_check_authorizations(w);
 }
 
@@ -59,11 +64,26 @@ void inspector_death(struct world *w)
     }
 }
 
+// All is overdue at once, and gone through at a pace.
+void inspector_clock_leapt(struct world *w)
+{
+    grants_doubt(w->inspector->grants);
+}
+
+// What was measured by the clock of a former life says nothing in this one.
+void inspector_clock_set(struct world *w)
+{
+    struct inspector *i = w->inspector;
+    inspector_clock_leapt(w);
+    memset(i->asked, 0, w->opt.xmpp_users * sizeof *i->asked);
+}
+
 // ---- 1. Authorizations
 
 static void ended(struct world *w, unsigned x, unsigned s, enum core_direction direction)
 {
-    pair_of(w, x, s)->told[direction] = (struct told){.ended = w->inspector->steps};
+    pair_of(w, x, s)->told[direction] =
+        (struct told){.ended = w->inspector->steps, .ended_ms = gateway_now_ms(w)};
 }
 
 // What was said in a step before the end, and let out after it, promises nothing.
@@ -181,9 +201,10 @@ void inspector_lost(struct world *w, struct text before, struct text lost)
     unsigned direction = (uint8_t)record.p[DIRECTION_AT] & 1;
     struct pair *p = pair_of(w, x, s);
     dialog_log_lost(w->inspector->log, lost);
+    grants_lost(w->inspector->grants, before, lost);
     if (before.n && before.p[STATE_AT] != STATE_PENDING)
         return;
-    p->told[direction] = (struct told){.ended = w->inspector->steps};
+    p->told[direction] = (struct told){.ended = w->inspector->steps, .ended_ms = gateway_now_ms(w)};
     if (direction == XMPP_TO_SIP && !before.n)
         p->roster.untold = p->roster.to;
 }
@@ -228,9 +249,9 @@ static void probe_answered(struct world *w, unsigned x, const struct stanza *s)
         i->asked[x].offline = true;
     else if (s->kind == STANZA_PRESENCE &&
              (s->type == STANZA_NONE || s->type == STANZA_UNSUBSCRIBED))
-        i->asked[x].alive_ms = w->now_ms;
+        i->asked[x].alive_ms = gateway_now_ms(w);
     else if (s->kind == STANZA_IQ && answers_well(s) && !i->asked[x].offline)
-        i->asked[x].alive_ms = w->now_ms;
+        i->asked[x].alive_ms = gateway_now_ms(w);
 }
 
 bool inspector_stanza_in(struct world *w, const struct stanza *s)
@@ -263,6 +284,7 @@ static void sip_response_in(struct world *w, const struct sip_message *m)
     bool refused = m->status == 403 || m->status == 603;
     if (m->status >= 200)
         dialog_log_answered(w->inspector->log, m);
+    grants_answered(w->inspector->grants, m, gateway_now_ms(w), 64 * (uint64_t)w->opt.t1_ms);
     if (refused && m->method == SIP_SUBSCRIBE &&
         xmpp_user_of(w, without_scheme(sip_text(m, m->from_uri)), &x) &&
         sip_user_of(w, sip_text(m, m->to_uri), &s))
@@ -278,6 +300,7 @@ bool inspector_sip_in(struct world *w, const struct event *ev)
         return true;
     }
     w->inspector->requests_in++;
+    grants_asked(w->inspector->grants, m);
     if (ev->source.ip[0] != 127 || !sip_user_of(w, sip_text(m, m->from_uri), &s))
         return false;
     bool ends = m->substate == SUBSTATE_TERMINATED &&
@@ -309,6 +332,23 @@ static void check_probed(struct world *w, const struct cause *cause, const struc
                  in_dialog ? "a refresh" : "a dialog", w->xmpp->user[x].jid);
 }
 
+static void check_answer(struct world *w, const struct cause *cause, const struct sip_message *m)
+{
+    const char *fault = NULL;
+    unsigned x, s;
+    bool known = sip_user_of(w, sip_text(m, m->from_uri), &s) &&
+                 xmpp_user_of(w, without_scheme(sip_text(m, m->to_uri)), &x);
+    const struct pair *p = known ? pair_of(w, x, s) : NULL;
+    grants_answer(w->inspector->grants, m, cause->at_ms, p ? p->told[SIP_TO_XMPP].ended_ms : 0,
+                  &fault);
+    world_expect(w, !fault, "%s: %.*s", fault, TEXT_ARG(sip_text(m, m->call_id)));
+}
+
+void inspector_held(struct world *w)
+{
+    grants_held(w->inspector->grants, gateway_now_ms(w));
+}
+
 void inspector_sip_out(struct world *w, const struct cause *cause, struct text bytes)
 {
     struct inspector *i = w->inspector;
@@ -319,6 +359,7 @@ void inspector_sip_out(struct world *w, const struct cause *cause, struct text b
         return;
     }
     if (m->status) {
+        check_answer(w, cause, m);
         world_expect(w, dialog_log_answer(i->log, m), "an old NOTIFY is accepted: %.*s",
                      TEXT_ARG(sip_text(m, m->call_id)));
         return;
@@ -329,6 +370,8 @@ void inspector_sip_out(struct world *w, const struct cause *cause, struct text b
         world_expect(w, !fault, "%s: %.*s", fault, TEXT_ARG(sip_text(m, m->call_id)));
         return; // sent again
     }
+    if (cause->trusted)
+        grants_request(i->grants, m, cause->at_ms, &fault);
     world_expect(w, !fault, "%s: %.*s", fault, TEXT_ARG(sip_text(m, m->call_id)));
     i->requests_out++;
     check_probed(w, cause, m);

@@ -21,6 +21,13 @@ void inspector_destroy(struct world *w);
 void inspector_birth(struct world *w);
 void inspector_death(struct world *w);
 
+// Within a life its clock has leapt ahead; between two lives it was set.
+void inspector_clock_leapt(struct world *w);
+void inspector_clock_set(struct world *w);
+
+// A shard can't commit, and takes nothing in.
+void inspector_held(struct world *w);
+
 // Before a step: its number.
 uint64_t inspector_step(struct world *w);
 // Then, what it is about. False: of a domain or source that is not trusted, so nothing may cross.

@@ -46,6 +46,7 @@ struct told {
     bool said;      // let out
     bool told;      // and arrived
     uint64_t ended; // step at which one of the ends has ended it
+    uint64_t ended_ms;
 };
 
 // What the gateway said that it has, when it was last asked for all of it.

@@ -25,7 +25,7 @@ struct options {
     uint32_t expires_s, min_expires_s, max_expires_s, device_expires_s, server_expires_s;
     uint32_t server_min_expires_s, probe_timeout_s, window_s, t1_ms, notify_interval_ms;
     unsigned loss, dup, slow, slow_ms, crash, stream_break, partition, unreachable;
-    unsigned server_restart, sip_errors, commit_fails, store_full, power_failure, batch;
+    unsigned server_restart, sip_errors, commit_fails, store_full, power_failure, clock, batch;
     bool exempt, unsubscribe_on_expiry, ejabberd, tcp, record_route, notify_first, rejects_with_200;
     bool gateway_domain, stranger_answers, digest;
 };
@@ -46,6 +46,9 @@ enum fault {
     FAULT_POWER_FAILURE,
     FAULT_COMMIT_FAILS,
     FAULT_STORE_FULL,
+    FAULT_CLOCK_LEAP,
+    FAULT_CLOCK_STOP,
+    FAULT_CLOCK_SET,
     FAULT_SERVER_RESTART,
     FAULT_SERVER_ENDS_ONE,
     FAULT_SERVER_ERROR,
