@@ -10,12 +10,14 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "api/places.h"
 #include "api/routes.h"
 #include "shards/log.h"
 
 struct api {
     struct view *view;
     struct MHD_Daemon *daemon;
+    struct places places;
     char *token; // NULL: none is asked for
     uint16_t port;
 };
@@ -127,6 +129,32 @@ static bool exceeds_bounds(struct MHD_Connection *c, const struct request *q, st
     return r->body.n > 0 || r->body.failed;
 }
 
+// --- connections
+
+static void on_connection(void *cls, struct MHD_Connection *c, void **slot,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct api *api = cls;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        places_leave(&api->places, *slot);
+        *slot = NULL;
+        return;
+    }
+    const union MHD_ConnectionInfo *fd =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+    int its = fd->connect_fd; // both answers are of one place
+    const union MHD_ConnectionInfo *from =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    *slot = places_take(&api->places, its, from->client_addr);
+}
+
+static void use_place(struct api *api, struct MHD_Connection *c)
+{
+    const union MHD_ConnectionInfo *i =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    places_use(&api->places, i->socket_context);
+}
+
 // --- a request's way
 
 static void dispatch(struct api *api, struct MHD_Connection *c, const char *method, char *target,
@@ -172,6 +200,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
     if (!begun && !exceeds_bounds(c, q, &r))
         return MHD_YES; // comes again when the body was read
     api->view->requests_total++;
+    use_place(api, c);
     if (begun)
         dispatch(api, c, method, q->target, &r);
     log_debug("api_request", "method", method, "path", url, "status", LOG_U64(r.status), NULL);
@@ -231,7 +260,7 @@ static int listen_on(const struct addrinfo *a, int *out)
     if (fd < 0)
         return errno;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, HTTP_CONNECTIONS_MAX) != 0) {
+    if (bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, HTTP_BACKLOG) != 0) {
         int rc = errno;
         close(fd);
         return rc;
@@ -286,7 +315,8 @@ static struct MHD_Daemon *start_daemon(struct api *api, int fd)
         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL,
         NULL, on_request, api, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET,
         fd, MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_done,
-        NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CONNECTIONS_MAX,
+        NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, api, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)(HTTP_CONNECTIONS_MAX + HTTP_CONNECTIONS_LEAVING),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_CONNECTION_BYTES,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S, MHD_OPTION_END);
 }
@@ -304,6 +334,7 @@ static int start(struct api *api, const struct api_settings *s, const struct api
     if (rc)
         return rc;
     api->port = bound_port(fd);
+    api->places.most = HTTP_CONNECTIONS_MAX;
     api->daemon = start_daemon(api, fd);
     if (api->daemon)
         return 0;

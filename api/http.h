@@ -5,7 +5,9 @@
 #include "api/view.h"
 
 enum {
-    HTTP_CONNECTIONS_MAX = 64,
+    HTTP_CONNECTIONS_MAX = 64,     // one more makes another one go (api/places.h)
+    HTTP_CONNECTIONS_LEAVING = 16, // that were told to go and are not closed yet
+    HTTP_BACKLOG = 1024,           // that the kernel holds for us
     HTTP_CONNECTION_BYTES =
         64 * 1024,               // memory of one connection; MHD answers 431 by itself past it
     HTTP_HEADER_MAX = 16 * 1024, // request line and header fields; more: 431

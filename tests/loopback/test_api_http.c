@@ -215,23 +215,68 @@ static bool is_answered(int fd, int wait_ms)
     return recv(fd, &byte, 1, 0) == 1;
 }
 
+// One more than there are places is answered, and the one that was used longest ago is closed.
 static void too_many_connections(void **state)
 {
     struct fixture *f = *state;
     int fd[HTTP_CONNECTIONS_MAX + 1];
+    char byte;
     static const char get[] = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
-    for (int i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
+    for (int i = 0; i <= HTTP_CONNECTIONS_MAX; i++) {
+        if (i == HTTP_CONNECTIONS_MAX) { // the first is not the one any more
+            struct http_answer again = http_exchange(fd[0], get, sizeof get - 1, false);
+            http_answer_free(&again);
+        }
         fd[i] = http_connect(f->port);
         struct http_answer a = http_exchange(fd[i], get, sizeof get - 1, false);
         assert_int_equal(a.status, 200);
         http_answer_free(&a);
     }
-    fd[HTTP_CONNECTIONS_MAX] = http_connect(f->port);
-    send(fd[HTTP_CONNECTIONS_MAX], get, sizeof get - 1, MSG_NOSIGNAL);
-    assert_false(is_answered(fd[HTTP_CONNECTIONS_MAX], 200));
+    assert_int_equal(recv(fd[1], &byte, 1, 0), 0);
+    assert_int_equal(recv(fd[0], &byte, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(recv(fd[2], &byte, 1, MSG_DONTWAIT), -1);
     for (int i = 0; i <= HTTP_CONNECTIONS_MAX; i++)
         close(fd[i]);
     expect(state, "GET", "/healthz", "", 200);
+}
+
+static int connect_from(const char *ip, uint16_t port)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET}, to = {.sin_family = AF_INET};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(inet_pton(AF_INET, ip, &from.sin_addr), 1);
+    assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+// Four addresses hold all places with half a request each, and more wait. Somebody else is answered
+// at once, now and on the connection that he had before.
+static void slow_connections(void **state)
+{
+    struct fixture *f = *state;
+    enum { SLOW = 4 * HTTP_CONNECTIONS_MAX };
+    int fd[SLOW], early = http_connect(f->port);
+    static const char get[] = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct http_answer a = http_exchange(early, get, sizeof get - 1, false);
+    http_answer_free(&a);
+    for (int i = 0; i < SLOW; i++) {
+        char ip[16];
+        snprintf(ip, sizeof ip, "127.0.0.%d", 2 + i % 4);
+        fd[i] = connect_from(ip, f->port);
+        send(fd[i], get, 10, MSG_NOSIGNAL);
+    }
+    int late = http_connect(f->port);
+    send(late, get, sizeof get - 1, MSG_NOSIGNAL);
+    assert_true(is_answered(late, 900));
+    send(early, get, sizeof get - 1, MSG_NOSIGNAL);
+    assert_true(is_answered(early, 900));
+    for (int i = 0; i < SLOW; i++)
+        close(fd[i]);
+    close(early);
+    close(late);
 }
 
 // Bytes that are no HTTP, or little of it; the server stays.
@@ -384,6 +429,7 @@ int main(void)
         OPEN(long_headers),
         OPEN(bodies),
         OPEN(too_many_connections),
+        OPEN(slow_connections),
         OPEN(noise),
         OPEN(ends_are_noticed),
         CLOSED(token_is_asked_for),
