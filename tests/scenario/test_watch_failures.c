@@ -204,6 +204,44 @@ static void timer_n(void **state)
     stage_close(s);
 }
 
+// romeo's server      gateway
+//   |  SUBSCRIBE         |
+//   |    x---------------|  ✝
+//   |                    |  up again: nobody is left who would repeat it
+//   |  SUBSCRIBE         |
+//   |<-------------------|  after T2, by which the NOTIFY of a server that had it would have come
+static void what_a_crash_left_unasked_is_asked_anew(void **state)
+{
+    (void)state;
+    for (int heard = 0; heard < 2; heard++) {
+        struct stage *s = stage_open();
+        struct stage_dialog d;
+        said_subscribe(s, &d);
+        stage_crash(s);
+        stage_streams_up(s);
+        quiet(s);
+        stage_pass_ms(s, 2500);
+        quiet(s);
+        if (heard) { // he had it, and the same dialog goes on
+            approves(s, &d);
+        } else {
+            stage_pass_ms(s, 1100);
+            probe_is_answered(s);
+            sip_sees(s, "SUBSCRIBE", "CSeq: 1 SUBSCRIBE", "Expires: 3600", NULL);
+            sip_dialog_of_subscribe(s, &d, "ffd4");
+            sip_answers(s, 200, "Expires: 3600\n");
+            approves(s, &d);
+        }
+        xmpp_sees(s, SUBSCRIBED);
+        xmpp_sees(s, ROMEO_AWAY);
+        quiet(s);
+        stage_pass_ms(s, 40000);
+        quiet(s);
+        assert_int_equal(core_stats(s->core)->dialogs, 1);
+        stage_close(s);
+    }
+}
+
 // ---- NOTIFY requests out of the ordinary
 
 // romeo's server      gateway
@@ -437,6 +475,7 @@ int main(void)
         cmocka_unit_test(silence_is_a_timeout),
         cmocka_unit_test(a_provisional_answer_slows_it_down),
         cmocka_unit_test(timer_n),
+        cmocka_unit_test(what_a_crash_left_unasked_is_asked_anew),
         cmocka_unit_test(notify_before_the_200),
         cmocka_unit_test(notify_without_expires_restarts_nothing),
         cmocka_unit_test(notify_with_less_expires_is_heeded),
