@@ -155,13 +155,15 @@ void fabric_retry(struct fabric_end *e)
             fabric_retry_one(e, to);
 }
 
-void fabric_ring_bells(struct fabric_end *e)
+bool fabric_ring_bells(struct fabric_end *e)
 {
+    e->unheard = false;
     for (unsigned to = 0; to < e->fabric->peers; to++) {
         if (e->unrung[to])
-            wake_ring(&e->fabric->wake[to]);
-        e->unrung[to] = false;
+            e->unrung[to] = !wake_ring(&e->fabric->wake[to]);
+        e->unheard = e->unheard || e->unrung[to];
     }
+    return !e->unheard;
 }
 
 bool fabric_fall_asleep(struct fabric_end *e, unsigned first, unsigned end)

@@ -54,6 +54,7 @@ struct fabric_end {
     size_t backlog_bytes;
     uint64_t full_total, dropped_total;
     bool unrung[FABRIC_PEERS_MAX]; // pushed to since the bell was last rung
+    bool unheard;                  // a bell could not be rung, and is to be rung again
     struct buffer backlog[FABRIC_PEERS_MAX];
     size_t backlog_done[FABRIC_PEERS_MAX]; // bytes of it already pushed
 };
@@ -67,11 +68,16 @@ int fabric_send(struct fabric_end *e, unsigned to, const void *head, size_t head
                 struct text body);
 // Pushes what waits, as far as there is room.
 void fabric_retry(struct fabric_end *e);
-// Rings the bells of those who were sent something.
-void fabric_ring_bells(struct fabric_end *e);
+// Rings the bells of those who were sent something. False: not all could be rung.
+bool fabric_ring_bells(struct fabric_end *e);
 static inline bool fabric_is_congested(const struct fabric_end *e)
 {
     return e->backlog_bytes > 0;
+}
+// Whether retry() and ring_bells() have to be called again within FABRIC_RETRY_MS.
+static inline bool fabric_is_pending(const struct fabric_end *e)
+{
+    return e->backlog_bytes > 0 || e->unheard;
 }
 
 // Going to sleep: true if there is nothing to read from peers [first, end), and the bell will wake

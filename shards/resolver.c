@@ -312,7 +312,7 @@ void resolver_counters_read(const struct resolver *r, struct resolver_counters *
 
 static int sleep_ms(const struct resolver *r)
 {
-    uint64_t most_ms = fabric_is_congested(&r->end) ? FABRIC_RETRY_MS : SLEEP_MOST_MS;
+    uint64_t most_ms = fabric_is_pending(&r->end) ? FABRIC_RETRY_MS : SLEEP_MOST_MS;
     for (size_t i = 0; i < r->n_lookups; i++) {
         uint64_t end_us = r->lookup[i]->began_us + (uint64_t)RESOLVER_LOOKUP_MS * 1000;
         uint64_t left_ms = end_us > r->now_us ? (end_us - r->now_us) / 1000 + 1 : 0;
@@ -367,7 +367,7 @@ void resolver_stop(struct resolver *r)
     if (!r->running)
         return;
     atomic_store(&r->stopping, true);
-    wake_ring(&r->end.fabric->wake[r->end.self]);
+    wake_ring_surely(&r->end.fabric->wake[r->end.self]);
     pthread_join(r->thread, NULL);
     r->running = false;
 }

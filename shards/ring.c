@@ -49,6 +49,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -267,14 +268,31 @@ void wake_get_up(struct wake *w)
     atomic_exchange_explicit(&w->asleep, 0, memory_order_acq_rel);
 }
 
-void wake_ring(struct wake *w)
+bool wake_ring(struct wake *w)
 {
     if (!atomic_exchange_explicit(&w->asleep, 0, memory_order_acq_rel))
-        return;
+        return true;
     uint64_t one = 1;
-    ssize_t done = write(w->fd, &one, sizeof one);
-    assert(done == sizeof one ||
-           errno == EAGAIN); // EAGAIN: the count stands at its end, still readable
+    ssize_t done;
+    do
+        done = write(w->fd, &one, sizeof one);
+    while (done < 0 && errno == EINTR);
+    if (done == sizeof one || errno == EAGAIN) // EAGAIN: the count is at its end, still readable
+        return true;
+    // It sleeps on. Should it have got up by itself meanwhile, the next bell is one too many, no
+    // more.
+    atomic_exchange_explicit(&w->asleep, 1, memory_order_acq_rel);
+    return false;
+}
+
+bool wake_ring_surely(struct wake *w)
+{
+    bool rung = wake_ring(w);
+    for (int ms = 0; !rung && ms < WAKE_SURELY_MS; ms++) {
+        poll(NULL, 0, 1);
+        rung = wake_ring(w);
+    }
+    return rung;
 }
 
 void wake_clear(struct wake *w)

@@ -16,6 +16,7 @@ enum {
     RING_NEAR_MAX = 16 << 10, // larger messages lie on the heap, and the ring carries their address
     RING_FAR_MESSAGES_MIN = 4, // so many of the largest messages fit, whatever their size
     RING_PARTS_MAX = 4,
+    WAKE_SURELY_MS = 1000,
 };
 
 struct ring;
@@ -51,8 +52,11 @@ void wake_close(struct wake *w);
 // it.
 void wake_fall_asleep(struct wake *w);
 void wake_get_up(struct wake *w);
-// A producer's, after its pushes. One system call if the consumer sleeps, none if not.
-void wake_ring(struct wake *w);
+// A producer's, after its pushes. One system call if the consumer sleeps, none if not. False: it
+// failed, and nobody was woken: to be rung again.
+bool wake_ring(struct wake *w);
+// The same for who has no turn to come back to; waits up to WAKE_SURELY_MS for it.
+bool wake_ring_surely(struct wake *w);
 // For a consumer that polls: takes the bell's count away.
 void wake_clear(struct wake *w);
 

@@ -24,8 +24,11 @@ void shard_watch(struct shard *s, struct shard_wire *w, uint32_t mask)
         return;
     struct epoll_event ev = {.events = mask, .data.u64 = w->tag};
     int op = !w->mask ? EPOLL_CTL_ADD : !mask ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
-    if (epoll_ctl(s->epoll, op, w->fd, &ev))
+    if (epoll_ctl(s->epoll, op, w->fd, &ev)) {
         log_error("epoll_failed", "shard", LOG_U64(s->index), "why", strerror(errno), NULL);
+        s->unwatched = true; // the next heartbeat tries again
+        return;
+    }
     w->mask = mask;
 }
 
@@ -44,11 +47,9 @@ void shard_watch_stream(struct shard *s, struct shard_stream *st)
         shard_watch(s, &st->wire, (s->listening ? EPOLLIN : 0u) | (waiting ? EPOLLOUT : 0u));
 }
 
-static void turn_listen(struct shard *s, bool listen)
+static void turn_watch_all(struct shard *s)
 {
-    if (s->listening == listen)
-        return;
-    s->listening = listen;
+    s->unwatched = false;
     for (size_t i = 0; i < s->n_ports; i++)
         if (s->port[i].port)
             shard_watch_port(s, &s->port[i]);
@@ -56,12 +57,20 @@ static void turn_listen(struct shard *s, bool listen)
         shard_watch_stream(s, s->homed[i]);
 }
 
+static void turn_listen(struct shard *s, bool listen)
+{
+    if (s->listening == listen)
+        return;
+    s->listening = listen;
+    turn_watch_all(s);
+}
+
 static uint64_t turn_wake_ms(const struct shard *s, bool finishing)
 {
     uint64_t wake_ms = s->heartbeat_ms;
     uint64_t other[4] = {
         s->held || !s->core ? s->retry_ms : core_next_due(s->core),
-        fabric_is_congested(&s->end) ? s->now_ms + FABRIC_RETRY_MS : UINT64_MAX,
+        fabric_is_pending(&s->end) ? s->now_ms + FABRIC_RETRY_MS : UINT64_MAX,
         s->lost && !s->held ? s->now_ms : UINT64_MAX,
         finishing ? s->now_ms + 1 : UINT64_MAX,
     };
@@ -170,6 +179,8 @@ static void turn_heartbeat(struct shard *s)
     if (s->now_ms < s->heartbeat_ms)
         return;
     s->heartbeat_ms = s->now_ms + SHARD_HEARTBEAT_MS;
+    if (s->unwatched)
+        turn_watch_all(s);
     s->count.store_bytes = store_shard_bytes(s->store);
     shard_look_after_streams(s);
 }

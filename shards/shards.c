@@ -201,7 +201,7 @@ void shards_stop(struct shards *s)
     resolver_stop(s->resolver);
     atomic_store(&s->stopping, true);
     for (unsigned i = 0; i < s->n; i++)
-        wake_ring(&s->fabric->wake[i]);
+        wake_ring_surely(&s->fabric->wake[i]);
     for (unsigned i = 0; i < s->n; i++)
         shard_join(s->shard[i]);
     s->running = false;
@@ -257,7 +257,8 @@ static int reload_locked(struct shards *s, const struct config *cfg)
     fabric_send(&s->main_end, fabric_connector(s->fabric), &wanted, sizeof wanted,
                 (struct text){0});
     fabric_retry(&s->main_end);
-    fabric_ring_bells(&s->main_end);
+    for (int ms = 0; !fabric_ring_bells(&s->main_end) && ms < WAKE_SURELY_MS; ms++)
+        poll(NULL, 0, 1);
     return 0;
 }
 
@@ -342,7 +343,7 @@ static int ask_locked(struct shards *s, unsigned shard, struct text question, vo
     int error = ring_push(s->fabric->ring[s->admin_end.self][shard], parts, 2);
     if (error)
         return error == ENOBUFS ? ETIMEDOUT : error;
-    wake_ring(&s->fabric->wake[shard]);
+    wake_ring_surely(&s->fabric->wake[shard]);
     return wait_for_answer(s, shard, answer, cap, answer_n, until_us);
 }
 

@@ -40,8 +40,8 @@ void sip_stream_watch(struct sip_stream *s, struct sip_stream_peer *c)
     struct epoll_event ev = {.events = wanted_mask(c), .data.ptr = c};
     if (c->state == SIP_STREAM_GONE || c->mask == ev.events)
         return;
-    c->mask = ev.events; // an error here is felt as a silent peer, and its times end it
-    epoll_ctl(s->epoll, EPOLL_CTL_MOD, c->fd, &ev);
+    if (epoll_ctl(s->epoll, EPOLL_CTL_MOD, c->fd, &ev) == 0)
+        c->mask = ev.events; // else the next tick tries again
 }
 
 static void enter_state(struct sip_stream *s, struct sip_stream_peer *c,
@@ -143,13 +143,17 @@ static uint64_t next_ping_ms(struct sip_stream *s)
     return s->now_ms + most - hash_random_below(&s->random, most / 5 + 1);
 }
 
-// The descriptor is taken over, also when there is no memory: NULL.
+// The descriptor is taken over, also when there is no memory, or epoll's is at its end: NULL, which
+// is counted.
 static struct sip_stream_peer *adopt(struct sip_stream *s, int fd, const struct hop *hop,
                                      bool outgoing)
 {
     struct sip_stream_peer *c = calloc(1, sizeof *c);
     struct epoll_event ev = {.data.ptr = c};
     if (!c || epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev)) {
+        s->count->refused_full++;
+        sip_stream_say(s, outgoing ? "sip_connect_failed" : "sip_accept_failed", hop,
+                       strerror(errno));
         free(c);
         close(fd);
         return NULL;
@@ -261,8 +265,8 @@ static int begin_connect(const struct sip_stream *s, const struct hop *to)
     if (fd < 0)
         return -1;
     bind_local(s, fd, to);
-    if (connect(fd, (struct sockaddr *)&a, n) == 0 || errno == EINPROGRESS)
-        return fd;
+    if (connect(fd, (struct sockaddr *)&a, n) == 0 || errno == EINPROGRESS || errno == EINTR)
+        return fd; // interrupted, it goes on by itself
     int error = errno;
     close(fd);
     errno = error;
@@ -357,7 +361,7 @@ static void rest_listener(struct sip_stream *s, struct sip_stream_listener *l, i
 
 void sip_stream_accept(struct sip_stream *s, struct sip_stream_listener *l)
 {
-    for (int i = 0; i < SIP_STREAM_ACCEPTS; i++) {
+    for (int i = 0, gone = 0; i < SIP_STREAM_ACCEPTS; i++) {
         struct sockaddr_storage a;
         socklen_t n = sizeof a;
         struct hop from;
@@ -368,8 +372,11 @@ void sip_stream_accept(struct sip_stream *s, struct sip_stream_listener *l)
             rest_listener(s, l, errno);
             return;
         }
-        if (fd < 0)
-            continue; // it was gone before it was taken
+        if (fd < 0) {                         // it was gone before it was taken
+            if (++gone == SIP_STREAM_ACCEPTS) // or the listener is ill, and is not to keep us busy
+                rest_listener(s, l, errno);
+            continue;
+        }
         from_sockaddr(&from, &a, l->transport);
         accept_one(s, fd, &from);
     }
@@ -471,6 +478,7 @@ void sip_stream_look_after(struct sip_stream *s, struct sip_stream_peer *c)
 {
     const struct sip_stream_tuning *t = &sip_stream_tuning;
     free_empty(c);
+    sip_stream_watch(s, c);
     switch ((enum sip_stream_state)c->state) {
     case SIP_STREAM_CONNECTING:
         if (is_over(s, c->since_ms, t->connect_ms))

@@ -101,11 +101,12 @@ int xmpp_connect_create(struct xmpp_connect **out, const struct xmpp_connect_set
     c->secret = strdup(setup->secret);
     c->port = setup->port;
     c->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int unspared = c->spare_fd < 0 ? errno : EMFILE;
     for (size_t i = 0; i < XMPP_CONNECT_AT_ONCE; i++)
-        c->low_fd[i] = low_fd_keep(c->spare_fd);
+        c->low_fd[i] = c->spare_fd < 0 ? -1 : low_fd_keep(c->spare_fd);
     if (getrandom(&c->random, sizeof c->random, 0) < 0 || c->random == 0)
         c->random = 1;
-    int error = !c->host || !c->secret ? ENOMEM : c->low_fd[0] < 0 ? EMFILE : 0;
+    int error = !c->host || !c->secret ? ENOMEM : c->low_fd[0] < 0 ? unspared : 0;
     if (error)
         xmpp_connect_destroy(c);
     else
@@ -184,7 +185,7 @@ static const char *connect_resolve(struct xmpp_connect *c, uint64_t now_ms)
     struct addrinfo *list = NULL;
     int error = getaddrinfo(c->host, NULL, &hints, &list);
     if (error)
-        return gai_strerror(error);
+        return error == EAI_SYSTEM ? strerrordesc_np(errno) : gai_strerror(error);
     connect_keep_addresses(c, list);
     freeaddrinfo(list);
     c->resolved_ms = now_ms;
@@ -344,7 +345,7 @@ static void connect_sleep(struct xmpp_connect *c, uint64_t now_ms)
 {
     struct pollfd fd[1 + XMPP_CONNECT_AT_ONCE];
     nfds_t n = 0;
-    uint64_t until_ms = now_ms + (fabric_is_congested(&c->end) ? FABRIC_RETRY_MS : 60000);
+    uint64_t until_ms = now_ms + (fabric_is_pending(&c->end) ? FABRIC_RETRY_MS : 60000);
     fd[n++] = (struct pollfd){.fd = c->end.fabric->wake[c->end.self].fd, .events = POLLIN};
     for (uint32_t i = 0; i < c->n_streams; i++) {
         const struct connect_stream *s = &c->stream[i];
@@ -405,7 +406,7 @@ void xmpp_connect_stop(struct xmpp_connect *c)
     if (!c->running)
         return;
     atomic_store(&c->stopping, true);
-    wake_ring(&c->end.fabric->wake[c->end.self]);
+    wake_ring_surely(&c->end.fabric->wake[c->end.self]);
     pthread_join(c->thread, NULL);
     c->running = false;
 }

@@ -283,13 +283,19 @@ static void open_fail_by_socket(struct xmpp_open *o, int error)
 static void open_pass_to_server(struct xmpp_open *o)
 {
     char bytes[XMPP_OPEN_TAG_MAX];
-    for (ssize_t n; (n = recv(o->inner, bytes, sizeof bytes, MSG_DONTWAIT)) > 0;) {
-        ssize_t sent = send(o->fd, bytes, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (sent != n) {
-            open_fail_by_socket(o, sent < 0 ? errno : EAGAIN);
-            return;
+    ssize_t n, sent;
+    while ((n = recv(o->inner, bytes, sizeof bytes, MSG_DONTWAIT)) > 0 ||
+           (n < 0 && errno == EINTR)) {
+        for (ssize_t done = 0; done<n; done += sent> 0 ? sent : 0) {
+            sent = send(o->fd, bytes + done, (size_t)(n - done), MSG_DONTWAIT | MSG_NOSIGNAL);
+            if (sent < 0 && errno != EINTR) {
+                open_fail_by_socket(o, errno);
+                return;
+            }
         }
     }
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        open_fail(o, "the relay from the library broke");
 }
 
 // Twice: what the first round queues, the second sends.
@@ -327,7 +333,9 @@ static bool open_read_tag(struct xmpp_open *o)
     }
     const char *end = memchr(at, '>', (size_t)n);
     size_t take = end ? (size_t)(end + 1 - at) : (size_t)n;
-    n = recv(o->fd, at, take, MSG_DONTWAIT);
+    do // they are there
+        n = recv(o->fd, at, take, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
     if (n != (ssize_t)take) {
         open_fail(o, "the connection broke");
         return false;

@@ -26,13 +26,13 @@ static void write_config(struct gateway *g, const struct gateway_wish *wish)
         "[xmpp]\nserver = \"127.0.0.1:%u\"\nconnections = %u\nsecret = \"" COMPONENT_SECRET
         "\"\n"
         "[sip]\nlisten = [\"udp:127.0.0.1:%u\"%s%s]\nshard_port = %u\nadvertise = \"127.0.0.1\"\n"
-        "proxy = \"%s\"\n%s"
+        "proxy = \"%s\"\nt1_ms = %u\n%s"
         "[trust]\nsip_domains = %s\nxmpp_domains = [\"example.com\"]\n"
         "sip_sources = [\"127.0.0.0/8\"]\n%s",
         wish->shards, g->dir, component_server_port(g->server),
         wish->connections ? wish->connections : 1, g->listen_port, tcp, tls, g->shard_port,
-        wish->proxy ? wish->proxy : proxy, dns, wish->domains ? wish->domains : "[\"example.net\"]",
-        wish->more ? wish->more : "");
+        wish->proxy ? wish->proxy : proxy, wish->t1_ms ? wish->t1_ms : 500, dns,
+        wish->domains ? wish->domains : "[\"example.net\"]", wish->more ? wish->more : "");
     fclose(f);
 }
 

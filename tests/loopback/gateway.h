@@ -39,6 +39,7 @@ struct gateway_wish {
     bool not_started;
     bool tcp, tls;     // it listens there too: on listen_port, tls_port
     const char *proxy; // NULL: the SIP peer, over UDP
+    unsigned t1_ms;    // 0: 500
 };
 
 struct gateway *gateway_open(const struct gateway_wish *wish);

@@ -81,6 +81,7 @@ void stream_peer_hang_up(struct stream_peer *p, int connection)
     SSL_free(c->ssl);
     close(c->fd);
     c->fd = -1;
+    c->ssl = NULL;
 }
 
 void stream_peer_close(struct stream_peer *p)
@@ -95,11 +96,25 @@ void stream_peer_close(struct stream_peer *p)
     free(p);
 }
 
+// A new one, or, for the patient, that of a connection which is closed and has nothing more to say.
+static unsigned place_for_one(struct stream_peer *p)
+{
+    for (unsigned i = 0; p->patient && i < p->n; i++) {
+        if (p->connection[i]->fd < 0) {
+            p->connection[i]->n = 0;
+            return i;
+        }
+    }
+    must(p->n < STREAM_PEER_CONNECTIONS_MAX);
+    p->connection[p->n] = calloc(1, sizeof **p->connection);
+    return p->n++;
+}
+
 // -1: no TLS came about.
 static int take(struct stream_peer *p, int fd, bool accepted)
 {
     struct timeval soon = {.tv_sec = 5};
-    must(fd >= 0 && p->n < STREAM_PEER_CONNECTIONS_MAX);
+    must(fd >= 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof soon);
     SSL *ssl = p->tls ? SSL_new(p->tls) : NULL;
     if (ssl) {
@@ -110,11 +125,11 @@ static int take(struct stream_peer *p, int fd, bool accepted)
             return -1;
         }
     }
-    struct stream_peer_connection *c = calloc(1, sizeof *c);
+    unsigned i = place_for_one(p);
+    struct stream_peer_connection *c = p->connection[i];
     c->fd = fd;
     c->ssl = ssl;
-    p->connection[p->n] = c;
-    return (int)p->n++;
+    return (int)i;
 }
 
 int stream_peer_connect(struct stream_peer *p, uint16_t port)
@@ -222,10 +237,12 @@ bool stream_peer_is_closed(struct stream_peer *p, int connection, int timeout_ms
 void stream_peer_send(struct stream_peer *p, int connection, const char *bytes, size_t n)
 {
     struct stream_peer_connection *c = p->connection[connection];
+    ssize_t sent = -1;
     if (c->ssl)
-        must(SSL_write(c->ssl, bytes, (int)n) == (int)n);
-    else
-        must(send(c->fd, bytes, n, MSG_NOSIGNAL) == (ssize_t)n);
+        sent = SSL_write(c->ssl, bytes, (int)n);
+    else if (c->fd >= 0)
+        sent = send(c->fd, bytes, n, MSG_NOSIGNAL);
+    must(sent == (ssize_t)n || p->patient);
 }
 
 void stream_peer_say(struct stream_peer *p, int connection, const char *message)

@@ -19,8 +19,9 @@ struct stream_peer_connection {
 struct stream_peer {
     int fd; // listens
     uint16_t port;
-    void *tls;  // NULL: TCP
-    unsigned n; // connections so far
+    void *tls;    // NULL: TCP
+    bool patient; // what it says on a connection that was closed is lost; else that ends the test
+    unsigned n;   // connections so far
     struct stream_peer_connection *connection[STREAM_PEER_CONNECTIONS_MAX];
     char message[STREAM_PEER_MESSAGE_MAX]; // the last message received, ends in '\0'
 };
