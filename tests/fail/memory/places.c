@@ -1,0 +1,59 @@
+// Which allocations of a scenario are to be refused: the first few of each place.
+#include "places.h"
+
+#include <stdlib.h>
+
+#include "blocks.h"
+#include "seam.h"
+
+enum { SLOTS = 1 << 18, OF_ONE_PLACE = 1, ASKED_MAX = 1 << 20 };
+
+static struct {
+    uint64_t place;
+    unsigned seen;
+} slot[SLOTS];
+static unsigned long asked, number[ASKED_MAX];
+static size_t n_numbers;
+
+static unsigned places_seen(uint64_t place)
+{
+    size_t i = place & (SLOTS - 1);
+    while (slot[i].place && slot[i].place != place)
+        i = (i + 1) & (SLOTS - 1);
+    slot[i].place = place;
+    return ++slot[i].seen;
+}
+
+static void look(void)
+{
+    static int all = -1;
+    if (all < 0)
+        all = getenv("ISTHMUS_FAIL_ALL") != NULL;
+    asked++;
+    if (n_numbers < ASKED_MAX && (all || places_seen(blocks_place()) <= OF_ONE_PLACE))
+        number[n_numbers++] = asked;
+}
+
+static void nothing(void *p)
+{
+    (void)p;
+}
+
+void places_begin(void)
+{
+    static const struct seam_watch watch = {look, nothing, nothing};
+    asked = 0;
+    n_numbers = 0;
+    seam_watch = &watch;
+}
+
+size_t places_end(void)
+{
+    seam_watch = NULL;
+    return n_numbers;
+}
+
+unsigned long places_number(size_t i)
+{
+    return number[i];
+}

@@ -1,0 +1,13 @@
+// Which allocations of a scenario are to be refused.
+#ifndef TESTS_PLACES_H
+#define TESTS_PLACES_H
+
+#include <stddef.h>
+
+// While the scenario is played for the first time.
+void places_begin(void);
+// How many are to be refused: in each place only so many of all scenarios.
+size_t places_end(void);
+unsigned long places_number(size_t i);
+
+#endif
