@@ -11,13 +11,13 @@ struct grant {
     char name[GRANTS_NAME]; // Call-ID and our tag
     char remote[GRANTS_TAG];
     uint64_t since_ms;
-    uint64_t until_ms; // 0: nothing was granted
-    uint32_t cseq;     // by which request
-    uint64_t asked_ms; // our last request
-    uint32_t asked;    // its CSeq
-    bool waits;        // which is a NOTIFY that is not answered yet
-    uint64_t gone_ms;  // the peer said 481
-    bool over;         // ended by either side, or by NOTIFYs that failed
+    uint64_t until_ms;       // 0: nothing was granted
+    uint32_t cseq;           // by which request
+    uint64_t asked_ms;       // our last request
+    char branch[GRANTS_TAG]; // of its last attempt; "": answered
+    bool waits;              // which is a NOTIFY that is not answered yet
+    uint64_t gone_ms;        // the peer said 481
+    bool over;               // ended by either side, or by NOTIFYs that failed
 };
 
 struct grants {
@@ -94,9 +94,14 @@ void grants_request(struct grants *g, const struct sip_message *m, uint64_t at_m
     if (d->gone_ms && at_ms > d->gone_ms)
         *fault = "a request in a dialog that its peer does not know";
     d->asked_ms = at_ms;
-    d->asked = m->cseq;
     if (m->method == SIP_NOTIFY)
         grant_notify(d, m, at_ms, g->born_ms, fault);
+}
+
+void grants_sent(struct grants *g, const struct sip_message *m)
+{
+    struct grant *d = grant_of(g, m, m->from_tag);
+    snprintf(d->branch, sizeof d->branch, "%.*s", TEXT_ARG(sip_text(m, m->branch)));
 }
 
 void grants_asked(struct grants *g, const struct sip_message *m)
@@ -130,8 +135,10 @@ void grants_answered(struct grants *g, const struct sip_message *m, uint64_t at_
                      uint64_t timeout_ms)
 {
     struct grant *d = grant_of(g, m, m->from_tag);
-    if (m->status < 200 || at_ms >= d->asked_ms + timeout_ms || m->cseq != d->asked)
-        return; // comes too late to be heard
+    if (m->status < 200 || at_ms >= d->asked_ms + timeout_ms ||
+        !text_eq(sip_text(m, m->branch), text_of(d->branch)))
+        return; // comes too late to be heard, or from where it was tried before
+    *d->branch = 0;
     if (m->method == SIP_NOTIFY) {
         d->waits = false;
         d->over |= m->status >= 300;
