@@ -51,9 +51,11 @@ enum {
     SIP_STREAM_LINGER_MS = 1000,
 
     SIP_STREAM_LISTEN_MAX = 16,
-    SIP_STREAM_BACKLOG = 1024,         // connections that the kernel holds for us to accept
-    SIP_STREAM_READ_BYTES = 64 << 10,  // read from one connection at once
-    SIP_STREAM_TURN_BYTES = 256 << 10, // read in one call of receive(), about
+    SIP_STREAM_BACKLOG = 1024,        // connections that the kernel holds for us to accept
+    SIP_STREAM_READ_BYTES = 32 << 10, // read from one connection at once
+    // Read in one call of receive(), about: some 100 messages, for UDP has 64 of each of its ports,
+    // and who floods one connection is not to have more of a turn than all others together.
+    SIP_STREAM_TURN_BYTES = 32 << 10,
     // A step of a TLS handshake counts as so many of them: its arithmetic takes as long.
     SIP_STREAM_HANDSHAKE_BYTES = 32 << 10,
     SIP_STREAM_EVENTS = 64,     // connections and the like looked at in one call

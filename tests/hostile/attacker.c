@@ -34,6 +34,11 @@ unsigned attacker_scaled(const struct field *f, unsigned n)
     return scaled ? scaled : 1;
 }
 
+unsigned attacker_scaled_rate(const struct field *f, unsigned per_s)
+{
+    return f->scale < 100 ? per_s / 4 : per_s;
+}
+
 // The first complaint is kept.
 void attacker_complain(struct field *f, const char *format, ...)
 {
@@ -174,10 +179,11 @@ void attacker_flood(struct field *f, const char *ip, uint16_t port, unsigned per
     int fd = attacker_udp(ip, &own_port, 2048);
     char *bytes = malloc((size_t)ATTACKER_BATCH * (ATTACKER_DATAGRAM + 1));
     struct pace pace = {0};
+    per_s = attacker_scaled_rate(f, per_s);
     while (!f->stop) {
         struct mmsghdr head[ATTACKER_BATCH] = {0};
         struct iovec piece[ATTACKER_BATCH];
-        unsigned n = per_s ? attacker_due(&pace, per_s, ATTACKER_BATCH) : ATTACKER_BATCH;
+        unsigned n = attacker_due(&pace, per_s, ATTACKER_BATCH);
         for (unsigned i = 0; i < n; i++) {
             char *p = bytes + (size_t)i * (ATTACKER_DATAGRAM + 1);
             piece[i] = (struct iovec){p, write(f, f->said + i, own_port, p, ATTACKER_DATAGRAM + 1)};

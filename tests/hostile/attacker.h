@@ -10,6 +10,8 @@ uint64_t attacker_now_us(void);
 void attacker_sleep_ms(const struct field *f, unsigned ms); // or until it is over
 // `n` in a long run, less in a short one.
 unsigned attacker_scaled(const struct field *f, unsigned n);
+// In a short run, which may be of a daemon with sanitizers, a quarter.
+unsigned attacker_scaled_rate(const struct field *f, unsigned per_s);
 void attacker_complain(struct field *f, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -35,7 +37,7 @@ void attacker_drain(int fd);     // throws away what has come
 // Writes the i-th datagram of a flood; its size.
 typedef size_t (*attacker_write)(const struct field *f, uint64_t i, uint16_t own_port, char *out,
                                  size_t size);
-// From `ip` to `port` of the daemon, until it is over; `per_s` 0: as fast as it can.
+// From `ip` to `port` of the daemon, until it is over.
 void attacker_flood(struct field *f, const char *ip, uint16_t port, unsigned per_s,
                     attacker_write write);
 

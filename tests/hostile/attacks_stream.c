@@ -18,6 +18,7 @@
 enum {
     TINY = 1, // the kernel makes its least of it
     DEAF = 32,
+    DEAF_PER_S = 100000, // requests
     MANY_CHILDREN = 3,
     MANY_ADDRESSES = 6, // of each child
     MANY_EACH = 1000,
@@ -205,8 +206,13 @@ void attack_tcp_deaf(struct field *f)
     for (int i = 0; i < DEAF; i++)
         fd[i] = -1;
     size_t n = write_options(bytes, sizeof bytes, 1);
+    struct pace pace = {0};
+    unsigned per_s = attacker_scaled_rate(f, DEAF_PER_S);
     while (!f->stop) {
-        bool some = false;
+        bool some = attacker_due(&pace, per_s / DEAF, 1);
+        if (!some)
+            continue;
+        some = false;
         for (int i = 0; i < DEAF; i++) {
             if (fd[i] < 0 && (fd[i] = attacker_connect("127.0.0.51", f->sip_port, TINY)) >= 0)
                 done[i] = 0;
@@ -244,8 +250,8 @@ static SSL *shake_hands(SSL_CTX *ctx, int fd)
     return NULL;
 }
 
-// A handshake costs the daemon as much as some hundred messages: each counts as 32 KiB read of a
-// turn's 256.
+// A handshake costs the daemon as much as some hundred messages: each counts as the 32 KiB
+// that are read in a turn.
 void attack_tls_handshakes(struct field *f)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());

@@ -7,7 +7,7 @@
 #include "attacker.h"
 
 // Faster than this a single sender on loopback takes the honest side's core.
-enum { FLOOD_PER_S = 40000, BIG_PER_S = 4000 };
+enum { FLOOD_PER_S = 40000, BIG_PER_S = 4000, STRANGERS_PER_S = 200000 };
 
 #define TRUSTED  "127.0.0.66"
 #define STRANGER "127.1.0.1"
@@ -217,7 +217,7 @@ void attack_udp_stranger(struct field *f)
 
 void attack_udp_stranger_new(struct field *f)
 {
-    attacker_flood(f, STRANGER, f->sip_port, 0, write_stranger_new);
+    attacker_flood(f, STRANGER, f->sip_port, STRANGERS_PER_S, write_stranger_new);
 }
 
 void attack_udp_same(struct field *f)

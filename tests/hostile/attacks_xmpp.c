@@ -211,6 +211,7 @@ static void flood(struct field *f, const char *domain, unsigned per_s,
                   size_t (*write)(char *out, size_t size, uint64_t i))
 {
     struct pace pace = {0};
+    per_s = attacker_scaled_rate(f, per_s);
     int fd = take_stream(f, domain);
     f->begun = true;
     char text[64 * 512];

