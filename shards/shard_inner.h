@@ -22,8 +22,10 @@ enum {
     SHARD_RING_BATCH = 256, // messages taken from one ring in one turn
     // Batches of datagrams read in one turn from a port of its own, and from a shared one. A commit
     // takes its time however little there is in it, so few in a turn would be few in a second.
+    // While another wire has more to give than was read, a shared port gets a batch, and no more.
     SHARD_PORT_BATCHES = 16,
     SHARD_SHARED_BATCHES = 8,
+    SHARD_STREAM_READS = 4, // of XMPP_STREAM_READ_BYTES
     SHARD_PORTS_MAX = 2 + CONFIG_LISTEN_MAX + CORE_SHARDS_MAX,
     SHARD_DESCRIPTORS_KEPT = 1024, // of the process, for what is no SIP connection; half at most
     SHARD_HEARTBEAT_MS = 1000,     // sleeps at most so long; looks after its streams so often
@@ -88,6 +90,7 @@ struct shard {
     bool listening;  // wires are polled for reading
     bool unwatched;  // epoll has refused one of them, and is to be asked again
     uint32_t lag_ms; // shard_lag.c
+    bool behind;     // in this turn a wire had more to give than was read
     bool shedding;   // as the operator was told
     uint64_t refused_before;
     uint64_t ring_empty_ms[FABRIC_PEERS_MAX]; // when nothing was left in it
@@ -144,6 +147,7 @@ void shard_lag_is(struct shard *s, uint64_t lag_ms);
 // The same when it can only be told whether there is more: *empty_ms is the wire's.
 void shard_lag_since(struct shard *s, uint64_t *empty_ms, bool more);
 void shard_lag_of_port(struct shard *s, struct shard_port *p, bool more);
+void shard_lag_of_stream(struct shard *s, const struct shard_stream *st, bool more);
 
 // shard_route.c
 void shard_step(struct shard *s, const struct event *ev);

@@ -19,15 +19,23 @@ void shard_lag_since(struct shard *s, uint64_t *empty_ms, bool more)
 {
     if (!more || !*empty_ms)
         *empty_ms = s->now_ms;
+    s->behind = s->behind || more;
     shard_lag_is(s, s->now_ms - *empty_ms);
 }
 
 void shard_lag_of_port(struct shard *s, struct shard_port *p, bool more)
 {
+    s->behind = s->behind || more;
     if (more && p->port->waited_ms != UINT32_MAX)
         shard_lag_is(s, p->port->waited_ms);
     else
         shard_lag_since(s, &p->empty_ms, more);
+}
+
+void shard_lag_of_stream(struct shard *s, const struct shard_stream *st, bool more)
+{
+    s->behind = s->behind || more;
+    shard_lag_is(s, xmpp_stream_lag_ms(st->xmpp, s->now_ms));
 }
 
 // A line when it begins and one when it ends; what ends lasts for seconds, so they are few.
@@ -52,6 +60,7 @@ void shard_lag_tell(struct shard *s)
         return;
     core_set_lag_ms(s->core, s->lag_ms, s->now_ms);
     tell_operator(s);
+    s->behind = false;
     if (s->listening && !s->held)
         s->lag_ms = 0;
 }

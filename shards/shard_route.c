@@ -80,7 +80,9 @@ void shard_read_port(struct shard *s, struct shard_port *p)
 {
     const struct port_ops *ops = p->port->ops;
     struct event ev = {.kind = EVENT_UNREACHABLE, .port = p->port->id};
-    int most = SIP_PORT_IS_LISTEN(p->port->id) ? SHARD_SHARED_BATCHES : SHARD_PORT_BATCHES;
+    int most = !SIP_PORT_IS_LISTEN(p->port->id) ? SHARD_PORT_BATCHES
+               : s->behind                      ? 1
+                                                : SHARD_SHARED_BATCHES;
     bool more = true;
     for (int i = 0; more && i < most && shard_has_room(s); i++)
         more = ops->receive(p->port, route_sip, s);
@@ -91,8 +93,11 @@ void shard_read_port(struct shard *s, struct shard_port *p)
 
 void shard_read_stream(struct shard *s, struct shard_stream *st)
 {
-    int error = xmpp_stream_read(st->xmpp, s->scratch, s->now_ms);
-    shard_lag_is(s, xmpp_stream_lag_ms(st->xmpp, s->now_ms));
+    int error = 0;
+    bool more = true;
+    for (int i = 0; more && !error && i < SHARD_STREAM_READS && shard_has_room(s); i++)
+        error = xmpp_stream_read(st->xmpp, s->scratch, s->now_ms, &more);
+    shard_lag_of_stream(s, st, more);
     if (error)
         shard_lose_stream(s, st, error);
 }

@@ -84,7 +84,7 @@ static void sip_udp_from_address(struct hop *h, const union sip_udp_address *a)
 // wish.
 static void sip_udp_enlarge(int fd, bool shared)
 {
-    int in = shared ? SIP_UDP_SHARED_IN_BYTES : SIP_UDP_SOCKET_BYTES, out = SIP_UDP_SOCKET_BYTES;
+    int in = shared ? SIP_UDP_SOCKET_BYTES : SIP_UDP_OWN_IN_BYTES, out = SIP_UDP_SOCKET_BYTES;
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &in, sizeof in))
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &in, sizeof in);
     if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &out, sizeof out))

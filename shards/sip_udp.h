@@ -9,9 +9,10 @@ enum {
     SIP_UDP_QUEUE_MAX = 16384,         // datagrams that wait for a full socket; more are dropped
     SIP_UDP_QUEUE_BYTES_MAX = 8 << 20, // and their bytes
     SIP_UDP_SOCKET_BYTES = 8 << 20,    // of kernel buffer wished for, each way
-    // The same for what comes in at a port that all shards share: new work comes there, and is what
-    // is lost first.
-    SIP_UDP_SHARED_IN_BYTES = 4 << 20,
+    // The same for what comes in at a shard's own port: what belongs to dialogs comes there, and is
+    // what is lost last. (A large buffer makes nobody wait long: what is too much is refused, and
+    // that goes fast.)
+    SIP_UDP_OWN_IN_BYTES = 16 << 20,
 };
 
 // EADDRINUSE, EACCES, EADDRNOTAVAIL …; ENOMEM.

@@ -92,9 +92,11 @@ uint32_t xmpp_stream_lag_ms(const struct xmpp_stream *s, uint64_t now_ms)
     return since_ms > s->lag_ms ? (uint32_t)since_ms : s->lag_ms;
 }
 
-int xmpp_stream_read(struct xmpp_stream *s, char scratch[XMPP_STREAM_READ_BYTES], uint64_t now_ms)
+int xmpp_stream_read(struct xmpp_stream *s, char scratch[XMPP_STREAM_READ_BYTES], uint64_t now_ms,
+                     bool *more)
 {
     ssize_t n = recv(s->fd, scratch, XMPP_STREAM_READ_BYTES, MSG_DONTWAIT);
+    *more = n == XMPP_STREAM_READ_BYTES;
     if (n > 0)
         stream_note_read(s, (size_t)n, now_ms);
     if (n > 0)

@@ -21,8 +21,9 @@ int xmpp_stream_create(struct xmpp_stream **out, int fd, const struct stanza_rea
                        stanza_reader_cb cb, void *arg, uint64_t now_ms);
 void xmpp_stream_destroy(struct xmpp_stream *s);
 
-// Reads once, into `scratch`, and calls back for each whole stanza.
-int xmpp_stream_read(struct xmpp_stream *s, char scratch[XMPP_STREAM_READ_BYTES], uint64_t now_ms);
+// Reads once, into `scratch`, and calls back for each whole stanza. *more: there may be more.
+int xmpp_stream_read(struct xmpp_stream *s, char scratch[XMPP_STREAM_READ_BYTES], uint64_t now_ms,
+                     bool *more);
 // How long the bytes that were read last had waited, as far as can be told; 0: nothing waits.
 uint32_t xmpp_stream_lag_ms(const struct xmpp_stream *s, uint64_t now_ms);
 // Queues. False: it did not fit; the caller ends the stream.

@@ -205,12 +205,58 @@ static void test_sharing(void **state)
     assert_null(first);
 }
 
+// A full batch tells how long its first datagram has waited.
+static void test_waiting(void **state)
+{
+    (void)state;
+    struct port *a = opened("127.0.0.1"), *b = opened("127.0.0.1");
+    struct hop to_b = address_of(b, "127.0.0.1");
+    struct heard heard = {0};
+    for (unsigned i = 0; i < 2 * SIP_UDP_BATCH; i++) {
+        say(a, &to_b, i);
+        sip_udp_ops.flush(a);
+        if (i == SIP_UDP_BATCH - 1)
+            poll(NULL, 0, 60);
+    }
+    assert_true(sip_udp_ops.receive(b, hear, &heard));
+    assert_in_range(b->waited_ms, 60, 5000);
+    assert_true(sip_udp_ops.receive(b, hear, &heard));
+    assert_in_range(b->waited_ms, 0, 50);
+    assert_int_equal(heard.n, 2 * SIP_UDP_BATCH);
+    sip_udp_ops.close(a);
+    sip_udp_ops.close(b);
+}
+
+// One past what the kernel has room for: counted, as soon as another datagram has come through.
+static void test_no_room(void **state)
+{
+    (void)state;
+    struct port *a = opened("127.0.0.1"), *b = opened("127.0.0.1");
+    struct hop to_b = address_of(b, "127.0.0.1");
+    struct heard heard = {0};
+    int least = 1; // the kernel makes it what it thinks the least
+    assert_int_equal(setsockopt(sip_udp_ops.fd(b), SOL_SOCKET, SO_RCVBUF, &least, sizeof least), 0);
+    for (unsigned i = 0; i < SIP_UDP_BATCH; i++)
+        say(a, &to_b, i);
+    sip_udp_ops.flush(a);
+    sip_udp_ops.receive(b, hear, &heard);
+    assert_in_range(heard.n, 1, SIP_UDP_BATCH - 1);
+    unsigned lost = SIP_UDP_BATCH - heard.n;
+    say(a, &to_b, heard.n);
+    sip_udp_ops.flush(a);
+    sip_udp_ops.receive(b, hear, &heard);
+    assert_int_equal(count.in_dropped, lost);
+    sip_udp_ops.close(a);
+    sip_udp_ops.close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_batches),      cmocka_unit_test(test_ipv6),
         cmocka_unit_test(test_size_limit),   cmocka_unit_test(test_queue_limit),
         cmocka_unit_test(test_send_failure), cmocka_unit_test(test_sharing),
+        cmocka_unit_test(test_waiting),      cmocka_unit_test(test_no_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

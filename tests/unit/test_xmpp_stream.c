@@ -1,4 +1,4 @@
-// A component stream over a socketpair: batches, the bound of what waits, blanks, and the end.
+// A component stream over a socketpair: batches, the bound of what waits, said, and the end.
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,8 +42,9 @@ static void close_stream(struct xmpp_stream *s)
 static int read_after(struct xmpp_stream *s, const char *said)
 {
     static char scratch[XMPP_STREAM_READ_BYTES];
+    bool more;
     assert_int_equal(send(server, said, strlen(said), 0), strlen(said));
-    return xmpp_stream_read(s, scratch, 1);
+    return xmpp_stream_read(s, scratch, 1, &more);
 }
 
 static void test_reads(void **state)
@@ -55,9 +56,10 @@ static void test_reads(void **state)
     assert_int_equal(read_after(s, "ence/> <presence/>"), 0);
     assert_int_equal(stanzas, 3);
     static char scratch[XMPP_STREAM_READ_BYTES];
-    assert_int_equal(xmpp_stream_read(s, scratch, 1), 0); // nothing there
+    bool more;
+    assert_int_equal(xmpp_stream_read(s, scratch, 1, &more), 0); // nothing there
     close(server);
-    assert_int_equal(xmpp_stream_read(s, scratch, 1), EPIPE);
+    assert_int_equal(xmpp_stream_read(s, scratch, 1, &more), EPIPE);
     xmpp_stream_destroy(s);
 }
 
@@ -188,6 +190,33 @@ static void test_end(void **state)
     close_stream(s);
 }
 
+// More waits than is read at once: when what waited then is read, it is known for how long.
+static void test_lag(void **state)
+{
+    (void)state;
+    static char scratch[XMPP_STREAM_READ_BYTES], said[XMPP_STREAM_READ_BYTES * 5 / 2];
+    struct xmpp_stream *s = open_stream();
+    int bytes = 2 * sizeof said;
+    bool more;
+    assert_int_equal(setsockopt(server, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes), 0);
+    for (size_t i = 0; i < sizeof said; i += 8)
+        memcpy(said + i, "<iq/>   ", 8);
+    assert_int_equal(send(server, said, sizeof said, 0), sizeof said);
+    assert_int_equal(xmpp_stream_read(s, scratch, 1000, &more), 0);
+    assert_true(more);
+    assert_int_equal(xmpp_stream_lag_ms(s, 1000), 0);
+    assert_int_equal(xmpp_stream_lag_ms(s, 1040), 40);
+    assert_int_equal(send(server, said, XMPP_STREAM_READ_BYTES, 0), XMPP_STREAM_READ_BYTES);
+    assert_int_equal(xmpp_stream_read(s, scratch, 1070, &more), 0);
+    assert_int_equal(xmpp_stream_read(s, scratch, 1090, &more), 0); // and with it all of the first
+    assert_true(more);
+    assert_int_equal(xmpp_stream_lag_ms(s, 1090), 90);
+    assert_int_equal(xmpp_stream_read(s, scratch, 1100, &more), 0);
+    assert_false(more);
+    assert_int_equal(xmpp_stream_lag_ms(s, 1200), 0);
+    close_stream(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +227,7 @@ int main(void)
         cmocka_unit_test(test_stall),
         cmocka_unit_test(test_keepalive),
         cmocka_unit_test(test_end),
+        cmocka_unit_test(test_lag),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
