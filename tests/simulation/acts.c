@@ -192,6 +192,7 @@ void acts_calm(struct world *w)
 {
     world_note(w, "==== calm");
     w->calm = true;
+    w->calm_ms = w->now_ms;
     w->net->partition_ms = 0;
     w->gateway->death_in = 0;
     w->gateway->full_until_ms = 0;

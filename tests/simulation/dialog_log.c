@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "once.h"
+
 enum { LOG_BUCKETS = 8192, LOG_NAME = 128, LOG_BRANCH = 48, LOG_RECENT = 8 };
 
 struct sent {
@@ -24,6 +26,7 @@ struct logged {
 };
 
 struct dialog_log {
+    struct once branches, dialogs;
     struct logged *bucket[LOG_BUCKETS];
 };
 
@@ -42,6 +45,8 @@ void dialog_log_destroy(struct dialog_log *l)
             next = d->next;
             free(d);
         }
+    once_free(&l->branches);
+    once_free(&l->dialogs);
     free(l);
 }
 
@@ -109,6 +114,10 @@ bool dialog_log_request(struct dialog_log *l, const struct sip_message *m, uint6
     snprintf(branch, sizeof branch, "%.*s", TEXT_ARG(sip_text(m, m->branch)));
     if (log_again(d, branch, m, fault) || log_elsewhere(d, branch, m))
         return false;
+    if (!once_add(&l->branches, text_of(branch)))
+        *fault = "a branch is used twice";
+    if (!d->n && !m->to_tag.n && !once_add(&l->dialogs, sip_text(m, m->call_id)))
+        *fault = "a Call-ID is used for two dialogs";
     if (d->n && m->cseq <= d->cseq)
         *fault = "CSeq went back";
     d->cseq = m->cseq;

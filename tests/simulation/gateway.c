@@ -305,6 +305,7 @@ static void shard_step(struct world *w, struct gateway_shard *s, const struct ev
     size_t before = s->fx.n;
     struct cause cause = step_cause(w, ev);
     core_step(s->core, ev, gateway_now_ms(w), &s->fx);
+    inspector_stepped(w, ev, s->fx.n - before);
     world_expect(w, !s->fx.failed, "the core says that memory ran out");
     if (s->fx.n > s->cause_cap) {
         s->cause_cap = 2 * s->fx.n;

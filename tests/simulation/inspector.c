@@ -24,6 +24,8 @@ struct inspector {
     struct grants *grants;
     const struct pair *deleted[DELETED_MAX]; // by the commit under way
     size_t n_deleted, commits;
+    size_t most, most_tick;                  // effects of one step
+    uint64_t counted[2][3], counted_dialogs; // when all were looked at
 };
 
 void inspector_create(struct world *w)
@@ -123,10 +125,32 @@ static bool count_one(void *arg, const struct core_subscription_view *v)
                      TEXT_ARG(v->xmpp), TEXT_ARG(v->sip));
         return false;
     }
+    w->inspector->counted[v->direction][v->state]++;
+    w->inspector->counted_dialogs += v->n_dialogs;
     struct known_of *k = &pair_of(w, x, s)->known[v->direction];
     k->n++;
     k->state = v->state;
     return true;
+}
+
+// What the gauges say is what is there. (A dialog may be one without a subscription: a fetch.)
+static void check_gauges(struct world *w)
+{
+    const struct inspector *i = w->inspector;
+    struct core_stats stats = gateway_stats(w);
+    uint64_t all = 0;
+    for (unsigned d = 0; d < 2; d++)
+        for (unsigned s = 0; s < 3; s++) {
+            all += i->counted[d][s];
+            world_expect(w, stats.by_state[d][s] == i->counted[d][s],
+                         "the gauge says %llu of direction %u in state %u, there are %llu",
+                         (unsigned long long)stats.by_state[d][s], d, s,
+                         (unsigned long long)i->counted[d][s]);
+        }
+    world_expect(w, stats.subscriptions >= all, "%llu subscriptions by the gauge, %llu there",
+                 (unsigned long long)stats.subscriptions, (unsigned long long)all);
+    world_expect(w, stats.dialogs >= i->counted_dialogs, "%llu dialogs by the gauge, %llu there",
+                 (unsigned long long)stats.dialogs, (unsigned long long)i->counted_dialogs);
 }
 
 // By one look at all that the shards have: n users with a few contacts each cost n, not n × n.
@@ -136,7 +160,10 @@ void inspector_check_authorizations(struct world *w)
         return;
     for (size_t i = 0; i < pair_count(w); i++)
         memset(pair_at(w, i)->known, 0, sizeof pair_at(w, i)->known);
+    memset(w->inspector->counted, 0, sizeof w->inspector->counted);
+    w->inspector->counted_dialogs = 0;
     gateway_each(w, count_one, w);
+    check_gauges(w);
     for (size_t i = 0; i < pair_count(w) && !w->failed; i++)
         for (unsigned d = 0; d < 2; d++)
             check_pair(w, pair_at(w, i), d, pair_at(w, i)->known[d].n,
@@ -229,6 +256,15 @@ void inspector_committed(struct world *w, bool done)
 uint64_t inspector_step(struct world *w)
 {
     return ++w->inspector->steps;
+}
+
+// What one message of a peer's makes the gateway say and store at once, whoever sent it and however
+// many contacts somebody has: seen are 8. (A tick runs all timers that are due.)
+void inspector_stepped(struct world *w, const struct event *ev, size_t effects)
+{
+    enum { EFFECTS_MAX = 24 };
+    world_expect(w, ev->kind == EVENT_TICK || effects <= EFFECTS_MAX, "%zu effects of one event",
+                 effects);
 }
 
 static bool answers_well(const struct stanza *s)

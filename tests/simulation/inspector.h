@@ -7,7 +7,10 @@
 // 5. What is caused per stanza and per request stays below a factor.
 // 6. At rest nothing is left but authorizations (rest.h).
 //
-// And in each dialog requests leave in order (dialog_log.h).
+// And: in each dialog requests leave in order, no branch and no Call-ID is used twice, across all
+// lives (dialog_log.h); what was granted holds (grants.h); no pair has two owners; the gauges say
+// what is there; one event has few effects; all requests are answered once the faults are over
+// (sip_wire.c); at rest no peer keeps a dialog that nobody ends, nor two for one pair (rest.h).
 #ifndef TESTS_INSPECTOR_H
 #define TESTS_INSPECTOR_H
 
@@ -30,7 +33,9 @@ void inspector_held(struct world *w);
 
 // Before a step: its number.
 uint64_t inspector_step(struct world *w);
-// Then, what it is about. False: of a domain or source that is not trusted, so nothing may cross.
+// Behind it: how many effects it had.
+void inspector_stepped(struct world *w, const struct event *ev, size_t effects);
+// What it is about. False: of a domain or source that is not trusted, so nothing may cross.
 bool inspector_sip_in(struct world *w, const struct event *ev);
 bool inspector_stanza_in(struct world *w, const struct stanza *s);
 // As it is let out.

@@ -81,7 +81,8 @@ struct world {
     uint64_t cause, effects; // seed of what happens now, and how much it has arranged
     uint64_t phases;         // begun from outside
     struct options opt;
-    bool calm; // the faults have stopped, and people have come to rest
+    uint64_t calm_ms; // since then
+    bool calm;        // the faults have stopped, and people have come to rest
     bool verbose, failed;
     struct happening *queue;
     size_t n, cap;
