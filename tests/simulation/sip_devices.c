@@ -85,7 +85,9 @@ void sip_device_answered(struct world *w, struct device *d, unsigned status,
                          const struct sip_message *m)
 {
     d->trying = false;
+    world_expect(w, status != 423, "423 to who asks for %u s, or to end", w->opt.device_expires_s);
     if (!d->wanted) {
+        world_expect(w, status >= 300 || m->expires == 0, "who has asked to end is granted more");
         device_forget(d);
         return;
     }
