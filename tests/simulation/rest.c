@@ -56,6 +56,24 @@ static bool watch_is_true(struct world *w, const struct pair *p, char why[512])
     return true;
 }
 
+static unsigned open_notifiers(const struct pair *p)
+{
+    unsigned n = 0;
+    for (const struct notifier *d = p->notifiers; d; d = d->next)
+        n += d->open;
+    return n;
+}
+
+// What the gateway has forgotten has run out at the presence server, and it opens no second.
+static bool watch_is_one(struct world *w, const struct pair *p, char why[512])
+{
+    unsigned n = open_notifiers(p);
+    if (n > 1)
+        snprintf(why, 512, "%s has %u dialogs to watch %s", w->xmpp->user[p->x].jid, n,
+                 w->sip->user[p->s].jid);
+    return n <= 1;
+}
+
 // Who is there and has been refused knows it.
 static bool refusal_is_told(struct world *w, const struct pair *p, char why[512])
 {
@@ -98,7 +116,7 @@ bool rest_is_true(struct world *w, char why[512])
 {
     for (size_t i = 0; i < pair_count(w); i++) {
         const struct pair *p = pair_at(w, i);
-        if (!watch_is_true(w, p, why) || !refusal_is_told(w, p, why))
+        if (!watch_is_true(w, p, why) || !watch_is_one(w, p, why) || !refusal_is_told(w, p, why))
             return false;
         for (unsigned d = 0; d < SIP_DEVICES_MAX; d++)
             if (!device_is_true(w, p, &p->device[d], why) ||
@@ -161,6 +179,12 @@ bool rest_is_empty(struct world *w, char why[512])
              (unsigned long long)s.server_transactions, (unsigned long long)s.timers,
              (unsigned long long)watches, (unsigned long long)pending, (unsigned long long)s.users,
              (unsigned long long)s.subscriptions, w->gateway->store.n);
+    for (size_t i = 0; i < pair_count(w); i++)
+        if (open_notifiers(pair_at(w, i))) {
+            snprintf(why, 512, "the presence server of %s has a dialog that nobody ends",
+                     w->sip->user[pair_at(w, i)->s].jid);
+            return false;
+        }
     return w->gateway->alive && !s.dialogs && !s.client_transactions && !s.server_transactions &&
            !s.timers && !watches && !pending && s.users <= s.subscriptions &&
            w->gateway->store.n == s.subscriptions;
