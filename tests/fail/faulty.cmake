@@ -35,3 +35,4 @@ set(FAULTY_WORLD ${FAULTY_DIR}/journey.c ${FAULTY_LOOPBACK}/gateway.c
     ${FAULTY_LOOPBACK}/component_server.c ${FAULTY_LOOPBACK}/sip_peer.c
     ${FAULTY_LOOPBACK}/stream_peer.c)
 isthmus_faulty_program(ports_journeys ${FAULTY_WORLD})
+isthmus_faulty_program(ports_start)

@@ -158,20 +158,20 @@ static void say_until_answered(struct journey *j, struct repeat *r, const char *
 
 // ---- The ways ----------------------------------------------------------------------------------
 
-static void write_notify(const struct journey *j, char out[4096])
+static void write_notify(const struct journey *j, unsigned cseq, char out[4096])
 {
     char from[512], to[512], call_id[512], contact[512];
     header(j, "Contact", contact);
     contact[strcspn(contact, ">")] = '\0';
     header(j, "To", to);
     snprintf(out, 4096,
-             "NOTIFY %s SIP/2.0\r\nVia: SIP/2.0/%s 127.0.0.1:%u;branch=z9hG4bKnotify%u;rport\r\n"
-             "Max-Forwards: 70\r\nFrom: %s%s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: 1 NOTIFY\r\n"
+             "NOTIFY %s SIP/2.0\r\nVia: SIP/2.0/%s 127.0.0.1:%u;branch=z9hG4bKnotify%u.%u;rport\r\n"
+             "Max-Forwards: 70\r\nFrom: %s%s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %u NOTIFY\r\n"
              "Contact: <sip:peer@127.0.0.1:%u;transport=%s>\r\nEvent: presence\r\n"
              "Subscription-State: active;expires=600\r\nContent-Length: 0\r\n\r\n",
-             strchr(contact, '<') + 1, via(j), own_port(j), j->user, to,
+             strchr(contact, '<') + 1, via(j), own_port(j), j->user, cseq, to,
              strstr(to, "tag=") ? "" : ";tag=peer", header(j, "From", from),
-             header(j, "Call-ID", call_id), own_port(j), via(j));
+             header(j, "Call-ID", call_id), cseq, own_port(j), via(j));
 }
 
 bool journey_watch(struct journey *j, int bound_ms)
@@ -179,6 +179,7 @@ bool journey_watch(struct journey *j, int bound_ms)
     char stanza[256], told[128], who[64], notify[4096] = "", call_id[512] = "";
     bool answered = false, subscribed = false;
     struct repeat asked = {0}, notified = {0};
+    unsigned cseq = 0;
     int64_t end_ms = journey_now_ms() + bound_ms;
     j->user++;
     snprintf(who, sizeof who, "juliet%u@example.com", j->user);
@@ -192,8 +193,10 @@ bool journey_watch(struct journey *j, int bound_ms)
             say_until_answered(j, &notified, notify);
         if (hear(j, 10)) {
             if (is(j, "SUBSCRIBE") && header_has(j, "From", who)) {
-                write_notify(j, notify);
+                write_notify(j, ++cseq, notify); // RFC 6665 §4.2.1.2: a refresh has its own
                 header(j, "Call-ID", call_id);
+                answered = false;
+                notified = (struct repeat){0};
             } else if (is(j, "SIP/2.0 200") && *call_id && header_has(j, "Call-ID", call_id)) {
                 answered = true;
             }
