@@ -57,6 +57,21 @@ static void fail(const char *what, const char *why)
 static const char *const names[LOAD_KINDS] = {"watch",   "serve",   "presence", "notify",
                                               "refresh", "unwatch", "unserve"};
 
+// Its last words.
+static void print_log(void)
+{
+    char path[300], line[512], last[2][512] = {"", ""};
+    snprintf(path, sizeof path, "%s/log", load_dir(crash.load));
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f)) {
+        memcpy(last[0], last[1], sizeof line);
+        memcpy(last[1], line, sizeof line);
+    }
+    fprintf(stderr, "%s%s", last[0], last[1]);
+    if (f)
+        fclose(f);
+}
+
 // What the daemon knows of a pair, for who looks for the cause.
 static void fail_pair(const char *what, enum load_kind kind, unsigned i)
 {
@@ -111,6 +126,7 @@ static void fail_dead(const char *when, int status)
     snprintf(how, sizeof how, WIFSIGNALED(status) ? "signal %d" : "status %d",
              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     fail(when, how);
+    print_log();
 }
 
 static void life(void)
@@ -158,8 +174,10 @@ static void birth_killed(void)
 {
     draw_shards();
     int error = load_start(crash.load, 1 + below(BIRTH_KILL_MS));
-    if (error == ECHILD)
+    if (error == ECHILD) {
         fail("it ended by itself at its start", "");
+        print_log();
+    }
     load_kill(crash.load);
     crash.births_killed++;
 }
@@ -170,8 +188,10 @@ static void start(void)
     uint64_t began_us = load_now_us();
     int error = load_start(crash.load, START_MS);
     crash.start_ms[crash.round] = (unsigned)((load_now_us() - began_us) / 1000);
-    if (error)
+    if (error) {
         fail("it does not start", error == ECHILD ? "it ended by itself" : strerror(error));
+        print_log();
+    }
 }
 
 static unsigned flow_begin(enum load_kind kind, int direction, unsigned of[SAMPLE])
