@@ -11,6 +11,7 @@
 #include "core/wire/memory.h"
 #include "core/wire/stanza_pep.h"
 #include "core/wire/stanza_rich.h"
+#include "core/wire/stanza_skip.h"
 #include "core/wire/xml_sax.h"
 
 enum {
@@ -24,10 +25,12 @@ enum {
     ATTRIBUTE_MAX = 4096, // a longer from, to, id or xml:lang is as good as none
     // A stanza past the limits is passed over; one so far past them that the server can't have
     // looked at it ends the stream. Servers look at sizes, not at depth: 512 KiB, the most that
-    // Prosody takes from another server, hold 74,000 levels of <a></a>. libxml2's push parser goes
-    // as deep, but looks through the namespaces of all levels: 2.5 s of CPU at worst for so many.
+    // Prosody takes from another server, hold 74,000 levels of <a></a>.
     CUT_FACTOR = 16,
     CUT_DEPTH = 80000,
+    // A stanza with a longer tag is passed over, too: 1,900 attributes at most are compared with
+    // each other. The parser sees no tag before its end, so this is how long it may keep it.
+    TAG_MAX = PIECE_MAX,
 };
 
 static const char STREAM_HEADER[] =
@@ -46,16 +49,19 @@ struct stanza_reader {
     stanza_reader_cb cb;
     void *arg;
     xmlParserCtxtPtr parser;
-    int error;            // 0, or why the reader is spent
-    uint64_t fed;         // bytes that the present parser was given, its made-up stream header too
-    uint64_t piece;       // of those, the first of the piece that it is reading
-    uint64_t begin;       // of those, the first that belongs to the present stanza
-    uint64_t renew_at;    // a stanza ended there and the parser was stopped to be renewed; or 0
-    unsigned depth;       // open elements; the stream is the first, a stanza the second
-    bool too_big;         // the present stanza has passed a limit
-    enum inside inside;   // what kind of element is open below the stream
-    enum field field;     // of which child text is being collected
-    unsigned field_depth; // of the element that the text stands in
+    int error;          // 0, or why the reader is spent
+    uint64_t fed;       // bytes that the present parser was given, its made-up stream header too
+    uint64_t piece;     // of those, the first of the piece that it is reading
+    uint64_t begin;     // of those, the first that belongs to the present stanza
+    uint64_t renew_at;  // a stanza ended there and the parser was stopped to be renewed; or 0
+    unsigned depth;     // open elements; the stream is the first, a stanza the second
+    bool too_big;       // the present stanza has passed a limit
+    bool skips;         // and its end is looked for by `skip`,
+    uint64_t skip_from; // from this one of the bytes on; the parser was stopped
+    struct stanza_skip skip;
+    enum inside inside;            // what kind of element is open below the stream
+    enum field field;              // of which child text is being collected
+    unsigned field_depth;          // of the element that the text stands in
     enum presence_text field_text; // FIELD_RICH
     enum stanza_rich rich;         // the child of a presence that is open, or what an event tells
     unsigned rich_depth;           // of that element
@@ -387,6 +393,15 @@ static void begin_below(struct stanza_reader *r, struct text name, const xmlChar
     }
 }
 
+// From the end of the start tag that the parser is in: what is left of it is ">" or "/>".
+static void skip_from_tag(struct stanza_reader *r)
+{
+    r->skips = r->too_big = true;
+    r->skip_from = position(r);
+    r->skip = (struct stanza_skip){.at = SKIP_TAG, .open = r->depth - 2};
+    xmlStopParser(r->parser);
+}
+
 static void on_start(void *arg, const xmlChar *local, const xmlChar *prefix, const xmlChar *uri,
                      int n_ns, const xmlChar **ns, int n_attributes, int n_defaulted,
                      const xmlChar **attributes)
@@ -399,7 +414,7 @@ static void on_start(void *arg, const xmlChar *local, const xmlChar *prefix, con
     else if (r->depth == 2)
         begin_top(r, xml_text(local), uri, n_attributes, attributes);
     else if (r->depth > r->limits.stanza_depth + 1)
-        r->too_big = true;
+        skip_from_tag(r);
     else if (r->depth > 2 && !r->too_big)
         begin_below(r, xml_text(local), uri, n_attributes, attributes);
 }
@@ -438,9 +453,8 @@ static void end_field(struct stanza_reader *r)
     r->field = FIELD_NONE;
 }
 
-static void end_top(struct stanza_reader *r)
+static void end_top(struct stanza_reader *r, uint64_t here)
 {
-    uint64_t here = position(r);
     if (r->inside == INSIDE_STREAM_ERROR) {
         stop(r, ECONNRESET);
         return;
@@ -456,7 +470,13 @@ static void end_top(struct stanza_reader *r)
     r->inside = INSIDE_OTHER;
     r->too_big = false;
     r->begin = here;
-    if (here > RENEW_BYTES && here >= r->piece) {
+}
+
+static void end_stanza(struct stanza_reader *r)
+{
+    uint64_t here = position(r);
+    end_top(r, here);
+    if (!r->error && here > RENEW_BYTES && here >= r->piece) {
         r->renew_at = here;
         xmlStopParser(r->parser);
     }
@@ -469,7 +489,7 @@ static void on_end(void *arg, const xmlChar *local, const xmlChar *prefix, const
     if (r->depth > 2 && r->depth == r->field_depth && r->inside == INSIDE_STANZA)
         end_field(r);
     else if (r->depth == 2)
-        end_top(r);
+        end_stanza(r);
     else if (r->depth == 1)
         stop(r, ECONNRESET); // </stream:stream>
     r->depth--;
@@ -595,6 +615,37 @@ static int parser_error(const struct stanza_reader *r)
     return memory_lent(entity ? EPERM : EBADMSG);
 }
 
+static int past_all_reason(const struct stanza_reader *r)
+{
+    bool is = r->fed - r->begin > r->limits.stanza_bytes * CUT_FACTOR ||
+              (r->skips && r->skip.open > CUT_DEPTH);
+    return is ? EMSGSIZE : 0;
+}
+
+// A tag whose end does not come. The parser waits for it with all that it was given.
+static int skip_long_tag(struct stanza_reader *r)
+{
+    const char *left = (const char *)r->parser->input->cur;
+    size_t n = (size_t)(r->parser->input->end - r->parser->input->cur), used;
+    if (r->depth == 1)
+        r->inside = INSIDE_OTHER; // the tag is the stanza's own: nothing of it is known
+    r->skips = r->too_big = true;
+    r->skip = (struct stanza_skip){.open = r->depth - 1};
+    int error = stanza_skip_feed(&r->skip, left, n, &used);
+    return error == EAGAIN ? 0 : error ? error : EBADMSG; // an end, where the parser saw none
+}
+
+static int feed_skipped(struct stanza_reader *r, const char *p, size_t n, size_t *used)
+{
+    int error = stanza_skip_feed(&r->skip, p, n, used);
+    r->fed += *used;
+    if (error)
+        return error == EAGAIN ? past_all_reason(r) : error;
+    r->skips = false;
+    end_top(r, r->fed);
+    return r->error ? r->error : parser_begin(r);
+}
+
 // Feeds up to `n` bytes; *used tells how many were taken.
 static int feed_piece(struct stanza_reader *r, const char *p, size_t n, size_t *used)
 {
@@ -610,11 +661,20 @@ static int feed_piece(struct stanza_reader *r, const char *p, size_t n, size_t *
         *used = (size_t)(r->renew_at - r->piece);
         return parser_begin(r);
     }
+    if (r->skips) { // of "/>" the first character may have come before
+        assert(r->skip_from + 1 >= r->piece && r->skip_from <= r->fed);
+        r->skip.slash = r->skip_from < r->piece;
+        r->fed = r->skip.slash ? r->piece : r->skip_from;
+        *used = (size_t)(r->fed - r->piece);
+        return 0;
+    }
     int error = parser_error(r);
     if (r->fed - r->begin > r->limits.stanza_bytes && r->depth > 1)
         r->too_big = true;
-    if (!error && r->fed - r->begin > r->limits.stanza_bytes * CUT_FACTOR)
-        error = EMSGSIZE;
+    if (!error)
+        error = past_all_reason(r);
+    if (!error && r->parser->input->end - r->parser->input->cur > TAG_MAX)
+        error = skip_long_tag(r);
     return error;
 }
 
@@ -622,7 +682,8 @@ int stanza_reader_feed(struct stanza_reader *r, const char *p, size_t n)
 {
     while (n && !r->error) {
         size_t used;
-        r->error = feed_piece(r, p, n < PIECE_MAX ? n : PIECE_MAX, &used);
+        size_t piece = n < PIECE_MAX ? n : PIECE_MAX;
+        r->error = r->skips ? feed_skipped(r, p, piece, &used) : feed_piece(r, p, piece, &used);
         p += used;
         n -= used;
     }

@@ -14,12 +14,14 @@ struct stanza_reader;
 // The stanza lives until the callback returns.
 typedef void (*stanza_reader_cb)(void *arg, const struct stanza *s);
 
-// A stanza past a limit is handed out as `too_big`: one user's stanza that the server let through
-// must not end the stream of a whole domain. Only one past all reason (16 times the bytes, 200
-// levels) does.
+// A stanza past a limit, or with a tag of more than 16 KiB or so, is handed out as `too_big`: one
+// user's stanza that the server let through must not end the stream of a whole domain. Only one
+// past all reason (16 times the bytes, 80,000 levels) does. What is behind the tag or level too
+// many is looked through for the stanza's end alone (core/wire/stanza_skip.h), and if it is the
+// stanza's own tag that is too long, nothing is handed out.
 struct stanza_reader_limits {
     size_t stanza_bytes;   // raw bytes from a stanza's '<' to its end
-    unsigned stanza_depth; // below 200
+    unsigned stanza_depth; // below 80,000
 };
 
 // The namespace of the stream is jabber:component:accept (XEP-0114). ENOMEM.
