@@ -4,6 +4,7 @@
 #include <stdarg.h>
 
 #include "net.h"
+#include "rogue.h"
 #include "sip_model.h"
 #include "xmpp_model.h"
 
@@ -105,6 +106,8 @@ static void act_fault(struct world *w)
         gateway_clock_leap(w, world_between(w, 1000, world_chance(w, 300) ? 7200000 : 120000));
     if (world_fault(w, FAULT_CLOCK_STOP, o->clock))
         gateway_suspend(w, world_between(w, 1000, world_chance(w, 300) ? 600000 : 60000));
+    if (world_chance(w, o->rogue))
+        rogue_act(w);
     if (world_fault(w, FAULT_STREAM_BREAK, o->stream_break)) {
         act_note(w, "a stream breaks");
         net_stream_break(w, world_below(w, GATEWAY_STREAMS));

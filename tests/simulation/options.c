@@ -39,6 +39,7 @@ static void draw_faults(struct world *w, struct options *o)
     o->store_full = PICK(w, 0, 0, 0, 10);
     o->power_failure = PICK(w, 0, 0, 0, 400);
     o->clock = PICK(w, 0, 0, 0, 10);
+    o->rogue = PICK(w, 0, 0, 0, 0, 50, 300);
     o->batch = PICK(w, 1, 4, 16);
 }
 
@@ -98,6 +99,7 @@ void options_draw(struct world *w, unsigned users)
     o->gateway_domain = world_chance(w, 750);
     o->stranger_answers = world_chance(w, 250);
     o->digest = world_chance(w, 250);
+    o->memory = PICK(w, 0, 0, 0, 20);
 }
 
 void options_print(const struct options *o, FILE *to)
@@ -112,14 +114,14 @@ void options_print(const struct options *o, FILE *to)
         "  t1 %u, notify interval %u ms, on expiry %s\n"
         "  in 1000: loss %u, dup %u, slow %u (%u ms), crash %u, stream break %u, partition %u,\n"
         "    unreachable %u, sip server restart %u, sip errors %u\n"
-        "    commit fails %u, store full %u, power failure (of a death) %u, clock %u\n"
-        "  tcp %d, record-route %d, notify first %d, rejects with 200 %d, digest %d\n",
+        "    commit fails %u, store full %u, power failure (of a death) %u, clock %u, rogue %u\n"
+        "  tcp %d, record-route %d, notify first %d, rejects with 200 %d, digest %d, memory %u\n",
         o->shards, o->xmpp_users, o->ejabberd ? "ejabberd" : "prosody", o->sip_users, o->contacts,
         o->acts, o->minutes, o->batch, o->expires_s, o->max_expires_s, o->device_expires_s,
         o->server_expires_s, o->server_min_expires_s, o->probe_timeout_s, o->window_s, o->exempt,
         o->gateway_domain, o->stranger_answers, o->t1_ms, o->notify_interval_ms,
         o->unsubscribe_on_expiry ? "unsubscribe" : "keep", o->loss, o->dup, o->slow, o->slow_ms,
         o->crash, o->stream_break, o->partition, o->unreachable, o->server_restart, o->sip_errors,
-        o->commit_fails, o->store_full, o->power_failure, o->clock, o->tcp, o->record_route,
-        o->notify_first, o->rejects_with_200, o->digest);
+        o->commit_fails, o->store_full, o->power_failure, o->clock, o->rogue, o->tcp,
+        o->record_route, o->notify_first, o->rejects_with_200, o->digest, o->memory);
 }

@@ -114,6 +114,10 @@ static bool device_is_true(struct world *w, const struct pair *p, const struct d
 
 bool rest_is_true(struct world *w, char why[512])
 {
+    if (!w->gateway->alive || w->now_ms < w->gateway->stopped_until_ms) {
+        snprintf(why, 512, "the gateway is not there");
+        return false;
+    }
     for (size_t i = 0; i < pair_count(w); i++) {
         const struct pair *p = pair_at(w, i);
         if (!watch_is_true(w, p, why) || !watch_is_one(w, p, why) || !refusal_is_told(w, p, why))

@@ -141,6 +141,13 @@ static void server_accept(struct world *w, struct notifier *n, const struct sip_
     }
     if (notify_first)
         server_notify(w, n);
+    if (world_fault(w, FAULT_ROGUE_ANSWER, w->opt.rogue / 5)) {
+        static const char *const odd[] = {"", "Expires: 999999999\r\n", "Expires: soon\r\n",
+                                          "Contact: nonsense\r\nExpires: 60\r\n", "Expires: 1\r\n"};
+        sip_answer(w, m, 200, n->leg.our_tag, odd[world_below(w, 5)]);
+        server_notify(w, n);
+        return;
+    }
     snprintf(
         headers, sizeof headers, "Expires: %u\r\nContact: <" SERVER_CONTACT ">\r\n%s", expires_s,
         w->opt.record_route && !m->to_tag.n ? "Record-Route: <sip:127.0.0.1:5070;lr>\r\n" : "");

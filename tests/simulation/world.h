@@ -25,7 +25,9 @@ struct options {
     uint32_t expires_s, min_expires_s, max_expires_s, device_expires_s, server_expires_s;
     uint32_t server_min_expires_s, probe_timeout_s, window_s, t1_ms, notify_interval_ms;
     unsigned loss, dup, slow, slow_ms, crash, stream_break, partition, unreachable;
-    unsigned server_restart, sip_errors, commit_fails, store_full, power_failure, clock, batch;
+    unsigned server_restart, sip_errors, commit_fails, store_full, power_failure, clock, rogue,
+        batch;
+    unsigned memory; // of the turns: an allocation in them is refused
     bool exempt, unsubscribe_on_expiry, ejabberd, tcp, record_route, notify_first, rejects_with_200;
     bool gateway_domain, stranger_answers, digest;
 };
@@ -54,6 +56,18 @@ enum fault {
     FAULT_SERVER_ERROR,
     FAULT_DEVICE_ERROR,
     FAULT_STRANGER,
+    FAULT_ROGUE_TAGS, // in the order of rogue_act()
+    FAULT_ROGUE_CSEQ,
+    FAULT_ROGUE_BODY,
+    FAULT_ROGUE_RESPONSE,
+    FAULT_ROGUE_GARBAGE,
+    FAULT_ROGUE_NOBODY,
+    FAULT_ROGUE_ADDRESSES,
+    FAULT_ROGUE_RESULT,
+    FAULT_ROGUE_ERROR,
+    FAULT_ROGUE_FLOOD,
+    FAULT_ROGUE_ANSWER,
+    FAULT_MEMORY,
     FAULT_KINDS
 };
 
