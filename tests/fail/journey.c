@@ -147,6 +147,26 @@ static bool was_told(struct journey *j, const char *text)
     return said != NULL;
 }
 
+// The server's answer to what every probe is followed by; the probe of a stranger it leaves alone.
+static void answer_fence(struct journey *j)
+{
+    char who[128], id[64], answer[512];
+    char *said = component_server_expect(j->g->server, "example.net", "", 1);
+    for (const char *p = said; p && (p = strstr(p, "<iq type='get' from='example.net' to='")); p++)
+        if (sscanf(p, "<iq type='get' from='example.net' to='%127[^']' id='%63[^']'", who, id) ==
+                2 &&
+            strcmp(id, j->fence) != 0) {
+            snprintf(j->fence, sizeof j->fence, "%s", id);
+            snprintf(answer, sizeof answer,
+                     "<iq type='error' from='%s' to='example.net' id='%s'><error type='cancel'>"
+                     "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+                     "</error></iq>",
+                     who, id);
+            component_server_send(j->g->server, "example.net", answer);
+        }
+    free(said);
+}
+
 static void say_until_answered(struct journey *j, struct repeat *r, const char *message)
 {
     if (!is_due(j, r, j->peer ? AGAIN_ELSEWHERE * AGAIN_MS : AGAIN_MS))
@@ -203,6 +223,7 @@ bool journey_watch(struct journey *j, int bound_ms)
             if (!is(j, "SIP/2.0"))
                 say_ok(j);
         }
+        answer_fence(j);
         subscribed = subscribed || was_told(j, told);
     }
     if (!answered || !subscribed)

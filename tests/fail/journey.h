@@ -20,6 +20,7 @@ struct journey {
     int on;        // the connection that was heard, or is to be spoken on
     uint16_t to;   // the same by port, over UDP
     const char *message;
+    char fence[64]; // the id of the last question that was answered
 };
 
 // Certificates are in `dir`: good.pem, good.key, ca.pem.
