@@ -11,6 +11,7 @@
 // Of an XMPP user.
 struct asked {
     uint64_t alive_ms; // when a probe of the gateway's own was last answered
+    char fence[48];    // id of the question behind the last one
     bool offline;      // it was answered `unavailable`
 };
 
@@ -286,7 +287,8 @@ static void probe_answered(struct world *w, unsigned x, const struct stanza *s)
     else if (s->kind == STANZA_PRESENCE &&
              (s->type == STANZA_NONE || s->type == STANZA_UNSUBSCRIBED))
         i->asked[x].alive_ms = gateway_now_ms(w);
-    else if (s->kind == STANZA_IQ && answers_well(s) && !i->asked[x].offline)
+    else if (s->kind == STANZA_IQ && answers_well(s) && !i->asked[x].offline &&
+             text_eq(stanza_text(s, s->id), text_of(i->asked[x].fence)))
         i->asked[x].alive_ms = gateway_now_ms(w);
 }
 
@@ -385,6 +387,17 @@ void inspector_held(struct world *w)
     grants_held(w->inspector->grants, gateway_now_ms(w));
 }
 
+// 5, while it goes on: a loop would never come to its end.
+static void check_storm(struct world *w)
+{
+    enum { STORM = 5000, STORM_FACTOR = 10 };
+    const struct inspector *i = w->inspector;
+    world_expect(w, i->requests_out <= STORM + STORM_FACTOR * (i->stanzas_in + i->requests_in),
+                 "a storm: %llu SIP requests for %llu stanzas and %llu requests",
+                 (unsigned long long)i->requests_out, (unsigned long long)i->stanzas_in,
+                 (unsigned long long)i->requests_in);
+}
+
 void inspector_sip_out(struct world *w, const struct cause *cause, struct text bytes)
 {
     struct inspector *i = w->inspector;
@@ -411,6 +424,7 @@ void inspector_sip_out(struct world *w, const struct cause *cause, struct text b
         grants_request(i->grants, m, cause->at_ms, &fault);
     world_expect(w, !fault, "%s: %.*s", fault, TEXT_ARG(sip_text(m, m->call_id)));
     i->requests_out++;
+    check_storm(w);
     check_probed(w, cause, m);
     if (m->method == SIP_NOTIFY && m->substate == SUBSTATE_ACTIVE &&
         xmpp_user_of(w, without_scheme(sip_text(m, m->from_uri)), &x) &&
@@ -443,6 +457,9 @@ void inspector_stanza_out(struct world *w, const struct cause *cause, struct tex
         said(w, x, s, XMPP_TO_SIP, cause);
     if (!contact && text_eq(type, TEXT("probe")))
         w->inspector->asked[x].offline = false;
+    if (!contact && text_starts(bytes, TEXT("<iq type='get'")))
+        snprintf(w->inspector->asked[x].fence, sizeof w->inspector->asked[x].fence, "%.*s",
+                 TEXT_ARG(attribute(bytes, " id='")));
 }
 
 // ---- 5. Factors
