@@ -12,6 +12,7 @@ struct grant {
     char remote[GRANTS_TAG];
     uint64_t since_ms;
     uint64_t until_ms;       // 0: nothing was granted
+    uint64_t asked_until_ms; // may have been granted by an answer that a death has kept back
     uint32_t cseq;           // by which request
     uint64_t asked_ms;       // our last request
     char branch[GRANTS_TAG]; // of its last attempt; "": answered
@@ -75,7 +76,8 @@ static void grant_notify(struct grant *d, const struct sip_message *m, uint64_t 
                          uint64_t born_ms, const char **fault)
 {
     bool over = m->substate == SUBSTATE_TERMINATED;
-    uint64_t latest_ms = (d->until_ms > born_ms ? d->until_ms : born_ms) + GRANTS_LATE_MS;
+    uint64_t granted_ms = d->asked_until_ms > d->until_ms ? d->asked_until_ms : d->until_ms;
+    uint64_t latest_ms = (granted_ms > born_ms ? granted_ms : born_ms) + GRANTS_LATE_MS;
     d->over |= d->waits; // nobody has answered the one before
     d->waits = true;
     if (!over && d->until_ms && at_ms > latest_ms)
@@ -104,10 +106,14 @@ void grants_sent(struct grants *g, const struct sip_message *m)
     snprintf(d->branch, sizeof d->branch, "%.*s", TEXT_ARG(sip_text(m, m->branch)));
 }
 
-void grants_asked(struct grants *g, const struct sip_message *m)
+void grants_asked(struct grants *g, const struct sip_message *m, uint64_t at_ms)
 {
-    if (m->method == SIP_SUBSCRIBE && m->to_tag.n && m->expires == 0)
-        grant_of(g, m, m->to_tag)->over = true;
+    if (m->method != SIP_SUBSCRIBE || !m->to_tag.n || m->expires == SIP_ABSENT)
+        return;
+    struct grant *d = grant_of(g, m, m->to_tag);
+    d->over |= m->expires == 0;
+    uint64_t until_ms = at_ms + (uint64_t)m->expires * 1000;
+    d->asked_until_ms = until_ms > d->asked_until_ms ? until_ms : d->asked_until_ms;
 }
 
 // An answer that is given once more grants nothing new. And while a NOTIFY is in flight, another

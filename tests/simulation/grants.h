@@ -22,7 +22,7 @@ void grants_answer(struct grants *g, const struct sip_message *m, uint64_t at_ms
 // A request leaves, for the first time or again.
 void grants_sent(struct grants *g, const struct sip_message *m);
 // A request comes in.
-void grants_asked(struct grants *g, const struct sip_message *m);
+void grants_asked(struct grants *g, const struct sip_message *m, uint64_t at_ms);
 // An answer comes in. `timeout_ms` is 64*T1.
 void grants_answered(struct grants *g, const struct sip_message *m, uint64_t at_ms,
                      uint64_t timeout_ms);

@@ -338,7 +338,7 @@ bool inspector_sip_in(struct world *w, const struct event *ev)
         return true;
     }
     w->inspector->requests_in++;
-    grants_asked(w->inspector->grants, m);
+    grants_asked(w->inspector->grants, m, gateway_now_ms(w));
     if (ev->source.ip[0] != 127 || !sip_user_of(w, sip_text(m, m->from_uri), &s))
         return false;
     bool ends = m->substate == SUBSTATE_TERMINATED &&
