@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "fail/memory/seam.h"
 #include "inspector.h"
 #include "net.h"
 
@@ -182,6 +183,20 @@ static void gateway_set_clock(struct world *w)
     inspector_clock_set(w);
 }
 
+static void shard_restore(struct world *w, unsigned shard)
+{
+    struct gateway *g = w->gateway;
+    for (size_t i = 0; i < g->store.n; i++) {
+        const struct store_model_record *r = &g->store.v[i];
+        if (r->shard != shard)
+            continue;
+        int err = core_restore(g->shard[shard].core, r->id, (struct text){r->bytes, r->n},
+                               gateway_now_ms(w));
+        world_expect(w, err == 0, "record %llu can't be restored: %d", (unsigned long long)r->id,
+                     err);
+    }
+}
+
 static void gateway_start(struct world *w)
 {
     struct gateway *g = w->gateway;
@@ -195,13 +210,8 @@ static void gateway_start(struct world *w)
         effects_init(&g->shard[i].fx);
         gateway_core(w, i, store_model_next_id(&g->store));
     }
-    for (size_t i = 0; i < g->store.n; i++) {
-        const struct store_model_record *r = &g->store.v[i];
-        int err = core_restore(g->shard[r->shard].core, r->id, (struct text){r->bytes, r->n},
-                               gateway_now_ms(w));
-        world_expect(w, err == 0, "record %llu can't be restored: %d", (unsigned long long)r->id,
-                     err);
-    }
+    for (unsigned i = 0; i < g->shards; i++)
+        shard_restore(w, i);
     g->alive = true;
     g->life++;
     inspector_birth(w);
@@ -302,11 +312,17 @@ static struct cause step_cause(struct world *w, const struct event *ev)
 
 static void shard_step(struct world *w, struct gateway_shard *s, const struct event *ev)
 {
+    if (s->fx.failed) // the rest of the turn is lost with it
+        return;
     size_t before = s->fx.n;
     struct cause cause = step_cause(w, ev);
+    seam_begin(s->refuse);
     core_step(s->core, ev, gateway_now_ms(w), &s->fx);
+    unsigned long asked = seam_end();
+    s->refuse = s->refuse > asked ? s->refuse - asked : 0;
     inspector_stepped(w, ev, s->fx.n - before);
-    world_expect(w, !s->fx.failed, "the core says that memory ran out");
+    world_expect(w, s->fx.failed == (seam.refused > 0), "memory: refused %lu, failed %d",
+                 seam.refused, s->fx.failed);
     if (s->fx.n > s->cause_cap) {
         s->cause_cap = 2 * s->fx.n;
         s->cause = realloc(s->cause, s->cause_cap * sizeof *s->cause);
@@ -317,6 +333,11 @@ static void shard_step(struct world *w, struct gateway_shard *s, const struct ev
         s->cause[i] = cause;
 }
 
+static struct text stream_domain(unsigned stream)
+{
+    return stream ? TEXT("gw.example.net") : TEXT("example.net");
+}
+
 static void shard_take(struct world *w, struct gateway_shard *s, const struct inbox_item *item)
 {
     struct event ev = {.kind = item->kind, .source = item->source, .port = item->port};
@@ -325,8 +346,29 @@ static void shard_take(struct world *w, struct gateway_shard *s, const struct in
     else if (item->kind == EVENT_STANZA)
         ev.stanza = item->block;
     else
-        ev.domain = item->stream ? TEXT("gw.example.net") : TEXT("example.net");
+        s->up[item->stream] = item->kind == EVENT_STREAM_UP;
+    if (item->kind == EVENT_STREAM_UP || item->kind == EVENT_STREAM_DOWN)
+        ev.domain = stream_domain(item->stream);
     shard_step(w, s, &ev);
+}
+
+// As shards/shard_birth.c: the turn and the core are thrown away, and a new core takes its place.
+static void shard_rebirth(struct world *w, unsigned shard)
+{
+    struct gateway *g = w->gateway;
+    struct gateway_shard *s = &g->shard[shard];
+    world_note(w, "---- shard %u ran out of memory", shard);
+    w->faults[FAULT_MEMORY]++;
+    inspector_death(w);
+    core_destroy(s->core);
+    effects_free(&s->fx);
+    effects_init(&s->fx);
+    gateway_core(w, shard, store_model_next_id(&g->store));
+    shard_restore(w, shard);
+    inspector_birth(w);
+    for (unsigned i = 0; i < GATEWAY_STREAMS; i++)
+        if (s->up[i])
+            shard_step(w, s, &(struct event){.kind = EVENT_STREAM_UP, .domain = stream_domain(i)});
 }
 
 static void shard_take_in(struct world *w, struct gateway_shard *s)
@@ -400,8 +442,14 @@ static void gateway_turn(struct world *w, const struct happening *h)
     if (h->what >> 8 != g->life || !g->alive || s->wake_ms != w->now_ms)
         return;
     s->wake_ms = UINT64_MAX;
+    s->refuse = 0;
+    if (!w->calm && w->opt.memory && world_chance(w, w->opt.memory))
+        s->refuse = world_between(w, 1, GATEWAY_REFUSE_MOST);
     if (!s->held)
         shard_take_in(w, s);
+    s->refuse = 0;
+    if (s->fx.failed && !w->failed)
+        shard_rebirth(w, shard);
     if (w->failed || !shard_commit(w, s))
         return;
     if (!s->held && !shard_release(w, s))

@@ -11,6 +11,7 @@ enum {
     GATEWAY_LISTEN = 5060,
     GATEWAY_PORT = 5080, // of shard 0
     GATEWAY_PROXY = 5070,
+    GATEWAY_REFUSE_MOST = 12, // within so many allocations of a turn one is refused
 };
 
 // Why the core did what it did: the event of the step.
@@ -37,7 +38,9 @@ struct gateway_shard {
     struct inbox_item *inbox;
     size_t inbox_first, inbox_n, inbox_cap; // taken up to, filled up to
     uint64_t wake_ms;                       // when the next turn is arranged for
-    bool held; // a commit has failed, nothing is taken in until it succeeds
+    bool held;                // a commit has failed, nothing is taken in until it succeeds
+    bool up[GATEWAY_STREAMS]; // as it was told
+    unsigned long refuse;     // of the turn's allocations to come, the one that is refused; 0: none
 };
 
 struct gateway {
