@@ -254,9 +254,13 @@ static bool visit(struct verify *v, uint64_t number, unsigned depth)
     return true;
 }
 
+// A list of free pages bears the number of the transaction that freed them. LMDB counts these from
+// 1, and takes 0 for "no list read yet": it would read that one twice, and give its pages out
+// twice.
 static bool tree(struct verify *v, const struct tree *t)
 {
-    v->entries = v->id = v->floor = 0;
+    v->entries = v->id = 0;
+    v->floor = v->free_tree;
     if (t->root == NO_PAGE)
         return t->depth == 0 && t->entries == 0 ? true : bad(v, "a tree has lost its root");
     if (t->depth < 1 || t->depth > DEPTH_MAX)
@@ -310,6 +314,8 @@ static bool both_trees(struct verify *v, const struct head *h)
     v->free_tree = true;
     if (!tree(v, &h->tree[0]))
         return false;
+    if (v->id > h->txn)
+        return bad(v, "a list of free pages is of a transaction to come");
     v->free_tree = false;
     return tree(v, &h->tree[1]);
 }
