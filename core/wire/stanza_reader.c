@@ -128,19 +128,28 @@ static bool block_begin(struct stanza_reader *r, enum stanza_kind kind)
     return true;
 }
 
+// All but what an answer needs: how much of the rest was read depends on how the stream was cut.
+static void forget_contents(struct stanza *s)
+{
+    struct stanza whole = *s;
+    memset(s, 0, offsetof(struct stanza, text)); // not more: text begins in the padding
+    s->size = whole.size;
+    s->kind = whole.kind;
+    s->type = whole.type;
+    s->too_big = true;
+    s->from = whole.from;
+    s->to = whole.to;
+    s->id = whole.id;
+    s->lang = whole.lang;
+}
+
 static void block_hand_out(struct stanza_reader *r)
 {
     if (r->block.n < sizeof(struct stanza)) // so that a copy of `size` bytes is a whole struct
         r->block.n = sizeof(struct stanza);
     draft(r)->size = (uint32_t)r->block.n;
-    if (r->too_big) {
-        draft(r)->too_big = true;
-        draft(r)->n_status = 0;
-        draft(r)->pep = PEP_NONE;
-        draft(r)->idle_s = 0;
-        memset(draft(r)->rich, 0, sizeof draft(r)->rich);
-        draft(r)->facts = (struct presence_facts){0};
-    }
+    if (r->too_big)
+        forget_contents(draft(r));
     r->cb(r->arg, draft(r));
 }
 
@@ -564,7 +573,7 @@ static int parser_begin(struct stanza_reader *r)
     r->renew_at = 0;
     r->fed = r->begin = sizeof STREAM_HEADER - 1;
     xmlParseChunk(r->parser, STREAM_HEADER, sizeof STREAM_HEADER - 1, 0);
-    return r->depth == 1 ? 0 : ENOMEM;
+    return r->depth == 1 && r->parser->wellFormed && !r->parser->disableSAX ? 0 : ENOMEM;
 }
 
 int stanza_reader_create(struct stanza_reader **out, const struct stanza_reader_limits *limits,

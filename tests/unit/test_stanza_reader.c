@@ -423,6 +423,27 @@ static void a_stanza_may_be_so_deep(void **state)
     stanza_reader_destroy(r);
 }
 
+// What a stanza past the limit had said before is forgotten, wherever the pieces end.
+static void nothing_of_a_big_stanza_depends_on_the_pieces(void **state)
+{
+    (void)state;
+    const struct stanza_reader_limits small = {.stanza_bytes = 200, .stanza_depth = 32};
+    struct buffer z;
+    buffer_init(&z, 0);
+    buffer_lit(&z,
+               "<presence from='a@example.com' type='error'><show>away</show><priority>-1"
+               "</priority><error><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+               "<priority>5</priority><show>dnd</show><status>this makes it a big one</status>"
+               "</presence>");
+    for (size_t step = 1; step <= z.n; step++) {
+        struct stanza_reader *r = reader_with(&small);
+        assert_int_equal(feed_steps(r, &z, step), 0);
+        expect("presence error from=a@example.com too_big\n");
+        stanza_reader_destroy(r);
+    }
+    buffer_free(&z);
+}
+
 // Any user can have her server pass on as many levels as fit into its limit of size: that must not
 // end the stream of all others.
 static void depth_that_servers_pass_on_ends_no_stream(void **state)
@@ -723,6 +744,7 @@ int main(void)
         cmocka_unit_test(a_stanza_may_be_so_deep),
         cmocka_unit_test(what_is_slow_to_parse_is_passed_over),
         cmocka_unit_test(an_empty_element_is_the_one_too_many),
+        cmocka_unit_test(nothing_of_a_big_stanza_depends_on_the_pieces),
         cmocka_unit_test(depth_that_servers_pass_on_ends_no_stream),
         cmocka_unit_test(long_names_end_no_stream),
         cmocka_unit_test(refuses_restricted_xml),
