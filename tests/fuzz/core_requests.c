@@ -116,7 +116,7 @@ void program_subscribe(struct program *p)
     program_put(p, "From: <%s>;tag=f%u\r\nTo: <%s>\r\nCall-ID: c%u@example.net\r\n",
                 OF(sip_uris, p->u[3] & 7), p->u[4] & 15, uri, p->u[4] & 15);
     program_put(p, "CSeq: %u SUBSCRIBE\r\nEvent: %s\r\nExpires: %s\r\n%s", next_cseq(p),
-                OF(events, p->u[1]), OF(numbers, p->u[1] >> 4 ? p->u[1] >> 4 : 5),
+                OF(events, p->u[1] & 15), OF(numbers, p->u[1] >> 4 ? p->u[1] >> 4 : 5),
                 OF(contacts, p->u[2] >> 5));
     put_end(p, "");
     program_say_sip(p);
@@ -132,7 +132,8 @@ void program_other(struct program *p)
     put_via(p);
     program_put(p, "From: <%s>;tag=f%u\r\nTo: <%s>\r\nCall-ID: c%u@example.net\r\n",
                 OF(sip_uris, p->u[3] & 7), p->u[4] & 15, uri, p->u[4] & 15);
-    program_put(p, "CSeq: %u %s\r\nEvent: %s\r\n", p->w.peer_cseq, method, OF(events, p->u[1]));
+    program_put(p, "CSeq: %u %s\r\nEvent: %s\r\n", p->w.peer_cseq, method,
+                OF(events, p->u[1] & 15));
     put_end(p, "");
     program_say_sip(p);
 }
@@ -201,7 +202,7 @@ void program_notify(struct program *p)
     if (!m)
         return;
     put_dialog(p, m, "NOTIFY");
-    program_put(p, "Event: presence\r\nSubscription-State: %s\r\n%s%s", OF(substates, p->u[1]),
+    program_put(p, "Event: presence\r\nSubscription-State: %s\r\n%s%s", OF(substates, p->u[1] & 15),
                 OF(contacts, p->u[2] >> 5), p->u[3] & 8 ? "SIP-ETag: e1\r\n" : "");
     put_end(p, OF(bodies, p->u[1] >> 4));
     program_say_sip(p);
@@ -213,8 +214,8 @@ void program_resubscribe(struct program *p)
     if (!m)
         return;
     put_dialog(p, m, "SUBSCRIBE");
-    program_put(p, "Event: %s\r\nExpires: %s\r\n%s", OF(events, p->u[1]), OF(numbers, p->u[1] >> 4),
-                OF(contacts, p->u[2] >> 5));
+    program_put(p, "Event: %s\r\nExpires: %s\r\n%s", OF(events, p->u[1] & 15),
+                OF(numbers, p->u[1] >> 4), OF(contacts, p->u[2] >> 5));
     put_end(p, "");
     program_say_sip(p);
 }

@@ -26,10 +26,11 @@ struct world_stanza {
     char from[WORLD_ADDRESS], to[WORLD_ADDRESS], id[WORLD_ID];
 };
 
-// The CSeq of a dialog's requests, by a hash of Call-ID and our tag.
+// The CSeq of a dialog's last request, by a hash of Call-ID and our tag, and whose life's it was.
 struct world_dialog {
     uint64_t name;
     uint32_t cseq;
+    unsigned life;
 };
 
 struct world {

@@ -8,7 +8,7 @@
 #include "core_config.h"
 
 enum { STEPS = 40, HEAD_BYTES = 15, HASH_AT = 2, ID = 7 };
-#define FAR_MS (UINT64_C(400) * 24 * 3600 * 1000)
+#define FAR_MS (UINT64_C(3) * 24 * 3600 * 1000) // the wheel turns tick by tick
 
 static struct core_config cfg;
 static struct buffer first, second, third;
@@ -84,7 +84,7 @@ static void step(struct core *c, const struct event *ev, uint64_t now_ms)
     effects_free(&fx);
 }
 
-// Its timers, one after the other, to their end or for a year.
+// Its timers, one after the other, to their end or for some days.
 static void live(struct core *c)
 {
     uint64_t now_ms = FUZZ_EPOCH_MS;
