@@ -117,6 +117,19 @@ static int tcp_socket(const char *ip, int bytes, int flags)
     return -1;
 }
 
+int attacker_listen(const char *ip, uint16_t *port)
+{
+    struct sockaddr_in a = address(ip, 0);
+    socklen_t n = sizeof a;
+    int tiny = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &tiny, sizeof tiny);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) ||
+        getsockname(fd, (struct sockaddr *)&a, &n) || listen(fd, 16))
+        abort();
+    *port = ntohs(a.sin_port);
+    return fd;
+}
+
 int attacker_connect(const char *ip, uint16_t port, int bytes)
 {
     struct sockaddr_in to = address("127.0.0.1", port);

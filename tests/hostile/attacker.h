@@ -26,6 +26,8 @@ unsigned attacker_due(struct pace *p, unsigned per_s, unsigned most);
 int attacker_udp(const char *ip, uint16_t *port, int bytes);
 // One datagram to the daemon; lost if there is no room for it.
 void attacker_send(const struct field *f, int fd, uint16_t port, const char *bytes, size_t n);
+// Takes connections with the least of a buffer; nobody accepts them.
+int attacker_listen(const char *ip, uint16_t *port);
 // Not waited for. -1: no descriptor.
 int attacker_connect(const char *ip, uint16_t port, int bytes);
 // Waited for, and what is sent or read is waited for up to a second.

@@ -33,8 +33,10 @@ const struct attack attacks[] = {
     ROW("tcp-drip", "connections", attack_tcp_drip, 0),
     LONG("tcp-garbage", "connections", attack_tcp_garbage, 0),
     LONG("tcp-flood", "connections", attack_tcp_flood, 0),
-    ROW("tcp-many", "connections", attack_tcp_many, 0),
-    ROW("tcp-deaf", "requests", attack_tcp_deaf, 0),
+    // In the first second nobody has been silent for long enough to make place.
+    ROW("tcp-many", "connections", attack_tcp_many, .tcp_percent = 75),
+    // Half a MiB of answers wait for each of 32; the allocator keeps what it had for them.
+    ROW("tcp-deaf", "requests", attack_tcp_deaf, .grows_mb = 48, .keeps_mb = 32),
     LONG("tls-half-open", "connections", attack_tls_half_open, .grows_mb = 64, .keeps_mb = 48),
     ROW("tls-drip", "connections", attack_tls_drip, .grows_mb = 64, .keeps_mb = 48),
     ROW("tls-handshakes", "handshakes", attack_tls_handshakes, 0),
@@ -68,6 +70,7 @@ const struct attack attacks[] = {
     LONG("subscribe-fetch", "requests", attack_subscribe_fetch, .grows_mb = 128, .leaves = true),
     LONG("xmpp-silent", "requests", attack_xmpp_silent, .grows_mb = 128, .leaves = true),
     LONG("subscribe-new", "requests", attack_subscribe_new, .grows_mb = 192, .leaves = true),
+    LONG("deaf-watchers", "requests", attack_deaf_watchers, .grows_mb = 256, .leaves = true),
     ROW("unanswered", "requests", attack_unanswered, .grows_mb = 256, .leaves = true),
 };
 const unsigned n_attacks = sizeof attacks / sizeof *attacks;

@@ -20,6 +20,7 @@ enum {
     NEW_PER_S = 2000,
     UNANSWERED = 20000,
     UNANSWERED_PER_S = 5000,
+    DEAF_WATCHERS = 20000,
     PATIENCE_MS = 10000,
     SPOOFS_PER_S = 5000,
     CHANGE_MS = 100,
@@ -29,16 +30,16 @@ enum {
 
 // ---- Subscriptions -----------------------------------------------------------------------------
 
-static size_t write_subscribe(uint64_t i, uint16_t port, char *out, size_t size, const char *domain,
-                              unsigned expires_s)
+static size_t write_routed(uint64_t i, uint16_t port, char *out, size_t size, const char *domain,
+                           unsigned expires_s, const char *parameters)
 {
     char from[64], to[64], number[24], more[256];
     snprintf(number, sizeof number, "s%llu", (unsigned long long)i);
     snprintf(from, sizeof from, "sip:m%llu@%s", (unsigned long long)i, domain);
     snprintf(to, sizeof to, "sip:v%llu@example.com", (unsigned long long)i);
     snprintf(more, sizeof more,
-             "Record-Route: <sip:" TRUSTED ":%u;lr>\r\nEvent: presence\r\nExpires: %u\r\n", port,
-             expires_s);
+             "Record-Route: <sip:" TRUSTED ":%u;lr%s>\r\nEvent: presence\r\nExpires: %u\r\n", port,
+             parameters, expires_s);
     return attacker_write_request(out, size,
                                   &(struct attacker_request){.method = "SUBSCRIBE",
                                                              .ruri = to,
@@ -50,6 +51,12 @@ static size_t write_subscribe(uint64_t i, uint16_t port, char *out, size_t size,
                                                              .ip = TRUSTED,
                                                              .port = port,
                                                              .more = more});
+}
+
+static size_t write_subscribe(uint64_t i, uint16_t port, char *out, size_t size, const char *domain,
+                              unsigned expires_s)
+{
+    return write_routed(i, port, out, size, domain, expires_s, "");
 }
 
 static size_t write_new(const struct field *f, uint64_t i, uint16_t port, char *out, size_t size)
@@ -89,19 +96,16 @@ void attack_xmpp_silent(struct field *f)
     attacker_flood(f, TRUSTED, f->sip_port, NEW_PER_S, write_silent);
 }
 
-// 20,000 subscriptions of one peer that is silent from then on: their NOTIFYs are said again and
-// again, and given up.
-void attack_unanswered(struct field *f)
+static void subscribe_many(struct field *f, unsigned all, uint16_t route, const char *parameters)
 {
     uint16_t port;
     char bytes[2048];
     int fd = attacker_udp(TRUSTED, &port, 2048);
-    unsigned all = attacker_scaled(f, UNANSWERED);
     struct pace pace = {0};
     for (unsigned i = 0; i < all && !f->stop;) {
         for (unsigned due = attacker_due(&pace, UNANSWERED_PER_S, 32); due && i < all; due--, i++) {
-            size_t n =
-                write_subscribe(100000 + i, port, bytes, sizeof bytes, "dialog.hostile", 600);
+            size_t n = write_routed(100000 + i, route ? route : port, bytes, sizeof bytes,
+                                    "dialog.hostile", 600, parameters);
             attacker_send(f, fd, f->sip_port, bytes, n);
             f->said++;
         }
@@ -109,6 +113,23 @@ void attack_unanswered(struct field *f)
     f->begun = true;
     while (!f->stop)
         attacker_sleep_ms(f, 50);
+    close(fd);
+}
+
+// 20,000 subscriptions of one peer that is silent from then on: their NOTIFYs are said again and
+// again, and given up.
+void attack_unanswered(struct field *f)
+{
+    subscribe_many(f, attacker_scaled(f, UNANSWERED), 0, "");
+}
+
+// The same over TCP, to a peer that takes the connection and reads nothing of it: 1 MiB waits, what
+// is more is dropped, and after 30 s the connection is given up.
+void attack_deaf_watchers(struct field *f)
+{
+    uint16_t port;
+    int fd = attacker_listen(TRUSTED, &port);
+    subscribe_many(f, attacker_scaled(f, DEAF_WATCHERS), port, ";transport=tcp");
     close(fd);
 }
 

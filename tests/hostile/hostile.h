@@ -1,7 +1,9 @@
 // What the parts of the hostile test share: the field on which attackers meet the daemon, and what
 // an attack is.
 //
-//   hostile.c           the daemon, honest load, measuring, verdicts
+//   hostile.c           the daemon, measuring, verdicts
+//   configure.c         its configuration
+//   honest.c            honest load
 //   attacks.c           the table: every attack with its bounds
 //   attacks_udp.c       datagrams        attacks_dialog.c   subscriptions and their dialogs
 //   attacks_stream.c    SIP connections  attacks_xmpp.c     component streams and XMPP users
@@ -40,7 +42,7 @@ struct field {
 // "That stays within" while it goes on, and afterwards. 0: the usual.
 struct bounds {
     double ok_percent;                // of honest events; 0: 99.9
-    unsigned p99_ms;                  // of them; 0: 50
+    unsigned p99_ms;                  // of them; 0: 100
     unsigned grows_mb;                // RssAnon, during; 0: 16
     unsigned keeps_mb;                // RssAnon, afterwards; 0: 8
     double rest_percent, tcp_percent; // of the witnesses' questions; 0: 99
@@ -77,6 +79,7 @@ void attack_udp_retransmit(struct field *f);
 void attack_subscribe_new(struct field *f);
 void attack_subscribe_fetch(struct field *f);
 void attack_unanswered(struct field *f);
+void attack_deaf_watchers(struct field *f);
 void attack_spoofed(struct field *f);
 void attack_pidf_bomb(struct field *f);
 void attack_pidf_tuples(struct field *f);
