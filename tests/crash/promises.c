@@ -50,8 +50,11 @@ void promises_take(struct promises *p, const struct load *l)
 
 static void lose(struct promises *p, int direction, unsigned i, const char *what)
 {
-    if (!p->lost++)
-        snprintf(p->why, sizeof p->why, "%s %u: %s", direction ? "serve" : "watch", i, what);
+    if (p->lost++)
+        return;
+    snprintf(p->why, sizeof p->why, "%s", what);
+    p->lost_direction = direction;
+    p->lost_pair = i;
 }
 
 static const char *text_at(const json_t *item, const char *key)

@@ -21,7 +21,9 @@ struct promises {
     uint8_t *of[2]; // enum promise of LOAD_WATCH, LOAD_SERVE
     uint8_t *seen[2];
     uint64_t kept, lost;
-    char why[256]; // the first that was lost
+    char why[256]; // the first that was lost, and whose it was
+    int lost_direction;
+    unsigned lost_pair;
 };
 
 int promises_create(struct promises *p, unsigned pairs);
