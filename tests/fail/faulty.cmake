@@ -36,3 +36,4 @@ set(FAULTY_WORLD ${FAULTY_DIR}/journey.c ${FAULTY_LOOPBACK}/gateway.c
     ${FAULTY_LOOPBACK}/stream_peer.c)
 isthmus_faulty_program(ports_journeys ${FAULTY_WORLD})
 isthmus_faulty_program(ports_start)
+isthmus_faulty_program(ports_lasting ${FAULTY_WORLD})
