@@ -208,10 +208,10 @@ static int prep_idn(struct text t, struct room *room, struct text *out)
     // What it gives is prepared, label by label; as a whole it may well be against the rule that
     // right-to-left and left-to-right letters don't mix (RFC 3454 §6), which is a label's.
     memory_lend();
-    err = idna_to_unicode_8z8z(ascii, &unicode, IDNA_FLAGS) == IDNA_SUCCESS ? 0 : EBADMSG;
-    // A label that it has no memory for stays as it is, as one does that is no A-label.
-    err = memory_lent(!err && strstr(unicode, "xn--") ? EAGAIN : err);
-    if (!err || err == EAGAIN)
+    // A label that it has no memory for it leaves out, or as it was, and says nothing.
+    bool done = idna_to_unicode_8z8z(ascii, &unicode, IDNA_FLAGS) == IDNA_SUCCESS;
+    err = memory_lent(done ? EAGAIN : EBADMSG);
+    if (err == EAGAIN)
         err = strlen(unicode) <= JID_PART_MAX ? room_add(room, text_of(unicode), out) : EBADMSG;
     free(unicode);
     return err;
