@@ -191,13 +191,14 @@ void xmpp_stream_why(const struct xmpp_stream *s, int error, char why[XMPP_STREA
         snprintf(why, XMPP_STREAM_WHY_MAX, "%s", stream_error_text(error));
 }
 
-// RFC 6120 §4.9.3.13, §4.9.3.14, §4.9.3.18.
+// RFC 6120 §4.9.3.13, §4.9.3.14, §4.9.3.17, §4.9.3.18.
 struct text xmpp_stream_condition(int error)
 {
     switch (error) {
     case EBADMSG: return TEXT("not-well-formed");
     case EPERM: return TEXT("restricted-xml");
     case EMSGSIZE: return TEXT("policy-violation");
+    case ENOMEM: return TEXT("resource-constraint");
     default: return (struct text){0};
     }
 }
