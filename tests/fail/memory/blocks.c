@@ -67,6 +67,10 @@ void blocks_forget(void)
 size_t blocks_end(void)
 {
     size_t leaked = 0;
+    if (seam_is_whole) { // nobody can tell whose they are
+        blocks_forget();
+        return 0;
+    }
     seam_watch = NULL;
     for (size_t i = 0; i < n_used; i++) {
         uintptr_t at = slot[used[i]].at;

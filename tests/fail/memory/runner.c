@@ -10,7 +10,8 @@
 //          and
 //                                lives on; every record is a subscription of it
 //
-// No other end is allowed, and in none of them is memory left over. The scenarios' programs are
+// No other end is allowed, and in none of them is memory left over (by the linker's seam; of what
+// libraries take nobody can tell). The scenarios' programs are
 // linked here whole: their main() hands over its tests by cmocka's call, which is ours (--wrap), as
 // are the calls by which the stage reaches the core.
 //

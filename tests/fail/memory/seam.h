@@ -45,6 +45,8 @@ static inline void seam_took(void *p)
         seam_watch->taken(p);
 }
 
+// It reaches libraries, which keep some of what they take for as long as the program runs.
+extern const bool seam_is_whole;
 // To take memory as if there were no seam.
 void *seam_real_malloc(size_t n);
 void seam_real_free(void *p);

@@ -14,6 +14,8 @@ void *__wrap_realloc(void *p, size_t n);
 char *__wrap_strdup(const char *z);
 void __wrap_free(void *p);
 
+const bool seam_is_whole = false;
+
 static void *refuse(void)
 {
     errno = ENOMEM;
