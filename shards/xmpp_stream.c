@@ -128,6 +128,18 @@ bool xmpp_stream_send(struct xmpp_stream *s, struct text stanza)
     return true;
 }
 
+// ECONNRESET and ENOBUFS are words of ours for other ends of a stream.
+static int send_error(int error)
+{
+    switch (error) {
+    case EAGAIN:
+    case EINTR: return 0;
+    case ECONNRESET: return EPIPE;
+    case ENOBUFS: return ENOMEM;
+    default: return error;
+    }
+}
+
 int xmpp_stream_flush(struct xmpp_stream *s, uint64_t now_ms)
 {
     if (!xmpp_stream_backlog(s))
@@ -136,7 +148,7 @@ int xmpp_stream_flush(struct xmpp_stream *s, uint64_t now_ms)
         send(s->fd, s->out.p + s->done, xmpp_stream_backlog(s), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0) {
         s->stalled_ms = s->stalled_ms ? s->stalled_ms : now_ms;
-        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : errno;
+        return send_error(errno);
     }
     s->spoke_ms = now_ms;
     s->stalled_ms = 0;

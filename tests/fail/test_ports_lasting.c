@@ -18,7 +18,7 @@
 enum {
     WHILE_MS = 1200,
     CPU_MS = 300, // in a WHILE, with sanitizers; a thread that spins takes 1200
-    AFTERWARDS_MS = 6000,
+    AFTERWARDS_MS = 20000,
     TICKS = 4, // of SIP_STREAM_TICK_MS in a WHILE, rounded up, with one to spare
 
 };
@@ -199,6 +199,31 @@ static void one_datagram_at_a_time(void **state)
     journey_close(&j);
 }
 
+// What the system says while sending is not taken for what a server says, or for our own bound.
+static void words_of_a_stream_that_breaks(void **state)
+{
+    (void)state;
+    static const struct {
+        int error;
+        const char *why;
+    } cases[] = {{ECONNRESET, "the server closed the connection"},
+                 {EPIPE, "the server closed the connection"},
+                 {ENOBUFS, "Cannot allocate memory"},
+                 {EHOSTUNREACH, "No route to host"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct journey j;
+        journey_open(&j, JOURNEY_UDP, true, dir);
+        faulty_arm(FAULTY_send, 1, cases[i].error, false);
+        component_server_send(j.g->server, "example.net",
+                              "<iq type='get' from='juliet@example.com' to='romeo@example.net' "
+                              "id='1'><query xmlns='jabber:iq:version'/></iq>");
+        if (!gateway_wait_stream(j.g, "example.net", cases[i].why, AFTERWARDS_MS))
+            fail_msg("%s: %s", cases[i].why, gateway_stream_why(j.g, "example.net"));
+        faulty_disarm();
+        journey_close(&j);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +233,7 @@ int main(void)
         cmocka_unit_test(bells_that_cannot_be_rung),
         cmocka_unit_test(bell_that_fails_once),
         cmocka_unit_test(one_datagram_at_a_time),
+        cmocka_unit_test(words_of_a_stream_that_breaks),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
