@@ -48,6 +48,7 @@ static const struct smaller {
     SMALLER(stream_break, 0),
     SMALLER(server_restart, 0),
     SMALLER(sip_errors, 0),
+    SMALLER(memory, 0),
     SMALLER(loss, 0, 10),
     SMALLER(dup, 0),
     SMALLER(slow, 0),

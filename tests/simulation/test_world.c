@@ -58,40 +58,44 @@ static bool print_faults(const struct sum *sum, uint64_t seeds)
     return all;
 }
 
-static int run_all(struct run_wish wish, uint64_t n, bool until_failure)
+// The options that the seed draws, but for those that were set.
+static bool set_options(const struct command *o, uint64_t seed, struct options *out)
+{
+    struct world *w = world_create(seed, false);
+    options_draw(w, o->wish.users);
+    *out = w->opt;
+    world_destroy(w);
+    return shrink_set(out, o->set) == 0;
+}
+
+static int run_all(const struct command *o, uint64_t n)
 {
     struct sum sum = {0};
-    uint64_t first = wish.seed;
+    struct run_wish wish = o->wish;
+    struct options set;
     clock_t begin = clock();
-    for (; wish.seed < first + n && !(until_failure && sum.failed); wish.seed++)
-        run_one(wish, (wish.seed - first) % TWICE_EVERY == 0, &sum);
+    for (; wish.seed < o->wish.seed + n && !(o->until_failure && sum.failed); wish.seed++) {
+        if (o->set && !set_options(o, wish.seed, &set))
+            return 2;
+        wish.options = o->set ? &set : NULL;
+        run_one(wish, (wish.seed - o->wish.seed) % TWICE_EVERY == 0, &sum);
+    }
     double real_s = (double)(clock() - begin) / CLOCKS_PER_SEC,
            hours = (double)sum.simulated_ms / 3.6e6;
-    bool all = n == 1 || sum.failed || print_faults(&sum, n);
+    bool all = n == 1 || sum.failed || print_faults(&sum, o->set ? 0 : n);
     printf("%llu of %llu seeds failed; %.1f hours and %llu messages in %.1f s: %.2f hours per s\n",
            (unsigned long long)sum.failed, (unsigned long long)n, hours,
            (unsigned long long)sum.messages, real_s, hours / real_s);
     return sum.failed || !all;
 }
 
-// The options that the seed draws, but for those that were set.
 static int run_command(struct command *o)
 {
-    struct options set;
     if (o->shrink)
         return shrink(o->wish.seed, o->wish.users, o->limit_s);
-    if (o->set) {
-        struct world *w = world_create(o->wish.seed, false);
-        options_draw(w, o->wish.users);
-        set = w->opt;
-        world_destroy(w);
-        if (shrink_set(&set, o->set) != 0)
-            return 2;
-        o->wish.options = &set;
-    }
     o->wish.acts_off = o->without.has;
     o->wish.n_acts = o->without.n;
-    return run_all(o->wish, o->seeds ? o->seeds : SEEDS, o->until_failure);
+    return run_all(o, o->seeds ? o->seeds : SEEDS);
 }
 
 static bool take_flag(struct command *o, const char *name)
