@@ -45,7 +45,7 @@ struct bounds {
     unsigned p99_ms;                  // of them; 0: 100
     unsigned grows_mb;                // RssAnon, during; 0: 16
     unsigned keeps_mb;                // RssAnon, afterwards; 0: 8
-    double rest_percent, tcp_percent; // of the witnesses' questions; 0: 99
+    double rest_percent, tcp_percent; // of the witnesses' questions; 0: 95
     bool leaves; // what it did is to last (subscriptions): the daemon begins anew, with no store
 };
 
