@@ -408,6 +408,14 @@ static void skip_from_tag(struct stanza_reader *r)
     r->skips = r->too_big = true;
     r->skip_from = position(r);
     r->skip = (struct stanza_skip){.at = SKIP_TAG, .open = r->depth - 2};
+    if (r->skip_from < r->piece) { // the parser had kept some of the pieces before
+        size_t used;
+        int error = stanza_skip_feed(&r->skip, (const char *)r->parser->input->cur,
+                                     (size_t)(r->piece - r->skip_from), &used);
+        r->skip_from = r->piece;
+        if (error != EAGAIN) // an end, where the parser saw none
+            r->error = error ? error : EBADMSG;
+    }
     xmlStopParser(r->parser);
 }
 
@@ -670,10 +678,9 @@ static int feed_piece(struct stanza_reader *r, const char *p, size_t n, size_t *
         *used = (size_t)(r->renew_at - r->piece);
         return parser_begin(r);
     }
-    if (r->skips) { // of "/>" the first character may have come before
-        assert(r->skip_from + 1 >= r->piece && r->skip_from <= r->fed);
-        r->skip.slash = r->skip_from < r->piece;
-        r->fed = r->skip.slash ? r->piece : r->skip_from;
+    if (r->skips) {
+        assert(r->skip_from >= r->piece && r->skip_from <= r->fed);
+        r->fed = r->skip_from;
         *used = (size_t)(r->fed - r->piece);
         return 0;
     }
