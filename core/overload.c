@@ -59,12 +59,12 @@ static uint64_t fair_level(const struct overload *o)
     return level;
 }
 
-// By which part (in thousandths) the budget is to change. It grows by a sixteenth at most, and by a
+// By which part (in thousandths) the budget is to change. It grows by an eighth at most, and by a
 // quarter once the lag has been little for a while; it shrinks by a quarter at most.
 static int64_t change_by(const struct overload *o, uint32_t lag_ms, uint32_t target_ms)
 {
     int64_t distance = (int64_t)target_ms - lag_ms, trend = (int64_t)o->before_ms - lag_ms;
-    int64_t most = THOUSAND / 16 * (o->easy < 4 ? 1 : 4), least = -THOUSAND / 4;
+    int64_t most = THOUSAND / (o->easy < 3 ? 8 : 4), least = -THOUSAND / 4;
     int64_t change = most * distance / target_ms + THOUSAND * trend / (4 * (int64_t)target_ms);
     if (distance < 0 && change > 0)
         return 0; // it falls, but is not there yet

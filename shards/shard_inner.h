@@ -21,10 +21,13 @@ enum {
     SHARD_EVENTS_MAX = 64,  // descriptors handled in one turn
     SHARD_RING_BATCH = 256, // messages taken from one ring in one turn
     // Batches of datagrams read in one turn from a port of its own, and from a shared one. A commit
-    // takes its time however little there is in it, so few in a turn would be few in a second.
-    // While another wire has more to give than was read, a shared port gets a batch, and no more.
+    // takes its time however little there is in it, so few in a turn would be few in a second; and
+    // what is refused must not wait for a slow disk, so of new work there is no more than
+    // SHARD_SHARED_US in a turn, however many that are. While another wire has more to give than
+    // was read, a shared port gets a batch.
     SHARD_PORT_BATCHES = 16,
-    SHARD_SHARED_BATCHES = 8,
+    SHARD_SHARED_BATCHES = 64,
+    SHARD_SHARED_US = 30000,
     SHARD_STREAM_READS = 4, // of XMPP_STREAM_READ_BYTES
     SHARD_PORTS_MAX = 2 + CONFIG_LISTEN_MAX + CORE_SHARDS_MAX,
     SHARD_DESCRIPTORS_KEPT = 1024, // of the process, for what is no SIP connection; half at most
@@ -83,6 +86,7 @@ struct shard {
     struct effects fx;
     struct store_change *change; // the changes among the effects
     size_t change_cap, n_changes;
+    bool cramped;        // the store's disk is nearly full: no new work is taken
     bool held;           // a commit failed: the turn's effects wait, and nothing new is taken in
     uint64_t retry_ms;   // when held, or without a core
     unsigned ring_first; // the ring that is read first, in turn
@@ -178,6 +182,8 @@ bool shard_commit(struct shard *s);  // false: failed, to be tried again
 void shard_release(struct shard *s);
 void shard_flush(struct shard *s);
 void shard_set_failing(struct shard *s, const char *why);
+void shard_set_working(struct shard *s); // but for what is known of its store's disk
+void shard_look_after_store(struct shard *s);
 void shard_send_to_stream(struct shard *s, uint32_t stream, struct text bytes);
 
 // shard_streams.c

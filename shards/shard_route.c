@@ -80,12 +80,13 @@ void shard_read_port(struct shard *s, struct shard_port *p)
 {
     const struct port_ops *ops = p->port->ops;
     struct event ev = {.kind = EVENT_UNREACHABLE, .port = p->port->id};
-    int most = !SIP_PORT_IS_LISTEN(p->port->id) ? SHARD_PORT_BATCHES
-               : s->behind                      ? 1
-                                                : SHARD_SHARED_BATCHES;
-    bool more = true;
-    for (int i = 0; more && i < most && shard_has_room(s); i++)
+    bool more = true, shared = SIP_PORT_IS_LISTEN(p->port->id);
+    int most = !shared ? SHARD_PORT_BATCHES : s->behind ? 1 : SHARD_SHARED_BATCHES;
+    for (int i = 0; more && i < most && shard_has_room(s); i++) {
         more = ops->receive(p->port, route_sip, s);
+        if (shared && clock_monotonic_us() - s->began_us > SHARD_SHARED_US)
+            most = 0;
+    }
     shard_lag_of_port(s, p, more); // what is left keeps the descriptor readable
     while (ops->unreachable && ops->unreachable(p->port, &ev.source))
         shard_step(s, &ev);

@@ -1,6 +1,6 @@
 // In which order a shard takes in what waits: new work last, however much of it there is.
 //
-//   before the shard runs: 3000 × SUBSCRIBE ──▶ [sip] listen
+//   before the shard runs: 14000 × SUBSCRIBE ──▶ [sip] listen
 //                          one in a dialog  ──▶ the shard's own port
 //   it runs: the one that came last is answered in the first turn
 #include "gateway.h"
@@ -9,8 +9,8 @@
 #include <sys/socket.h>
 
 enum {
-    NEW = 3000,
-    TURN = 8 * 64, // of new work in one turn: SHARD_SHARED_BATCHES, SIP_UDP_BATCH
+    NEW = 14000,
+    TURN = 64 * 64, // of new work in one turn: SHARD_SHARED_BATCHES, SIP_UDP_BATCH
     ANSWER_MS = 5000
 };
 
