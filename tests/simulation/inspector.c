@@ -11,7 +11,6 @@
 // Of an XMPP user.
 struct asked {
     uint64_t alive_ms; // when a probe of the gateway's own was last answered
-    char fence[48];    // id of the question behind the last one
     bool offline;      // it was answered `unavailable`
 };
 
@@ -287,8 +286,7 @@ static void probe_answered(struct world *w, unsigned x, const struct stanza *s)
     else if (s->kind == STANZA_PRESENCE &&
              (s->type == STANZA_NONE || s->type == STANZA_UNSUBSCRIBED))
         i->asked[x].alive_ms = gateway_now_ms(w);
-    else if (s->kind == STANZA_IQ && answers_well(s) && !i->asked[x].offline &&
-             text_eq(stanza_text(s, s->id), text_of(i->asked[x].fence)))
+    else if (s->kind == STANZA_IQ && answers_well(s) && !i->asked[x].offline)
         i->asked[x].alive_ms = gateway_now_ms(w);
 }
 
@@ -457,9 +455,6 @@ void inspector_stanza_out(struct world *w, const struct cause *cause, struct tex
         said(w, x, s, XMPP_TO_SIP, cause);
     if (!contact && text_eq(type, TEXT("probe")))
         w->inspector->asked[x].offline = false;
-    if (!contact && text_starts(bytes, TEXT("<iq type='get'")))
-        snprintf(w->inspector->asked[x].fence, sizeof w->inspector->asked[x].fence, "%.*s",
-                 TEXT_ARG(attribute(bytes, " id='")));
 }
 
 // ---- 5. Factors
