@@ -28,7 +28,7 @@ enum {
     NTH_MAX = 8, // of one call on one way
     STRICT_MS = 4000,
     LENIENT_MS = 20000, // a handshake that comes to nothing takes 10 s of them
-    CPU_MS = 1500, // with sanitizers
+    CPU_MS = 1500,      // with sanitizers
     CHILD_S = 250,
 };
 
@@ -47,7 +47,9 @@ enum { WAYS = sizeof ways / sizeof *ways };
 
 static bool loses_nothing(const struct way *w, enum faulty_call call, int error)
 {
-    if (w->run == journey_stream) // while it is opened, the next attempt is as good
+    bool opens = w->run == journey_stream ||
+                 (w->run == journey_admin && (call == FAULTY_recv || call == FAULTY_send));
+    if (opens) // a stream; the next attempt is as good
         return false;
     if (call == FAULTY_close)
         return true;
