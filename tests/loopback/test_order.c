@@ -8,18 +8,19 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "core/overload.h"
+
 enum {
     NEW = 14000,
     TURN = 64 * 64, // of new work in one turn: SHARD_SHARED_BATCHES, SIP_UDP_BATCH
     ANSWER_MS = 5000
 };
 
-static const struct gateway_wish wish = {.shards = 1, .not_started = true};
-
 // All answers of a turn come at once, and the NOTIFYs that follow them: none is to be lost here.
-static struct gateway *open_waiting(void)
+static struct gateway *open_with(const char *more)
 {
-    struct gateway *g = gateway_open(&wish);
+    struct gateway *g =
+        gateway_open(&(struct gateway_wish){.shards = 1, .more = more, .not_started = true});
     int bytes = 64 << 20;
     if (setsockopt(g->sip->fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes))
         setsockopt(g->sip->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
@@ -72,7 +73,7 @@ static unsigned answers_before(struct gateway *g)
 static void dialogs_go_before_new_work(void **state)
 {
     (void)state;
-    struct gateway *g = open_waiting();
+    struct gateway *g = open_with("[limits]\nlag_ms = 0\n");
     for (unsigned i = 0; i < NEW; i++)
         ask_for_something_new(g, i);
     ask_in_a_dialog(g);
@@ -85,7 +86,7 @@ static void dialogs_go_before_new_work(void **state)
 static void a_flood_of_new_work_keeps_nobody_waiting(void **state)
 {
     (void)state;
-    struct gateway *g = open_waiting();
+    struct gateway *g = open_with("[limits]\nlag_ms = 0\n");
     for (unsigned i = 0; i < NEW; i++)
         ask_for_something_new(g, i);
     assert_int_equal(shards_start(g->shards), 0);
@@ -95,11 +96,47 @@ static void a_flood_of_new_work_keeps_nobody_waiting(void **state)
     gateway_close(g);
 }
 
+static uint64_t refused(struct gateway *g)
+{
+    struct shard_counters counters;
+    struct core_stats core;
+    shards_counters(g->shards, 0, &counters, &core);
+    return core.overload_refused[SIP_TO_XMPP];
+}
+
+// And when it waits for too long it is refused; the peer, who has had no room for all that is said
+// to him meanwhile, hears so of what he asks then.
+static void what_waits_too_long_is_refused(void **state)
+{
+    enum { MOST = 500000, TRIES = 200 };
+    (void)state;
+    struct gateway *g = open_with("[limits]\nlag_ms = 1\n");
+    unsigned n = 0;
+    char after[512];
+    bool heard = false;
+    while (n < NEW)
+        ask_for_something_new(g, n++);
+    assert_int_equal(shards_start(g->shards), 0);
+    while (n < MOST && (n % 100 || !refused(g)))
+        ask_for_something_new(g, n++);
+    assert_true(refused(g) > 0);
+    for (unsigned i = 0; i < TRIES && !heard; i++) {
+        for (unsigned k = 0; k < 100; k++)
+            ask_for_something_new(g, n++);
+        heard = sip_peer_expect(g->sip, "SIP/2.0 503", 20);
+    }
+    assert_true(heard);
+    assert_in_range(atoi(sip_peer_header(g->sip, "Retry-After", after)), OVERLOAD_RETRY_LEAST_S,
+                    OVERLOAD_RETRY_MOST_S);
+    gateway_close(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dialogs_go_before_new_work),
         cmocka_unit_test(a_flood_of_new_work_keeps_nobody_waiting),
+        cmocka_unit_test(what_waits_too_long_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
