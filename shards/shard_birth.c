@@ -175,7 +175,7 @@ bool shard_rebear(struct shard *s)
         return false;
     }
     s->count.rebirths_total++;
-    shard_set_failing(s, "");
+    shard_set_working(s);
     log_warn("shard_reborn", "shard", LOG_U64(s->index), "why", "out of memory", NULL);
     return true;
 }

@@ -46,6 +46,31 @@ bool shard_collect(struct shard *s)
     return true;
 }
 
+static const char cramped_text[] = "store: its disk is nearly full: new subscriptions are refused";
+
+void shard_set_working(struct shard *s)
+{
+    shard_set_failing(s, s->cramped ? cramped_text : "");
+}
+
+// Before the wall: whoever is new hears an honest no, and the rest of the disk is for those who are
+// there, whose records change all the time.
+void shard_look_after_store(struct shard *s)
+{
+    bool cramped = store_shard_is_cramped(s->store, s->cramped);
+    if (cramped == s->cramped)
+        return;
+    s->cramped = s->settings->core.draining = cramped;
+    if (s->core)
+        core_set_settings(s->core, &s->settings->core);
+    if (!s->held)
+        shard_set_working(s);
+    if (cramped)
+        log_warn("store_nearly_full", "shard", LOG_U64(s->index), NULL);
+    else
+        log_info("store_has_room", "shard", LOG_U64(s->index), NULL);
+}
+
 static void commit_failed(struct shard *s, int error, const struct store_error *why)
 {
     char shard[16];
@@ -67,7 +92,7 @@ static void commit_succeeded(struct shard *s)
     if (!s->held)
         return;
     s->held = false;
-    shard_set_failing(s, "");
+    shard_set_working(s);
     snprintf(shard, sizeof shard, "%u", s->index);
     log_info("commit_recovered", "shard", shard, NULL);
 }

@@ -182,6 +182,7 @@ static void turn_heartbeat(struct shard *s)
     if (s->unwatched)
         turn_watch_all(s);
     s->count.store_bytes = store_shard_bytes(s->store);
+    shard_look_after_store(s);
     shard_look_after_streams(s);
 }
 

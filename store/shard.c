@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 
 struct store_shard {
     MDB_env *env; // NULL: closed after a failure, opened again by the next commit
@@ -247,4 +248,16 @@ int store_shard_commit(struct store_shard *s, const struct store_change *v, size
 uint64_t store_shard_bytes(const struct store_shard *s)
 {
     return s->bytes;
+}
+
+bool store_shard_is_cramped(const struct store_shard *s, bool before)
+{
+    struct statvfs fs;
+    if (statvfs(s->path, &fs) != 0)
+        return false;
+    uint64_t left = (uint64_t)fs.f_bavail * fs.f_frsize;
+    uint64_t kept = (uint64_t)fs.f_blocks * fs.f_frsize / STORE_ROOM_PART;
+    if (kept > STORE_ROOM_BYTES)
+        kept = STORE_ROOM_BYTES;
+    return left < (before ? kept + kept / 4 : kept);
 }

@@ -15,6 +15,8 @@ enum {
     // Since the shard count was lowered; by then every dialog has been refreshed, and with that has
     // named a port that is still a shard's, or has lapsed.
     STORE_FORMER_MS = 24 * 3600 * 1000,
+    STORE_ROOM_BYTES = 64 << 20,
+    STORE_ROOM_PART = 16,
 };
 
 struct store;
@@ -60,5 +62,9 @@ struct store_change {
 int store_shard_commit(struct store_shard *s, const struct store_change *v, size_t n,
                        struct store_error *why);
 uint64_t store_shard_bytes(const struct store_shard *s); // used pages × page size
+// Its disk is so full that what is there should keep the rest to itself: less is left than
+// STORE_ROOM_BYTES, or than a STORE_ROOM_PART of it if that is less. Once so (`before`), until there
+// is a quarter more. False when the disk does not say.
+bool store_shard_is_cramped(const struct store_shard *s, bool before);
 
 #endif

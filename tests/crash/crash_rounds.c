@@ -24,6 +24,7 @@ enum {
     LIFE_LEAST_US = 20000, // how long a life under load is
     LIFE_MOST_US = 150000,
     BIRTH_KILL_MS = 50, // a start that is not to succeed is killed within
+    LIST_TRIES = 10,
     SAMPLE = 8,         // pairs of each kind whose presence is looked at after a start
     EVENT_GAP_US = 150, // between events, on average
 };
@@ -230,7 +231,12 @@ static void look(void)
 {
     char why[256];
     uint64_t lost = crash.promises.lost;
-    if (promises_check(&crash.promises, crash.load))
+    int error = EBADMSG; // a shard that is busy answers the next time
+    for (int tries = 0; error && tries < LIST_TRIES; tries++) {
+        error = promises_check(&crash.promises, crash.load);
+        load_play_until(crash.load, load_now_us() + (error ? 500000 : 0));
+    }
+    if (error)
         fail("GET /v1/subscriptions gives no list", "");
     if (crash.promises.lost != lost) {
         enum load_kind kind = begins[crash.promises.lost_direction];

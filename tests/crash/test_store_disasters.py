@@ -295,15 +295,16 @@ class StoreTest(unittest.TestCase):
 
 class Full(StoreTest):
     """
+        SUBSCRIBE ─▶ [little room] ─▶ 503 with Retry-After, /readyz 503; all else goes on
         SUBSCRIBE ─▶ [no room] ─▶ no answer, /readyz 503; what was promised stands
         room again ─▶ 200, NOTIFY, by itself
     """
 
-    def fill(self) -> Path:
+    def fill(self, but: int = 0) -> Path:
         filler = self.store / "filler"
         with open(filler, "wb", buffering=0) as out:
             try:
-                while True:
+                while os.statvfs(self.store).f_bavail * PAGE > but or not but:
                     out.write(bytes(PAGE))
             except OSError:
                 pass
@@ -317,8 +318,23 @@ class Full(StoreTest):
             asked.append(f"more{len(asked)}")
             self.sip.subscribes(asked[-1], daemon.ports["sip"])
             return daemon.why_not()
-        self.assertIn("no space left", until(one_more, "/readyz 503 of the store"))
+        self.assertRegex(until(one_more, "/readyz 503 of the store"), "no space left|nearly full")
         return asked
+
+    def test_the_last_room_is_for_those_who_are_there(self) -> None:
+        self.mount("size=16m")
+        daemon = self.running()
+        self.watches(daemon, "juliet")
+        filler = self.fill(but=512 * 1024)
+        self.assertIn("nearly full", until(daemon.why_not, "/readyz 503 of the store"))
+        self.sip.subscribes("nurse", daemon.ports["sip"])
+        until(lambda: self.sip.status_of("nurse"), "an answer")
+        self.assertEqual(self.sip.status_of("nurse"), "503")
+        self.assertTrue(self.sip.sees("nurse", "Retry-After: "))
+        self.presence_flows("juliet", "cramped")
+        filler.unlink()
+        until(daemon.is_ready, "ready again, by itself")
+        self.watches(daemon, "nurse")
 
     def test_goes_on_when_there_is_room_again(self) -> None:
         self.mount("size=4m")
