@@ -466,7 +466,6 @@ class Damaged(StoreTest):
         """LMDB believes what it reads: the process may end, and then it stays down and says why."""
         daemon = self.running()
         self.write(self.files[0], self.live_root(self.files[0], 1), bytes(PAGE))
-        self.presence_flows("user1", "damaged")  # needs no record
         for i in range(20):
             self.sip.subscribes(f"late{i}", daemon.ports["sip"])
         time.sleep(0.5)
