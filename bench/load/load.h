@@ -27,7 +27,7 @@ enum load_kind {
     LOAD_PRESENCE, // serve pair: her presence changes → NOTIFY with it
     LOAD_NOTIFY,   // watch pair: his NOTIFY → presence stanza with it
     LOAD_REFRESH,  // serve pair: SUBSCRIBE within the dialog → 2xx
-    LOAD_UNWATCH,  // watch pair: XMPP unsubscribe → SUBSCRIBE Expires 0
+    LOAD_UNWATCH,  // watch pair: XMPP unsubscribe → SUBSCRIBE Expires 0, 200 → `unsubscribed`
     LOAD_UNSERVE,  // serve pair: SUBSCRIBE Expires 0 within the dialog → 2xx
     LOAD_KINDS,
 };

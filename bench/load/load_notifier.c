@@ -136,11 +136,8 @@ static void notifier_take(struct load *l, const char *m, unsigned i, uint32_t ex
     notifier_answer_ok(l, m, i, expires_s, port);
     if (again)
         return;
-    if (!expires_s) {
+    if (!expires_s)
         w->pair.live = false;
-        if (!w->pair.wanted)
-            load_end(l, LOAD_UNWATCH, i, LOAD_DONE);
-    }
     notifier_tell(l, i, true);
 }
 
