@@ -63,8 +63,8 @@ int store_shard_commit(struct store_shard *s, const struct store_change *v, size
                        struct store_error *why);
 uint64_t store_shard_bytes(const struct store_shard *s); // used pages × page size
 // Its disk is so full that what is there should keep the rest to itself: less is left than
-// STORE_ROOM_BYTES, or than a STORE_ROOM_PART of it if that is less. Once so (`before`), until there
-// is a quarter more. False when the disk does not say.
+// STORE_ROOM_BYTES, or than a STORE_ROOM_PART of it if that is less. Once so (`before`), until
+// there is a quarter more. False when the disk does not say.
 bool store_shard_is_cramped(const struct store_shard *s, bool before);
 
 #endif
