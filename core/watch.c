@@ -356,7 +356,10 @@ void watch_resync(struct core *c, uint32_t sub)
     bool knows = s->state == STATE_ACTIVE && (s->flags & SUB_TOLD);
     if (knows)
         stanza_out_pair(c, s, STANZA_SUBSCRIBED, (struct text){0});
-    if (known_count(s->known) && (knows || !dialog))
+    // What is gone is said, whatever a dialog under way will bring; but not what she does not know
+    // yet that she may see.
+    bool untold = s->state == STATE_ACTIVE && !(s->flags & SUB_TOLD);
+    if (known_count(s->known) && (!untold || !dialog))
         watch_show_known(c, sub, (struct text){0});
     bool live = dialog && core_dialog(c, dialog)->state == DIALOG_LIVE;
     bool lapsing = live && core_dialog(c, dialog)->wait == WAIT_EXPIRY;

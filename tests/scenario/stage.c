@@ -166,9 +166,14 @@ static void stage_streams(struct stage *s, enum event_kind kind)
     }
 }
 
-void stage_streams_up(struct stage *s)
+void stage_streams_connect(struct stage *s)
 {
     stage_streams(s, EVENT_STREAM_UP);
+}
+
+void stage_streams_up(struct stage *s)
+{
+    stage_streams_connect(s);
     stage_pass_s(s, 1); // what was missed is said at a pace
 }
 

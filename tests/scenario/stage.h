@@ -64,6 +64,8 @@ void stage_close(struct stage *s);
 // stage_streams_up().
 void stage_crash(struct stage *s);
 void stage_streams_up(struct stage *s);
+// The same, but no time passes: what was missed is not said yet.
+void stage_streams_connect(struct stage *s);
 void stage_streams_down(struct stage *s);
 void stage_pass_ms(struct stage *s, uint64_t ms);
 static inline void stage_pass_s(struct stage *s, uint64_t seconds)

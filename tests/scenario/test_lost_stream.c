@@ -80,6 +80,32 @@ static void a_refusal_is_kept_until_she_can_be_told(void **state)
     stage_close(s);
 }
 
+// His dialog ended meanwhile, and she has the next one opened before all is said anew: it finds him
+// undecided, and so says nothing of who was there before.
+static void who_was_there_before_is_gone_though_a_dialog_opens(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    watch_established(s, &d);
+    stage_streams_down(s);
+    sip_notifies(s, &d, "terminated;reason=timeout", NULL);
+    sip_sees(s, "SIP/2.0 200", NULL);
+    stage_pass_s(s, 100);
+    stage_streams_connect(s);
+    xmpp_says(s, JULIET_SUBSCRIBES);
+    xmpp_sees(s, SUBSCRIBED);
+    sip_sees(s, "SUBSCRIBE sip:romeo@example.net", NULL);
+    sip_dialog_of_subscribe(s, &d, "ffd3");
+    stage_pass_ms(s, 100);
+    xmpp_sees(s, ROMEO_GONE);
+    sip_answers(s, 200, "Expires: 3600\n");
+    sip_notifies(s, &d, "pending;expires=3600", NULL);
+    sip_sees(s, "SIP/2.0 200", NULL);
+    quiet(s);
+    stage_close(s);
+}
+
 // Her server could not be reached: the next NOTIFY, which follows a refresh, says all again.
 static void what_bounced_is_said_again(void **state)
 {
@@ -202,6 +228,7 @@ int main(void)
         cmocka_unit_test(who_has_left_is_said_afterwards),
         cmocka_unit_test(what_came_before_the_stream_is_shown),
         cmocka_unit_test(a_refusal_is_kept_until_she_can_be_told),
+        cmocka_unit_test(who_was_there_before_is_gone_though_a_dialog_opens),
         cmocka_unit_test(what_bounced_is_said_again),
         cmocka_unit_test(silence_before_the_fence_means_gone),
         cmocka_unit_test(presence_may_come_behind_the_fence),

@@ -371,7 +371,8 @@ static void revoking_is_no_end(void **state)
     stage_close(s);
 }
 
-// Nor when nobody else sees her: he may be forbidden to as well, by a word that was lost on its way.
+// Nor when nobody else sees her: he may be forbidden to as well, by a word that was lost on its
+// way.
 static void revoking_is_no_end_though_another_sees_nothing(void **state)
 {
     (void)state;
