@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "bench/load/load.h"
+#include "bench/load/scratch.h"
 
 enum {
     WINDOW = 512,        // set-ups under way in the closed loop
@@ -47,6 +48,7 @@ struct bench {
     enum load_kind kind;
     unsigned seconds, next; // pair
     const char *dir;        // where stores are made
+    struct scratch scratch;
 };
 
 static void die(struct bench *b, const char *what)
@@ -84,8 +86,10 @@ static void begin(struct bench *b, unsigned pairs)
     b->setup.pairs = SETTLED + pairs;
     b->next = SETTLED;
     if (b->dir) {
-        snprintf(folder, sizeof folder, "%s/XXXXXX", b->dir);
-        b->setup.dir = mkdtemp(folder);
+        snprintf(folder, sizeof folder, "%s/isthmus-XXXXXX", b->dir);
+        if (scratch_create(&b->scratch, folder))
+            die(b, "no folder for the store");
+        b->setup.dir = folder;
     }
     if (load_create(&b->load, &b->setup))
         die(b, "no room for the pairs");
@@ -106,6 +110,7 @@ static void end(struct bench *b)
         fprintf(stderr, "bench_overload: %s\n", why);
     load_kill(b->load);
     load_destroy(b->load);
+    scratch_remove(&b->scratch);
     b->load = NULL;
 }
 

@@ -4,10 +4,14 @@
 //   bench_store [DIR [RECORDS]]    DIR must not be there yet; it stays, to be looked at. None:
 //                                  one is made in the working directory, and removed.
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+
+#include "bench/load/scratch.h"
 #include "core/record.h"
 #include "store/store.h"
 
@@ -126,25 +130,22 @@ static void run(const char *dir, uint64_t n)
     store_close(open_timed(dir, 3, "open, 2 shards into 3", n));
 }
 
-static void remove_all(const char *dir)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", dir);
-    if (system(command) != 0)
-        fprintf(stderr, "left behind: %s\n", dir);
-}
-
 int main(int argc, char **argv)
 {
     char own[] = "bench-store-XXXXXX";
     uint64_t n = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000;
-    const char *dir = argc > 1 ? argv[1] : mkdtemp(own);
-    if (!dir || (argc > 1 && mkdir(dir, 0700) != 0) || n < TURN) {
+    const char *dir = argc > 1 ? argv[1] : own;
+    struct scratch scratch = {0};
+    if (argc > 3 || n < TURN) {
         fprintf(stderr, "usage: bench_store [DIR [RECORDS]]   (DIR is made)\n");
         return 2;
     }
+    int error = argc > 1 ? (mkdir(dir, 0700) ? errno : 0) : scratch_create(&scratch, own);
+    if (error) {
+        fprintf(stderr, "bench_store: %s: %s\n", dir, strerror(error));
+        return 1;
+    }
     run(dir, n - n % TURN);
-    if (argc == 1)
-        remove_all(own);
+    scratch_remove(&scratch);
     return 0;
 }

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/load/scratch.h"
 #include "tests/certificates.h"
 
 enum {
@@ -35,6 +36,7 @@ struct bench {
     const char *gateway;
     unsigned requests, window, rounds;
     char dir[64];
+    struct scratch scratch;
     pid_t pid;
     uint16_t udp_port, tcp_port, tls_port, shard_port, api_port;
     unsigned sent; // of all
@@ -44,14 +46,11 @@ static struct bench b = {
 
 static void end_gateway(void)
 {
-    char command[128];
     if (b.pid > 0) {
         kill(b.pid, SIGTERM);
         waitpid(b.pid, NULL, 0);
     }
-    snprintf(command, sizeof command, "rm -rf '%s'", b.dir);
-    if (*b.dir && system(command))
-        fprintf(stderr, "bench: %s is left\n", b.dir);
+    scratch_remove(&b.scratch);
 }
 
 static void die(const char *why)
@@ -82,7 +81,7 @@ static void write_files(void)
 {
     char path[96];
     snprintf(b.dir, sizeof b.dir, "/tmp/isthmus-bench-XXXXXX");
-    if (!mkdtemp(b.dir))
+    if (scratch_create(&b.scratch, b.dir))
         die("no temporary folder");
     certificate_write(certificate_make(NULL, "IP:127.0.0.1", 1), b.dir, "own");
     snprintf(path, sizeof path, "%s/gateway.toml", b.dir);
@@ -111,8 +110,10 @@ static void start_gateway(void)
     b.api_port = free_port(SOCK_STREAM);
     write_files();
     snprintf(config, sizeof config, "%s/gateway.toml", b.dir);
+    pid_t own = getpid();
     b.pid = fork();
     if (b.pid == 0) {
+        scratch_die_with_parent(own);
         execl(b.gateway, b.gateway, "-c", config, (char *)NULL);
         _exit(127);
     }

@@ -179,9 +179,8 @@ static int load_folder(struct load *l)
         snprintf(l->dir, sizeof l->dir, "%s", l->setup.dir);
         return mkdir(l->dir, 0700) && errno != EEXIST ? errno : 0;
     }
-    l->temporary = true;
     snprintf(l->dir, sizeof l->dir, "/tmp/isthmus-load-XXXXXX");
-    return mkdtemp(l->dir) ? 0 : errno;
+    return scratch_create(&l->scratch, l->dir);
 }
 
 static int load_tables(struct load *l)
@@ -221,14 +220,6 @@ int load_create(struct load **out, const struct load_setup *setup)
     return err;
 }
 
-static void remove_folder(const struct load *l)
-{
-    char command[300];
-    snprintf(command, sizeof command, "rm -rf '%s'", l->dir);
-    if (system(command) != 0)
-        fprintf(stderr, "left behind: %s\n", l->dir);
-}
-
 void load_destroy(struct load *l)
 {
     if (!l)
@@ -240,8 +231,7 @@ void load_destroy(struct load *l)
             load_again_end(l, l->stage[s]);
     load_xmpp_destroy(l);
     load_sip_destroy(l);
-    if (l->temporary && l->dir[0])
-        remove_folder(l);
+    scratch_remove(&l->scratch);
     for (unsigned k = 0; k < LOAD_KINDS; k++)
         free(l->event[k]);
     free(l->watch);

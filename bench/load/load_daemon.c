@@ -117,9 +117,10 @@ int load_set_shards(struct load *l, unsigned shards)
 
 // ---- Its life
 
-static void daemon_exec(const struct load *l)
+static void daemon_exec(const struct load *l, pid_t parent)
 {
     char config[300], log[300];
+    scratch_die_with_parent(parent);
     snprintf(config, sizeof config, "%s/gateway.toml", l->dir);
     snprintf(log, sizeof log, "%s/log", l->dir);
     int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -148,11 +149,12 @@ int load_start(struct load *l, unsigned timeout_ms)
     uint64_t end_us = load_now_us() + timeout_ms * 1000ull;
     l->ready = false;
     load_xmpp_drop(l); // the stream of its former life
+    pid_t own = getpid();
     l->pid = fork();
     if (l->pid < 0)
         return errno;
     if (l->pid == 0)
-        daemon_exec(l);
+        daemon_exec(l, own);
     while (!l->ready) {
         if (!load_alive(l, NULL))
             return ECHILD;

@@ -11,6 +11,7 @@
 #define BENCH_LOAD_INNER_H
 
 #include "bench/load/load.h"
+#include "bench/load/scratch.h"
 
 enum {
     LOAD_NAME = 64,
@@ -69,7 +70,7 @@ enum { LOAD_STREAM_UP = 2 };
 struct load {
     struct load_setup setup;
     char dir[256];
-    bool temporary;
+    struct scratch scratch; // the folder, if it is a temporary one
     pid_t pid;
     int status;
     uint16_t xmpp_port, proxy_port, sip_port, shard_port, api_port;

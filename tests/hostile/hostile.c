@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "attacker.h"
+#include "bench/load/scratch.h"
 #include "configure.h"
 #include "front.h"
 #include "honest.h"
@@ -48,6 +49,7 @@ struct options {
 struct arena {
     const struct options *options;
     char dir[64];
+    struct scratch scratch;
     struct load *load;
     struct front *front;
     struct field field;
@@ -128,16 +130,9 @@ static void make_folder(struct arena *a)
 {
     bool in_memory = access("/dev/shm", W_OK) == 0;
     snprintf(a->dir, sizeof a->dir, "%s/isthmus-hostile-XXXXXX", in_memory ? "/dev/shm" : "/tmp");
-    if (!mkdtemp(a->dir))
-        hostile_die(a->dir, strerror(errno));
-}
-
-static void remove_folder(const struct arena *a)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", a->dir);
-    if (system(command) != 0)
-        fprintf(stderr, "left behind: %s\n", a->dir);
+    int error = scratch_create(&a->scratch, a->dir);
+    if (error)
+        hostile_die(a->dir, strerror(error));
 }
 
 static void arena_open(struct arena *a, const struct options *options)
@@ -179,7 +174,7 @@ static void arena_close(struct arena *a)
     witness_stop(a->tcp);
     load_destroy(a->load);
     front_stop(a->front);
-    remove_folder(a);
+    scratch_remove(&a->scratch);
 }
 
 // ---- Measuring ---------------------------------------------------------------------------------
