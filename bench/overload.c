@@ -15,6 +15,7 @@
 // how many of its requests are taken.
 //
 //   bench_overload --gateway build/release/isthmus [--seconds 8] [--only xmpp-to-sip|sip-to-xmpp]
+//                  [--dir FOLDER]     for the stores, one after the other
 #include <arpa/inet.h>
 #include <getopt.h>
 #include <sched.h>
@@ -66,19 +67,6 @@ static void pin(int cpu)
     sched_setaffinity(0, sizeof set, &set); // with one core all is on it: a poor measure, but one
 }
 
-static void make(struct bench *b, enum load_kind kind, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++) {
-        load_begin(b->load, kind, i, 0);
-        if (i % 16 == 15)
-            load_play(b->load, 0);
-        if (i >= WINDOW && !load_play_until_over(b->load, kind, i - WINDOW, PATIENCE_MS))
-            die(b, "nothing moves");
-    }
-    if (!load_play_until_over(b->load, kind, n, PATIENCE_MS))
-        die(b, "nothing moves");
-}
-
 // A daemon with an empty store, and the pairs that are settled.
 static void begin(struct bench *b, unsigned pairs)
 {
@@ -97,8 +85,9 @@ static void begin(struct bench *b, unsigned pairs)
     if (load_start(b->load, START_MS))
         die(b, "the gateway does not start");
     pin(1);
-    make(b, LOAD_WATCH, SETTLED);
-    make(b, LOAD_SERVE, SETTLED);
+    if (!load_begin_all(b->load, LOAD_WATCH, SETTLED, WINDOW, PATIENCE_MS) ||
+        !load_begin_all(b->load, LOAD_SERVE, SETTLED, WINDOW, PATIENCE_MS))
+        die(b, "nothing moves");
     load_play_until(b->load, load_now_us() + 500000);
     load_figures_reset(b->load);
 }

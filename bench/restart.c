@@ -34,19 +34,6 @@ static void die(struct restart *r, const char *what)
     exit(1);
 }
 
-static void make(struct restart *r)
-{
-    for (unsigned i = 0; i < r->n; i++) {
-        load_begin(r->load, LOAD_WATCH, i, 0);
-        if (i % 16 == 15)
-            load_play(r->load, 0);
-        if (i >= WINDOW && !load_play_until_over(r->load, LOAD_WATCH, i - WINDOW, PATIENCE_MS))
-            die(r, "nothing moves");
-    }
-    if (!load_play_until_over(r->load, LOAD_WATCH, r->n, PATIENCE_MS))
-        die(r, "nothing moves");
-}
-
 static double metric(const struct load *l, const char *name)
 {
     char *body = NULL, key[128];
@@ -115,7 +102,8 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (load_create(&r.load, &setup) || load_start(r.load, START_MS))
         die(&r, "the gateway does not start");
-    make(&r);
+    if (!load_begin_all(r.load, LOAD_WATCH, r.n, WINDOW, PATIENCE_MS))
+        die(&r, "nothing moves");
     load_kill(r.load);
     printf("%u subscriptions made; killed, and away for %u s\n", r.n, r.away_s);
     load_play_until(r.load, load_now_us() + r.away_s * 1000000ull);

@@ -37,6 +37,13 @@ uint64_t load_faults(const struct load *l, char why[256])
 
 // ---- Events
 
+const char *load_kind_name(enum load_kind kind)
+{
+    static const char *const names[LOAD_KINDS] = {"watch",   "serve",   "presence", "notify",
+                                                  "refresh", "unwatch", "unserve"};
+    return names[kind];
+}
+
 static bool of_watch(enum load_kind kind)
 {
     return kind == LOAD_WATCH || kind == LOAD_NOTIFY || kind == LOAD_UNWATCH;
@@ -171,6 +178,20 @@ bool load_play_until_over(struct load *l, enum load_kind kind, uint64_t n, unsig
     return true;
 }
 
+bool load_begin_all(struct load *l, enum load_kind kind, unsigned n, unsigned at_once,
+                    unsigned timeout_ms)
+{
+    enum { SAY_EVERY = 16 }; // so many leave together
+    for (unsigned i = 0; i < n; i++) {
+        load_begin(l, kind, i, 0);
+        if (i % SAY_EVERY == SAY_EVERY - 1)
+            load_play(l, 0);
+        if (i >= at_once && !load_play_until_over(l, kind, i - at_once, timeout_ms))
+            return false;
+    }
+    return load_play_until_over(l, kind, n, timeout_ms);
+}
+
 // ---- Birth and death
 
 static int load_folder(struct load *l)
@@ -198,10 +219,12 @@ static int load_tables(struct load *l)
 
 int load_create(struct load **out, const struct load_setup *setup)
 {
-    struct load *l = calloc(1, sizeof *l);
     *out = NULL;
-    if (!l || !setup->pairs)
-        return l ? (free(l), EINVAL) : ENOMEM;
+    if (!setup->pairs)
+        return EINVAL;
+    struct load *l = calloc(1, sizeof *l);
+    if (!l)
+        return ENOMEM;
     l->setup = *setup;
     l->setup.shards = setup->shards ? setup->shards : 1;
     l->setup.expires_s = setup->expires_s ? setup->expires_s : 3600;

@@ -31,6 +31,7 @@ enum load_kind {
     LOAD_UNSERVE,  // serve pair: SUBSCRIBE Expires 0 within the dialog → 2xx
     LOAD_KINDS,
 };
+const char *load_kind_name(enum load_kind kind); // "watch", …
 
 // Each event that was begun ends in one of the others, or is still under way.
 struct load_figure {
@@ -98,6 +99,10 @@ void load_play(struct load *l, uint64_t wait_us);
 void load_play_until(struct load *l, uint64_t end_us);
 // Plays until `n` events of the kind are no longer under way, in all. False: too late.
 bool load_play_until_over(struct load *l, enum load_kind kind, uint64_t n, unsigned timeout_ms);
+// One event of each of the pairs 0 … n-1, about `at_once` of them under way, until all are over.
+// No other event of the kind was begun before. False: nothing has moved for `timeout_ms`.
+bool load_begin_all(struct load *l, enum load_kind kind, unsigned n, unsigned at_once,
+                    unsigned timeout_ms);
 
 const struct load_figure *load_figure(const struct load *l, enum load_kind kind);
 void load_figures_reset(struct load *l); // what is under way is forgotten, pairs are not

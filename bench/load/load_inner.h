@@ -11,6 +11,7 @@
 #define BENCH_LOAD_INNER_H
 
 #include "bench/load/load.h"
+#include "bench/load/load_sip.h"
 #include "bench/load/scratch.h"
 
 enum {
@@ -117,10 +118,6 @@ struct load_writer {
 void load_sip_write(struct load_writer *w, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void load_sip_write_body(struct load_writer *w, const char *type, const char *body);
-// The value of a header field of a message; false: it has none.
-bool load_sip_header(const char *m, const char *name, char *out, size_t size);
-uint32_t load_sip_cseq(const char *m);
-void load_sip_tag(const char *m, const char *name, char *out, size_t size);
 void load_sip_answer(struct load *l, const char *m, const char *status, const char *tag,
                      const char *more, uint16_t port);
 // Remembers where the dialog's requests go to.

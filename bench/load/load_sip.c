@@ -106,7 +106,7 @@ uint32_t load_sip_cseq(const char *m)
 
 void load_sip_tag(const char *m, const char *name, char *out, size_t size)
 {
-    char value[256];
+    char value[512];
     load_sip_header(m, name, value, sizeof value);
     const char *at = strstr(value, ";tag=");
     snprintf(out, size, "%.*s", at ? (int)strcspn(at + 5, ";") : 0, at ? at + 5 : "");

@@ -11,20 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
-
-uint64_t attacker_now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
-}
 
 void attacker_sleep_ms(const struct field *f, unsigned ms)
 {
-    for (uint64_t end_us = attacker_now_us() + ms * 1000ull;
-         !f->stop && attacker_now_us() < end_us;)
+    for (uint64_t end_us = load_now_us() + ms * 1000ull; !f->stop && load_now_us() < end_us;)
         poll(NULL, 0, ms < 5 ? (int)ms : 5);
 }
 
@@ -54,7 +45,7 @@ void attacker_complain(struct field *f, const char *format, ...)
 
 unsigned attacker_due(struct pace *p, unsigned per_s, unsigned most)
 {
-    uint64_t now_us = attacker_now_us();
+    uint64_t now_us = load_now_us();
     if (!p->begun_us)
         p->begun_us = now_us;
     uint64_t by_now = (now_us - p->begun_us) * per_s / 1000000u + 1;
@@ -233,39 +224,15 @@ size_t attacker_write_request(char *out, size_t size, const struct attacker_requ
     return n < (int)size ? (size_t)n : size - 1;
 }
 
-bool attacker_header(const char *m, const char *name, char *out, size_t size)
-{
-    char key[64];
-    snprintf(key, sizeof key, "\r\n%s: ", name);
-    const char *at = strstr(m, key);
-    *out = '\0';
-    if (!at)
-        return false;
-    at += strlen(key);
-    snprintf(out, size, "%.*s", (int)strcspn(at, "\r"), at);
-    return true;
-}
-
-void attacker_tag(const char *m, const char *name, char *out, size_t size)
-{
-    char value[512];
-    *out = '\0';
-    if (!attacker_header(m, name, value, sizeof value))
-        return;
-    const char *at = strstr(value, ";tag=");
-    if (at)
-        snprintf(out, size, "%.*s", (int)strcspn(at + 5, ";"), at + 5);
-}
-
 size_t attacker_write_ok(char *out, size_t size, const char *request, const char *tag,
                          const char *more)
 {
     char via[512], from[512], to[512], call_id[256], cseq[64];
-    if (!attacker_header(request, "Via", via, sizeof via) ||
-        !attacker_header(request, "From", from, sizeof from) ||
-        !attacker_header(request, "To", to, sizeof to) ||
-        !attacker_header(request, "Call-ID", call_id, sizeof call_id) ||
-        !attacker_header(request, "CSeq", cseq, sizeof cseq))
+    if (!load_sip_header(request, "Via", via, sizeof via) ||
+        !load_sip_header(request, "From", from, sizeof from) ||
+        !load_sip_header(request, "To", to, sizeof to) ||
+        !load_sip_header(request, "Call-ID", call_id, sizeof call_id) ||
+        !load_sip_header(request, "CSeq", cseq, sizeof cseq))
         return 0;
     bool tagged = strstr(to, ";tag=") != NULL;
     return (size_t)snprintf(out, size,

@@ -2,11 +2,12 @@
 #ifndef TESTS_HOSTILE_ATTACKER_H
 #define TESTS_HOSTILE_ATTACKER_H
 
+#include "bench/load/load.h"
+#include "bench/load/load_sip.h"
 #include "hostile.h"
 
 enum { ATTACKER_DATAGRAM = 65507, ATTACKER_BATCH = 64 };
 
-uint64_t attacker_now_us(void);
 void attacker_sleep_ms(const struct field *f, unsigned ms); // or until it is over
 // `n` in a long run, less in a short one.
 unsigned attacker_scaled(const struct field *f, unsigned n);
@@ -58,8 +59,5 @@ size_t attacker_write_request(char *out, size_t size, const struct attacker_requ
 // 200 to a request, with that tag and those further header lines; 0: it is none.
 size_t attacker_write_ok(char *out, size_t size, const char *request, const char *tag,
                          const char *more);
-// The value of a header field; false: it has none.
-bool attacker_header(const char *m, const char *name, char *out, size_t size);
-void attacker_tag(const char *m, const char *name, char *out, size_t size);
 
 #endif

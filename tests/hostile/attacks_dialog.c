@@ -158,7 +158,7 @@ static void victim_take(const struct field *f, struct victim *v, const char *m)
 {
     char ok[2048];
     if (strncmp(m, "SIP/2.0 200", 11) == 0) {
-        attacker_tag(m, "To", v->tag, sizeof v->tag);
+        load_sip_tag(m, "To", v->tag, sizeof v->tag);
         v->answered = true;
     } else if (strncmp(m, "NOTIFY", 6) == 0) {
         v->told += strstr(m, "<basic>") != NULL;
@@ -172,8 +172,8 @@ static void victim_take(const struct field *f, struct victim *v, const char *m)
 static void victim_listen(const struct field *f, struct victim *v, int ms)
 {
     char m[8192];
-    uint64_t end_us = attacker_now_us() + (uint64_t)ms * 1000, now_us;
-    while (now_us = attacker_now_us(),
+    uint64_t end_us = load_now_us() + (uint64_t)ms * 1000, now_us;
+    while (now_us = load_now_us(),
            receive(v->fd, m, sizeof m, now_us < end_us ? (int)((end_us - now_us) / 1000) + 1 : 0))
         victim_take(f, v, m);
 }
@@ -267,9 +267,9 @@ void attack_spoofed(struct field *f)
         f->said = i;
         f->begun = true;
         victim_listen(f, &v, 0);
-        if (attacker_now_us() < change_us)
+        if (load_now_us() < change_us)
             continue;
-        change_us = attacker_now_us() + CHANGE_MS * 1000;
+        change_us = load_now_us() + CHANGE_MS * 1000;
         victim_change(&v, 1000 + changes++);
         attacker_drain(v.stream);
     }
@@ -312,10 +312,10 @@ static bool notifier_begin(const struct field *f, struct notifier *n)
     snprintf(more, sizeof more, "Contact: <sip:pat@" TRUSTED ":%u>\r\nExpires: 600\r\n", n->port);
     size_t size = attacker_write_ok(ok, sizeof ok, m, "pat", more);
     attacker_send(f, n->fd, f->shard_port, ok, size);
-    attacker_header(m, "Contact", contact, sizeof contact);
-    attacker_header(m, "Call-ID", n->call_id, sizeof n->call_id);
-    attacker_header(m, "From", n->to, sizeof n->to);
-    attacker_header(m, "To", n->from, sizeof n->from);
+    load_sip_header(m, "Contact", contact, sizeof contact);
+    load_sip_header(m, "Call-ID", n->call_id, sizeof n->call_id);
+    load_sip_header(m, "From", n->to, sizeof n->to);
+    load_sip_header(m, "To", n->from, sizeof n->from);
     const char *open = strchr(contact, '<');
     snprintf(n->target, sizeof n->target, "%.*s", open ? (int)strcspn(open + 1, ">") : 0,
              open ? open + 1 : "");

@@ -7,13 +7,7 @@ enum { SETTLE_AT_ONCE = 50, SETTLE_MS = 60000 };
 
 static bool begin_all(struct load *l, enum load_kind kind)
 {
-    for (unsigned i = 0; i < HONEST_PAIRS; i++) {
-        load_begin(l, kind, i, 0);
-        if (i % SETTLE_AT_ONCE == SETTLE_AT_ONCE - 1 &&
-            !load_play_until_over(l, kind, i + 1, SETTLE_MS))
-            return false;
-    }
-    return load_play_until_over(l, kind, HONEST_PAIRS, SETTLE_MS) &&
+    return load_begin_all(l, kind, HONEST_PAIRS, SETTLE_AT_ONCE, SETTLE_MS) &&
            load_figure(l, kind)->done == HONEST_PAIRS;
 }
 

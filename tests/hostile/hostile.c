@@ -325,6 +325,8 @@ static void judge_during(const struct arena *a, struct row *row)
     double rest = percent(r->rest.answered, r->rest.asked);
     double tcp = percent(r->tcp.answered, r->tcp.asked);
     unsigned p99_ms = at_most(a, b->p99_ms, 100), grows = at_most(a, b->grows_mb, 16);
+    if (!row->said)
+        broken(row, "the attack has said nothing");
     if (ok < at_least(a, b->ok_percent, 99.9))
         broken(row, "honest: %.2f %% come through", ok);
     if (p99_us(r) > p99_ms * 1000) {

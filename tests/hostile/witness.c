@@ -45,7 +45,7 @@ static size_t write_question(struct witness *w, char *out, size_t size)
 
 static bool wait_for(int fd, short events, uint64_t end_us)
 {
-    uint64_t now_us = attacker_now_us();
+    uint64_t now_us = load_now_us();
     struct pollfd p = {.fd = fd, .events = events};
     return now_us < end_us && poll(&p, 1, (int)((end_us - now_us + 999) / 1000)) == 1;
 }
@@ -69,9 +69,9 @@ static void *witness_main(void *arg)
 {
     struct witness *w = arg;
     while (!w->stopping) {
-        uint64_t began_us = attacker_now_us();
+        uint64_t began_us = load_now_us();
         bool answered = ask(w, began_us + WITNESS_PATIENCE_MS * 1000);
-        uint64_t took_us = attacker_now_us() - began_us;
+        uint64_t took_us = load_now_us() - began_us;
         pthread_mutex_lock(&w->mutex);
         w->figure.asked++;
         w->figure.answered += answered;
