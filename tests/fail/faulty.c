@@ -416,6 +416,11 @@ bool faulty_has_leaked(void)
     return __lsan_do_recoverable_leak_check && __lsan_do_recoverable_leak_check();
 }
 
+unsigned faulty_points(enum faulty_call call)
+{
+    return points[call];
+}
+
 void faulty_print_table(void)
 {
     unsigned sum = 0;

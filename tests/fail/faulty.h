@@ -48,8 +48,9 @@ unsigned faulty_strikes(void);
 unsigned faulty_count(enum faulty_call call);
 void faulty_count_anew(void);
 
-// How many points were failed, by call; of children of this process, too.
-void faulty_print_table(void);
+// How many points of the call were failed; of children of this process, too.
+unsigned faulty_points(enum faulty_call call);
+void faulty_print_table(void); // of all calls
 
 // What a point may not leave behind.
 unsigned faulty_open_descriptors(void);

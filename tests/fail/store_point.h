@@ -104,6 +104,7 @@ HELPER bool may_last(int error)
 // Fails every call of it that there is. `run` fails the one point; false: there is no such call.
 HELPER void fail_each(const char *act, bool (*run)(void *arg), void *arg)
 {
+    unsigned points = 0;
     point.act = act;
     for (int call = 0; call < FAULTY_CALLS; call++) {
         const int *error = faulty_errors((enum faulty_call)call);
@@ -112,12 +113,13 @@ HELPER void fail_each(const char *act, bool (*run)(void *arg), void *arg)
                 point.call = (enum faulty_call)call;
                 point.error = error[i];
                 point.for_good = for_good;
-                for (point.n = 1; run(arg); point.n++)
+                for (point.n = 1; run(arg); point.n++, points++)
                     if (point.n == POINTS_MAX)
                         blame("there is no end to them");
             }
         }
     }
+    assert_true(points > 0);
     assert_false(faulty_has_leaked());
 }
 

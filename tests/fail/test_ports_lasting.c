@@ -20,7 +20,6 @@ enum {
     CPU_MS = 300, // in a WHILE, with sanitizers; a thread that spins takes 1200
     AFTERWARDS_MS = 20000,
     TICKS = 4, // of SIP_STREAM_TICK_MS in a WHILE, rounded up, with one to spare
-
 };
 
 static char dir[] = "/dev/shm/isthmus-lasting-XXXXXX";
