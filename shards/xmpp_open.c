@@ -137,6 +137,15 @@ static int on_socket_refuse(xmpp_conn_t *conn, void *socket)
     return -1;
 }
 
+// The number is kept by another file until then. An interruption (dup(2)) is no end of an attempt.
+static int low_fd_become(int low_fd, int fd)
+{
+    while (dup3(fd, low_fd, O_CLOEXEC) < 0)
+        if (errno != EINTR)
+            return errno;
+    return 0;
+}
+
 // Step 1 of the take-over. `socket` is libstrophe's own variable.
 static int on_socket_move(xmpp_conn_t *conn, void *socket)
 {
@@ -148,7 +157,7 @@ static int on_socket_move(xmpp_conn_t *conn, void *socket)
     o->fd = fcntl(*fd, F_DUPFD_CLOEXEC, XMPP_OPEN_LOW_FD);
     if (o->fd < 0)
         o->fd = fcntl(*fd, F_DUPFD_CLOEXEC, 3); // few descriptors allowed: then none is high
-    if (o->fd < 0 || dup3(*fd, o->low_fd, O_CLOEXEC) < 0)
+    if (o->fd < 0 || low_fd_become(o->low_fd, *fd))
         return -1;
     close(*fd);
     *fd = o->low_fd;
@@ -200,7 +209,7 @@ static int open_connect(struct xmpp_open *o, const struct xmpp_open_target *targ
         return error;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair))
         return errno;
-    error = dup3(pair[1], low_fd, O_CLOEXEC) < 0 ? errno : 0;
+    error = low_fd_become(low_fd, pair[1]);
     close(pair[1]);
     o->inner = pair[0];
     return error;
@@ -280,18 +289,28 @@ static void open_fail_by_socket(struct xmpp_open *o, int error)
 
 // What libstrophe wants said. It is a few hundred bytes at the beginning of a connection; a kernel
 // that does not take them at once is not worth a queue.
+static int open_send(const struct xmpp_open *o, const char *p, size_t n)
+{
+    while (n) {
+        ssize_t sent = send(o->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent < 0 && errno != EINTR)
+            return errno;
+        p += sent > 0 ? sent : 0;
+        n -= sent > 0 ? (size_t)sent : 0;
+    }
+    return 0;
+}
+
 static void open_pass_to_server(struct xmpp_open *o)
 {
     char bytes[XMPP_OPEN_TAG_MAX];
-    ssize_t n, sent;
+    ssize_t n;
     while ((n = recv(o->inner, bytes, sizeof bytes, MSG_DONTWAIT)) > 0 ||
            (n < 0 && errno == EINTR)) {
-        for (ssize_t done = 0; done<n; done += sent> 0 ? sent : 0) {
-            sent = send(o->fd, bytes + done, (size_t)(n - done), MSG_DONTWAIT | MSG_NOSIGNAL);
-            if (sent < 0 && errno != EINTR) {
-                open_fail_by_socket(o, errno);
-                return;
-            }
+        int error = n > 0 ? open_send(o, bytes, (size_t)n) : 0;
+        if (error) {
+            open_fail_by_socket(o, error);
+            return;
         }
     }
     if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
