@@ -142,7 +142,7 @@ static void on_connection(void *cls, struct MHD_Connection *c, void **slot,
     }
     const union MHD_ConnectionInfo *fd =
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
-    int its = fd->connect_fd; // both answers are of one place
+    int its = fd->connect_fd; // the next answer is written over this one
     const union MHD_ConnectionInfo *from =
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     *slot = places_take(&api->places, its, from->client_addr);

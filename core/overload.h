@@ -27,8 +27,9 @@
 // much as the level; all together are the budget. So whoever floods is refused first, and a quiet
 // peer not at all, unless even the quiet ones together are too many. Of what one peer brings a part
 // is refused, as by the loss-based scheme of RFC 7339, only here and not there; and the hash of
-// what names a piece says whether it is one of them: what is sent again gets the same answer, and
-// nobody has to remember it.
+// what names a piece says whether it is one of them: what is sent again gets the same answer as
+// long as the level stands, and nobody has to remember it. (Stanzas, which nobody sends again, draw
+// lots.)
 //
 // Pure: no time but what it is told, no memory but its own. Peers are slots of a table by a keyed
 // hash; two that fall into one slot share its fate, and its level.

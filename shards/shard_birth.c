@@ -1,11 +1,13 @@
 // How a shard's core comes to be: at the start, and again when memory has run out.
 //
-//     start ──────────────────────────▶ core made ─▶ records restored ─▶ streams that are up ─▶
-//     turns
-//                                          ▲                                                     │
-//     memory ran out within a turn ─▶ nothing of it is kept, the core destroyed ◀────────────────┘
-//                                          │ ▲
-//                                          └─┘ once a second, while there is still too little
+//   start ──▶ core made ─▶ records restored ─▶ streams that are up are told ─▶ turns
+//                 ▲                                                              │
+//                 │                                    memory ran out within one │
+//                 │                                                              ▼
+//                 └──────────── nothing of that turn is kept, the core destroyed ◀─┐
+//                                                      │                           │
+//                                                      └───────────────────────────┘
+//                                          once a second, while there is still too little
 //
 // A core that could not get memory has done a part of what it was about to do, and nobody can tell
 // which; so it is not gone on with. Its effects were neither committed nor released, and so nobody

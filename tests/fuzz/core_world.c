@@ -25,7 +25,7 @@ static void keep_stanza(void *arg, const struct stanza *s)
 }
 
 // A component speaks only in its own name (XEP-0114). The address that a question named is given
-// back as it was (RFC 6120 §8.1.2.1), even if it is none.
+// back as it was, even if it is none: whoever asked knows the answer by it.
 static void is_own_name(struct text from, struct text own)
 {
     char scratch[JID_MAX + 1];
