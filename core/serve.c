@@ -102,7 +102,8 @@ static void serve_refuse(struct core *c, const struct event *ev, unsigned status
 }
 
 // Contact, Expires; in the first one the route set given back (RFC 3261 §12.1.1) and what else can
-// be asked for (RFC 6665 §4.4.4).
+// be asked for (RFC 6665 §4.4.4). Expires is what is left: all of it in the answer that grants it,
+// less in one that is given once more.
 static struct text serve_accept(struct core *c, const struct event *ev, const struct dialog *d,
                                 unsigned status, bool first)
 {
@@ -118,7 +119,7 @@ static struct text serve_accept(struct core *c, const struct event *ev, const st
     buffer_lit(b, "Contact: <");
     dialog_write_contact(c, d, ev->source.transport, b);
     buffer_lit(b, ">\r\nExpires: ");
-    buffer_u64(b, d->granted_s);
+    buffer_u64(b, dialog_left_s(c, d));
     buffer_lit(b, "\r\n");
     if (first)
         buffer_lit(b, SERVE_ALLOW_EVENTS);

@@ -193,6 +193,45 @@ static void one_request_by_two_ways(void **state)
     stage_close(s);
 }
 
+// What is left, not what was granted, is in an answer that is given once more: else the device
+// would count from then on, and refresh too late.
+//
+//   romeo           gateway
+//     | SUBSCRIBE, Expires 600 |
+//     |----------------------->|
+//     | 200, Expires 600       |  (is lost)
+//     |            x-----------|
+//     | the same, 20 s later   |  (a refresh: as it is; what makes the dialog: after a death)
+//     |----------------------->|
+//     | 200, Expires 580       |
+//     |<-----------------------|
+static void an_answer_given_once_more_promises_what_is_left(void **state)
+{
+    (void)state;
+    for (int refresh = 0; refresh < 2; refresh++) {
+        struct stage *s = stage_open();
+        struct stage_dialog d;
+        says_subscribe(s, 1, "Expires: 600\n");
+        sip_sees(s, "SIP/2.0 200", "Expires: 600\r\n", NULL);
+        sip_dialog_of_answer(s, &d);
+        if (refresh) {
+            sip_resubscribes(s, &d, 600);
+        } else {
+            stage_crash(s);
+        }
+        stage_pass_s(s, 20);
+        stage_forget(s);
+        if (refresh) {
+            d.cseq--;
+            sip_resubscribes(s, &d, 600);
+        } else {
+            says_subscribe(s, 1, "Expires: 600\n");
+        }
+        sip_sees(s, "SIP/2.0 200", "Expires: 580\r\n", NULL);
+        stage_close(s);
+    }
+}
+
 // One past CORE_DIALOGS_PER_SUB devices of one user.
 static void too_many_devices(void **state)
 {
@@ -304,12 +343,19 @@ static void too_many_fetches(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(devices_expire_one_by_one), cmocka_unit_test(back_after_all_have_left),
-        cmocka_unit_test(on_expiry_unsubscribe),     cmocka_unit_test(pending_until_nobody_waits),
-        cmocka_unit_test(refresh_in_the_dialog),     cmocka_unit_test(refresh_from_a_new_address),
-        cmocka_unit_test(the_route_set_is_followed), cmocka_unit_test(one_request_by_two_ways),
-        cmocka_unit_test(too_many_devices),          cmocka_unit_test(a_fetch_of_somebody_unknown),
-        cmocka_unit_test(a_fetch_of_what_is_known),  cmocka_unit_test(a_fetch_while_pending),
+        cmocka_unit_test(devices_expire_one_by_one),
+        cmocka_unit_test(back_after_all_have_left),
+        cmocka_unit_test(on_expiry_unsubscribe),
+        cmocka_unit_test(pending_until_nobody_waits),
+        cmocka_unit_test(refresh_in_the_dialog),
+        cmocka_unit_test(refresh_from_a_new_address),
+        cmocka_unit_test(the_route_set_is_followed),
+        cmocka_unit_test(one_request_by_two_ways),
+        cmocka_unit_test(an_answer_given_once_more_promises_what_is_left),
+        cmocka_unit_test(too_many_devices),
+        cmocka_unit_test(a_fetch_of_somebody_unknown),
+        cmocka_unit_test(a_fetch_of_what_is_known),
+        cmocka_unit_test(a_fetch_while_pending),
         cmocka_unit_test(too_many_fetches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

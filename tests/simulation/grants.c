@@ -14,6 +14,9 @@ struct grant {
     uint64_t until_ms;       // 0: nothing was granted
     uint64_t asked_until_ms; // may have been granted by an answer that a death has kept back
     uint32_t cseq;           // by which request
+    uint32_t first_cseq;     // that which made the dialog
+    uint32_t said_s;         // Expires of that answer
+    unsigned said_life;      // and in which life of the process it was given
     uint64_t asked_ms;       // our last request
     char branch[GRANTS_TAG]; // of its last attempt; "": answered
     bool waits;              // which is a NOTIFY that is not answered yet
@@ -24,6 +27,7 @@ struct grant {
 struct grants {
     struct grant *bucket[GRANTS_BUCKETS];
     uint64_t born_ms;
+    unsigned life;
 };
 
 struct grants *grants_create(void)
@@ -116,8 +120,16 @@ void grants_asked(struct grants *g, const struct sip_message *m, uint64_t at_ms)
     d->asked_until_ms = until_ms > d->asked_until_ms ? until_ms : d->asked_until_ms;
 }
 
-// An answer that is given once more grants nothing new. And while a NOTIFY is in flight, another
-// that ends the dialog may wait behind it.
+// The request that made the dialog was sent again within one life: its server transaction says word
+// for word what it said before (RFC 3261 §17.2.2), also of the time. All other answers that are
+// given once more are made anew, and hold by what they say.
+static bool grant_replayed(const struct grant *d, const struct sip_message *m, unsigned life)
+{
+    return d->until_ms && d->cseq == d->first_cseq && m->cseq == d->cseq &&
+           m->expires == d->said_s && d->said_life == life;
+}
+
+// While a NOTIFY is in flight, another that ends the dialog may wait behind it.
 void grants_answer(struct grants *g, const struct sip_message *m, uint64_t at_ms, uint64_t ended_ms,
                    const char **fault)
 {
@@ -129,10 +141,13 @@ void grants_answer(struct grants *g, const struct sip_message *m, uint64_t at_ms
     bool ended = ended_ms && ended_ms >= d->since_ms;
     if (m->status == 481 && !d->over && !d->waits && !ended && at_ms < d->until_ms)
         *fault = "a dialog that was accepted is not known any more";
-    if (m->status >= 300 || m->expires == SIP_ABSENT || (d->until_ms && m->cseq == d->cseq))
+    if (m->status >= 300 || m->expires == SIP_ABSENT || grant_replayed(d, m, g->life))
         return;
     d->cseq = m->cseq;
-    d->since_ms = d->since_ms ? d->since_ms : at_ms;
+    d->said_s = m->expires;
+    d->said_life = g->life;
+    if (!d->since_ms)
+        d->since_ms = at_ms, d->first_cseq = m->cseq;
     d->until_ms = at_ms + (uint64_t)m->expires * 1000;
     d->over |= m->expires == 0;
 }
@@ -156,6 +171,7 @@ void grants_answered(struct grants *g, const struct sip_message *m, uint64_t at_
 void grants_birth(struct grants *g, uint64_t at_ms)
 {
     g->born_ms = at_ms;
+    g->life++;
     for (unsigned i = 0; i < GRANTS_BUCKETS; i++)
         for (struct grant *d = g->bucket[i]; d; d = d->next)
             d->waits = false, d->gone_ms = d->asked_ms = 0; // answers find no transaction
