@@ -116,6 +116,44 @@ static void crash_goes_on_in_the_same_dialog(void **state)
     stage_close(s);
 }
 
+// A dialog that says nothing of him yet is a dialog: what she asks meanwhile opens no second one,
+// however long it takes him to decide.
+//
+//   |  subscribe    |                         |
+//   |-------------->|  SUBSCRIBE              |
+//   |               |------------------------>|
+//   |               |  200, NOTIFY pending    |
+//   |  probe, presence, subscribe             |
+//   |-------------->|  (nothing)              |
+static void one_dialog_while_he_has_not_decided(void **state)
+{
+    (void)state;
+    static const char *const asks[] = {
+        "<presence from='juliet@example.com/b' to='romeo@example.net' type='probe'/>",
+        "<presence from='juliet@example.com/b' to='romeo@example.net'/>",
+        JULIET_SUBSCRIBES,
+    };
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    said_subscribe(s, &d);
+    sip_answers(s, 200, "Expires: 3600\n");
+    for (int heard = 0; heard < 2; heard++) {
+        for (size_t i = 0; i < sizeof asks / sizeof *asks; i++) {
+            stage_pass_s(s, heard ? 60 : 4); // past the least time between two attempts, in the end
+            xmpp_says(s, asks[i]);
+            quiet(s);
+            assert_int_equal(core_stats(s->core)->dialogs, 1);
+        }
+        sip_notifies(s, &d, "pending;expires=3500", NULL);
+        sip_sees(s, "SIP/2.0 200", NULL);
+    }
+    approves(s, &d);
+    xmpp_sees(s, SUBSCRIBED);
+    xmpp_sees(s, ROMEO_AWAY);
+    quiet(s);
+    stage_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +162,7 @@ int main(void)
         cmocka_unit_test(refresh_after_probe),
         cmocka_unit_test(unsubscribe_ends_it),
         cmocka_unit_test(crash_goes_on_in_the_same_dialog),
+        cmocka_unit_test(one_dialog_while_he_has_not_decided),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
