@@ -11,26 +11,27 @@ struct port;
 
 // Of connections; what is a limit's, has the limit in sip_stream.h. Nothing but uint64_t.
 struct port_stream_counters {
-    uint64_t connections, queued_bytes; // gauges
-    uint64_t accepted, connected;       // that got as far as being open, TLS included
-    uint64_t connect_failures;          // refused, unreachable, …
-    uint64_t connect_timeouts;          // SIP_STREAM_CONNECT_MS
-    uint64_t tls_failures;              // handshakes that failed, and names that are not certified
-    uint64_t handshake_timeouts;        // SIP_STREAM_HANDSHAKE_MS
-    uint64_t refused_full;              // SIP_STREAM_CONNECTIONS_MAX, and no descriptor left
-    uint64_t made_place;                // idle ones ended, as there were as many
-    uint64_t refused_address;           // SIP_STREAM_PER_ADDRESS_MAX
-    uint64_t refused_strangers;         // SIP_STREAM_STRANGERS_MAX
-    uint64_t queue_full;                // messages dropped: SIP_STREAM_QUEUE_BYTES_MAX
-    uint64_t queues_full;               // messages dropped: SIP_STREAM_QUEUES_BYTES_MAX
-    uint64_t heads_too_long;            // SIP_STREAM_HEAD_MAX
-    uint64_t unframed;                  // messages without a good Content-Length
-    uint64_t garbage;                   // connections that speak something else than SIP
-    uint64_t message_timeouts;          // SIP_STREAM_MESSAGE_MS
-    uint64_t stalls;                    // SIP_STREAM_STALL_MS
-    uint64_t idle_closed;               // SIP_STREAM_IDLE_MS, SIP_STREAM_FIRST_MS
-    uint64_t pongs_missed;              // SIP_STREAM_PONG_MS
-    uint64_t broken;                    // lost while they were open: reset, timed out
+    uint64_t connections, handshakes, queued_bytes; // gauges; handshakes of accepted ones
+    uint64_t accepted, connected;                   // that got as far as being open, TLS included
+    uint64_t connect_failures;                      // refused, unreachable, …
+    uint64_t connect_timeouts;                      // SIP_STREAM_CONNECT_MS
+    uint64_t tls_failures;       // handshakes that failed, and names that are not certified
+    uint64_t handshake_timeouts; // SIP_STREAM_HANDSHAKE_MS
+    uint64_t handshakes_full;    // SIP_STREAM_HANDSHAKES_MAX: the oldest ended, or refused
+    uint64_t refused_full;       // SIP_STREAM_CONNECTIONS_MAX, and no descriptor left
+    uint64_t made_place;         // idle ones ended, as there were as many
+    uint64_t refused_address;    // SIP_STREAM_PER_ADDRESS_MAX
+    uint64_t refused_strangers;  // SIP_STREAM_STRANGERS_MAX
+    uint64_t queue_full;         // messages dropped: SIP_STREAM_QUEUE_BYTES_MAX
+    uint64_t queues_full;        // messages dropped: SIP_STREAM_QUEUES_BYTES_MAX
+    uint64_t heads_too_long;     // SIP_STREAM_HEAD_MAX
+    uint64_t unframed;           // messages without a good Content-Length
+    uint64_t garbage;            // connections that speak something else than SIP
+    uint64_t message_timeouts;   // SIP_STREAM_MESSAGE_MS
+    uint64_t stalls;             // SIP_STREAM_STALL_MS
+    uint64_t idle_closed;        // SIP_STREAM_IDLE_MS, SIP_STREAM_FIRST_MS
+    uint64_t pongs_missed;       // SIP_STREAM_PONG_MS
+    uint64_t broken;             // lost while they were open: reset, timed out
 };
 
 // Kept by the shard for all of its ports; plain, its thread's own.

@@ -21,6 +21,7 @@ struct sip_stream_tuning sip_stream_tuning = {
     .reserved = SIP_STREAM_RESERVED,
     .per_address_max = SIP_STREAM_PER_ADDRESS_MAX,
     .strangers_max = SIP_STREAM_STRANGERS_MAX,
+    .handshakes_max = SIP_STREAM_HANDSHAKES_MAX,
     .queue_bytes_max = SIP_STREAM_QUEUE_BYTES_MAX,
     .stranger_queue_bytes_max = SIP_STREAM_STRANGER_QUEUE_BYTES_MAX,
     .queues_bytes_max = SIP_STREAM_QUEUES_BYTES_MAX,

@@ -29,6 +29,9 @@ enum {
     // Likewise with all whom nobody trusts: they are to learn so by a 403, and cost no more.
     SIP_STREAM_STRANGERS_MAX = 512,
     SIP_STREAM_STRANGER_QUEUE_BYTES_MAX = 64 << 10,
+    // Accepted connections within their TLS handshake, which holds some 30 KB. When there are as
+    // many, the oldest makes place for the next, if it had SIP_STREAM_YIELD_FIRST_MS already.
+    SIP_STREAM_HANDSHAKES_MAX = 1024,
     SIP_STREAM_QUEUE_BYTES_MAX = 1 << 20,   // that wait for one peer; what comes on top is dropped
     SIP_STREAM_QUEUES_BYTES_MAX = 64 << 20, // and for all
     SIP_STREAM_CONNECT_MS = 5000,
@@ -68,7 +71,7 @@ enum {
 
 // What tests shorten; set before any port is open. The defaults are the numbers above.
 extern struct sip_stream_tuning {
-    size_t connections_max, reserved, per_address_max, strangers_max;
+    size_t connections_max, reserved, per_address_max, strangers_max, handshakes_max;
     size_t queue_bytes_max, stranger_queue_bytes_max, queues_bytes_max;
     uint32_t connect_ms, handshake_ms, message_ms, first_ms, idle_ms, stall_ms, ping_ms, pong_ms;
     uint32_t linger_ms, tick_ms, yield_ms, yield_first_ms;

@@ -28,10 +28,11 @@ enum sip_stream_state {
 };
 
 struct sip_stream_peer {
-    struct sip_stream_peer *before, *after; // in the list of all
-    struct sip_stream_peer *same;           // in its bucket
-    struct sip_stream_peer *next;           // to be flushed, or to be freed
-    struct sip_stream_peer *sooner, *later; // among those that may make place: who was heard so
+    struct sip_stream_peer *before, *after;  // in the list of all
+    struct sip_stream_peer *same;            // in its bucket
+    struct sip_stream_peer *next;            // to be flushed, or to be freed
+    struct sip_stream_peer *sooner, *later;  // among those that may make place: who was heard so
+    struct sip_stream_peer *elder, *younger; // among those within their handshake
     struct hop hop;
     int fd;
     uint32_t mask; // what it is watched for
@@ -42,6 +43,7 @@ struct sip_stream_peer {
     bool counted;         // in its address's number
     bool stranger;        // and in that of those whom nobody trusts
     bool yields;          // may make place for others
+    bool greeting;        // was accepted, and is within its handshake
     uint8_t line_ends;    // bytes of a ping that have come
     uint16_t reopen_port; // of the last answer
     uint32_t owed;        // requests that came, minus answers that went
@@ -94,6 +96,7 @@ struct sip_stream {
     struct sip_stream_peer *dirty, **dirty_end;
     // Accepted connections, who was heard last at the end: [0] those of which no message has come.
     struct sip_stream_line yielding[2];
+    struct sip_stream_line greeting; // the oldest first
     struct sip_stream_peer *bucket[SIP_STREAM_BUCKETS];
     struct sip_stream_address *address[SIP_STREAM_ADDRESS_BUCKETS];
     uint8_t key[16];
@@ -178,6 +181,10 @@ bool sip_stream_has_place(const struct sip_stream *s, bool of_ours);
 bool sip_stream_make_place(struct sip_stream *s, const struct hop *for_whom);
 // It was accepted, or a message of it has come.
 void sip_stream_heard_of(struct sip_stream *s, struct sip_stream_peer *c);
+// A place for one more handshake of an accepted connection. False: there is none, which is counted.
+bool sip_stream_may_greet(struct sip_stream *s);
+void sip_stream_greets(struct sip_stream *s, struct sip_stream_peer *c);  // the handshake begins
+void sip_stream_greeted(struct sip_stream *s, struct sip_stream_peer *c); // it is over, if it began
 // Counts one that its peer has brought about. NULL, or why there are too many of its kind.
 const char *sip_stream_count_peer(struct sip_stream *s, struct sip_stream_peer *c);
 void sip_stream_forget_peer(struct sip_stream *s, struct sip_stream_peer *c);

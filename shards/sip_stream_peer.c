@@ -175,6 +175,7 @@ static struct sip_stream_peer *adopt(struct sip_stream *s, int fd, const struct 
 static void become_open(struct sip_stream *s, struct sip_stream_peer *c)
 {
     ++*(c->outgoing ? &s->count->connected : &s->count->accepted);
+    sip_stream_greeted(s, c);
     enter_state(s, c, SIP_STREAM_OPEN);
     if (sip_stream_waiting(c))
         sip_stream_make_dirty(s, c);
@@ -324,11 +325,22 @@ struct sip_stream_peer *sip_stream_connect(struct sip_stream *s, const struct ho
     return c;
 }
 
+// NULL, or why there is no place for it.
+static const char *make_place(struct sip_stream *s, const struct hop *from)
+{
+    if (from->transport == HOP_TLS && !sip_stream_may_greet(s))
+        return "there are too many TLS handshakes";
+    if (sip_stream_has_place(s, false) || sip_stream_make_place(s, from))
+        return NULL;
+    s->count->refused_full++;
+    return "there are too many connections";
+}
+
 static void accept_one(struct sip_stream *s, int fd, const struct hop *from)
 {
-    if (!sip_stream_has_place(s, false) && !sip_stream_make_place(s, from)) {
-        s->count->refused_full++;
-        sip_stream_say(s, "sip_connection_refused", from, "there are too many connections");
+    const char *no_place = make_place(s, from);
+    if (no_place) {
+        sip_stream_say(s, "sip_connection_refused", from, no_place);
         close(fd);
         return;
     }
@@ -343,6 +355,7 @@ static void accept_one(struct sip_stream *s, int fd, const struct hop *from)
         become_open(s, c);
     } else if ((c->tls = sip_tls_accept(s->tls, fd))) {
         enter_state(s, c, SIP_STREAM_HANDSHAKE);
+        sip_stream_greets(s, c);
     } else {
         fail(s, c, &s->count->tls_failures, "no memory");
     }

@@ -51,6 +51,46 @@ void sip_stream_heard_of(struct sip_stream *s, struct sip_stream_peer *c)
     c->yields = true;
 }
 
+// ---- Who shakes hands
+
+void sip_stream_greets(struct sip_stream *s, struct sip_stream_peer *c)
+{
+    struct sip_stream_line *q = &s->greeting;
+    c->elder = q->last;
+    c->younger = NULL;
+    *(q->last ? &q->last->younger : &q->first) = c;
+    q->last = c;
+    c->greeting = true;
+    s->count->handshakes++;
+}
+
+void sip_stream_greeted(struct sip_stream *s, struct sip_stream_peer *c)
+{
+    struct sip_stream_line *q = &s->greeting;
+    if (!c->greeting)
+        return;
+    *(c->elder ? &c->elder->younger : &q->first) = c->younger;
+    *(c->younger ? &c->younger->elder : &q->last) = c->elder;
+    c->greeting = false;
+    s->count->handshakes--;
+}
+
+// Who came before has had the time that an honest peer needs; were it always the oldest that goes,
+// nobody would get through when all come back at once.
+bool sip_stream_may_greet(struct sip_stream *s)
+{
+    struct sip_stream_peer *c = s->greeting.first;
+    if (s->count->handshakes < sip_stream_tuning.handshakes_max)
+        return true;
+    s->count->handshakes_full++;
+    if (!c || s->now_ms - c->since_ms < sip_stream_tuning.yield_first_ms)
+        return false;
+    sip_stream_drop(s, c);
+    return true;
+}
+
+// ---- Coming and going
+
 void sip_stream_leave(struct sip_stream *s, struct sip_stream_peer *c)
 {
     struct sip_stream_peer **at = &s->bucket[bucket_of(s, &c->hop)];
@@ -61,6 +101,7 @@ void sip_stream_leave(struct sip_stream *s, struct sip_stream_peer *c)
     *at = c->same;
     if (c->yields)
         yield_no_more(s, c);
+    sip_stream_greeted(s, c);
     *(c->before ? &c->before->after : &s->all) = c->after;
     if (c->after)
         c->after->before = c->before;

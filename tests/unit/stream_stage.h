@@ -114,6 +114,7 @@ static inline void stage_close(struct stage *s)
 {
     s->port->ops->close(s->port);
     assert_int_equal(s->count.stream.connections, 0);
+    assert_int_equal(s->count.stream.handshakes, 0);
     assert_int_equal(s->count.stream.queued_bytes, 0);
     buffer_free(&s->last);
     free(s);

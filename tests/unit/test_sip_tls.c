@@ -244,6 +244,41 @@ static void test_handshakes_that_do_not_end(void **state)
     sip_tls_destroy(t);
 }
 
+// One more than there may be is refused, as the others have just begun; a while later the oldest
+// makes place.
+static void test_too_many_handshakes(void **state)
+{
+    (void)state;
+    sip_stream_tuning.handshakes_max = 2;
+    sip_stream_tuning.yield_first_ms = 100;
+    struct sip_tls *t = tls("dns", "ca", false);
+    struct stage *s = stage_open("127.0.0.1", HOP_TLS, t);
+    int mute[4];
+    for (int i = 0; i < 2; i++) {
+        mute[i] = stage_connect(&s->at);
+        stage_until(s, STAGE_NONE, s->count.stream.handshakes == (uint64_t)i + 1);
+    }
+    assert_int_equal(s->count.stream.handshakes_full, 0);
+    mute[2] = stage_connect(&s->at);
+    assert_string_equal(stage_expect(s, mute[2]), "closed");
+    assert_int_equal(s->count.stream.handshakes_full, 1);
+    usleep(100000);
+    mute[3] = stage_connect(&s->at);
+    assert_string_equal(stage_expect(s, mute[0]), "closed");
+    assert_int_equal(s->count.stream.handshakes_full, 2);
+    assert_int_equal(s->count.stream.handshakes, 2);
+    assert_int_equal(s->count.stream.connections, 2);
+    close(mute[1]);
+    stage_until(s, STAGE_NONE, s->count.stream.handshakes == 1);
+    sip_stream_tuning.handshakes_max = SIP_STREAM_HANDSHAKES_MAX;
+    sip_stream_tuning.yield_first_ms = SIP_STREAM_YIELD_FIRST_MS;
+    for (int i = 0; i < 4; i++)
+        if (i != 1)
+            close(mute[i]);
+    stage_close(s);
+    sip_tls_destroy(t);
+}
+
 static void test_no_tls_at_all(void **state)
 {
     (void)state;
@@ -387,6 +422,7 @@ int main(void)
         TEST(test_requests_to_a_client),
         TEST(test_much),
         TEST(test_handshakes_that_do_not_end),
+        TEST(test_too_many_handshakes),
         TEST(test_no_tls_at_all),
         TEST(test_versions),
         TEST(test_files),
