@@ -93,6 +93,7 @@ int shard_conceive(struct shard *s, const struct shard_setup *setup)
         return error;
     settings_fill_core(&o.core, o.realms, setup->cfg, s->settings);
     memcpy(o.core.key, store_key(setup->store), sizeof o.core.key);
+    memcpy(s->strangers.key, store_key(setup->store), sizeof s->strangers.key);
     s->id_above = store_next_id(setup->store);
     s->origin = origin_copy(&o);
     return s->origin ? 0 : ENOMEM;

@@ -15,6 +15,7 @@
 
 #include "shards/port.h"
 #include "shards/shard.h"
+#include "shards/strangers.h"
 #include "shards/xmpp_stream.h"
 
 enum {
@@ -79,6 +80,7 @@ struct shard {
     struct store_shard *store;
     struct sip_parser *parser;
     struct stanza_reader_limits limits;
+    struct strangers strangers;
 
     // The turn.
     uint64_t now_ms, began_us, heartbeat_ms;

@@ -29,11 +29,24 @@ static void step_stanza(struct shard *s, const struct stanza *stanza)
     shard_step(s, &(struct event){.kind = EVENT_STANZA, .stanza = stanza});
 }
 
+// Who floods us over TCP and TLS has few connections (SIP_STREAM_STRANGERS_MAX), and is read no
+// faster than he takes his answers.
+static bool is_heard(struct shard *s, const struct hop *from)
+{
+    if (from->transport != HOP_UDP || core_trusts_source(s->core, from) ||
+        strangers_hear(&s->strangers, from, s->now_ms))
+        return true;
+    s->count.sip_strangers_dropped_total++;
+    return false;
+}
+
 static void route_sip(void *arg, const struct port *p, const struct hop *from, struct text data)
 {
     enum { KEEPALIVE_MAX = 4 }; // bytes: RFC 5626 §4.4.1, and the single zero that phones like
     struct shard *s = arg;
     const struct sip_message *m;
+    if (!is_heard(s, from))
+        return;
     int error = sip_parse(s->parser, data.p, data.n, &m);
     if (error) {
         s->count.starved_total += error == ENOMEM;

@@ -33,9 +33,10 @@ struct shard_counters {
     uint64_t starved_total;  // events lost with its core, or for want of memory to read them
     uint64_t forwarded_total, store_bytes;
     uint64_t sip_in_bytes_total, sip_out_bytes_total, sip_send_failures_total;
-    uint64_t sip_oversized_total;  // above sip_message_bytes: requests are answered with 513
-    uint64_t sip_unparsable_total; // not SIP at all, dropped
-    uint64_t sip_in_dropped_total; // datagrams that the kernel had no room for
+    uint64_t sip_oversized_total;         // above sip_message_bytes: requests are answered with 513
+    uint64_t sip_unparsable_total;        // not SIP at all, dropped
+    uint64_t sip_in_dropped_total;        // datagrams that the kernel had no room for
+    uint64_t sip_strangers_dropped_total; // shards/strangers.h
     struct port_stream_counters sip_stream;
     uint64_t stanza_backlog_bytes, stanzas_dropped_total;
     // time from the first event of a turn to its release, log-linear buckets of microseconds

@@ -28,11 +28,12 @@ static void write_config(struct gateway *g, const struct gateway_wish *wish)
         "[sip]\nlisten = [\"udp:127.0.0.1:%u\"%s%s]\nshard_port = %u\nadvertise = \"127.0.0.1\"\n"
         "proxy = \"%s\"\nt1_ms = %u\n%s"
         "[trust]\nsip_domains = %s\nxmpp_domains = [\"example.com\"]\n"
-        "sip_sources = [\"127.0.0.0/8\"]\n%s",
+        "sip_sources = %s\n%s",
         wish->shards, g->dir, component_server_port(g->server),
         wish->connections ? wish->connections : 1, g->listen_port, tcp, tls, g->shard_port,
         wish->proxy ? wish->proxy : proxy, wish->t1_ms ? wish->t1_ms : 500, dns,
-        wish->domains ? wish->domains : "[\"example.net\"]", wish->more ? wish->more : "");
+        wish->domains ? wish->domains : "[\"example.net\"]",
+        wish->sources ? wish->sources : "[\"127.0.0.0/8\"]", wish->more ? wish->more : "");
     fclose(f);
 }
 

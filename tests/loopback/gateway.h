@@ -33,6 +33,7 @@ struct gateway {
 struct gateway_wish {
     unsigned shards;
     const char *domains;  // TOML list; NULL: ["example.net"]
+    const char *sources;  // TOML list of [trust] sip_sources; NULL: ["127.0.0.0/8"]
     const char *more;     // further lines of gateway.toml
     uint16_t dns;         // port of a DNS server on loopback; 0: the system's
     unsigned connections; // 0: 1

@@ -10,6 +10,7 @@
 
 #include "shards/admin.h"
 #include "shards/shard.h"
+#include "shards/strangers.h"
 
 static uint64_t now_ms(void)
 {
@@ -630,6 +631,32 @@ static void test_bad_datagrams(void **state)
     gateway_close(g);
 }
 
+// An address that nobody trusts is told so a few times, and what it says beyond that is not read.
+static void test_flood_of_a_stranger(void **state)
+{
+    (void)state;
+    enum { FLOOD = 200 };
+    struct gateway *g =
+        gateway_open(&(struct gateway_wish){.shards = 1, .sources = "[\"127.0.0.8/32\"]"});
+    unsigned answers = 0;
+    for (int i = 0; i < FLOOD; i++) {
+        char message[1024];
+        snprintf(message, sizeof message,
+                 "SUBSCRIBE sip:juliet@example.com SIP/2.0\r\n"
+                 "Via: SIP/2.0/UDP 127.0.0.1:%u;branch=z9hG4bKflood%d;rport\r\n"
+                 "Max-Forwards: 70\r\nFrom: <sip:romeo@example.net>;tag=r\r\n"
+                 "To: <sip:juliet@example.com>\r\nCall-ID: flood%d\r\nCSeq: 1 SUBSCRIBE\r\n"
+                 "Event: presence\r\nContact: <sip:romeo@127.0.0.1:%u>\r\n\r\n",
+                 g->sip->port, i, i, g->sip->port);
+        sip_peer_send(g->sip, g->listen_port, message);
+    }
+    while (sip_peer_expect(g->sip, "SIP/2.0 403 ", 500))
+        answers++;
+    assert_in_range(answers, STRANGERS_ONE_BURST, STRANGERS_ONE_BURST + 20); // it took its time
+    assert_int_equal(gateway_sum(g).sip_strangers_dropped_total, FLOOD - answers);
+    gateway_close(g);
+}
+
 // A request above the limit gets its answer by the head that it has (RFC 3261 §21.5.7); one of just
 // the limit is taken.
 static void test_large_requests(void **state)
@@ -694,6 +721,7 @@ int main(void)
         cmocka_unit_test(test_slow_server),
         cmocka_unit_test(test_bad_datagrams),
         cmocka_unit_test(test_large_requests),
+        cmocka_unit_test(test_flood_of_a_stranger),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
