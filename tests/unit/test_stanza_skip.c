@@ -48,6 +48,8 @@ static void sections_hide_tags(void **state)
     expect("<a><![CDATA[</a>]]></a>rest", 0, 23);
     expect("<a><![CDATA[]]]></a>]]]]>]></a>rest", 0, 20);
     expect("<a><![CDATA[]>]] >]]></a>rest", 0, 25);
+    expect("<a><![CDATA[></a>]]></a>rest", 0, 24);  // a '>' alone does not end it,
+    expect("<a><![CDATA[]></a>]]></a>rest", 0, 25); // nor one behind a single bracket
 }
 
 static void what_a_stream_may_not_contain(void **state)

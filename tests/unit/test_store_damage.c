@@ -114,6 +114,17 @@ static void overwrite_head(size_t at, uint64_t value, size_t n)
     overwrite(SHARD1, PAGE + 16 + (off_t)at, &value, n);
 }
 
+// The heads are set back to the first transactions, and the free pages are of later ones.
+static void free_pages_of_the_future_are_damage(void **state)
+{
+    (void)state;
+    make_base(2);
+    uint64_t number[] = {2, 1};
+    for (int page = 0; page < 2; page++)
+        overwrite(SHARD1, page * PAGE + 16 + 128, &number[page], sizeof number[page]);
+    expect_damaged("a transaction to come");
+}
+
 static void wrong_trees_are_damage(void **state)
 {
     (void)state;
@@ -383,11 +394,17 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(missing_parts_are_damage),        TEST(cut_files_are_damage),
-        TEST(wrong_heads_are_damage),          TEST(wrong_trees_are_damage),
-        TEST(lost_pages_never_crash_us),       TEST(flipped_bits_never_crash_us),
-        TEST(newer_version_is_left_alone),     TEST(meta_must_make_sense),
-        TEST(bad_records_stop_a_re_partition), TEST(largest_id_is_damage),
+        TEST(missing_parts_are_damage),
+        TEST(cut_files_are_damage),
+        TEST(wrong_heads_are_damage),
+        TEST(wrong_trees_are_damage),
+        TEST(free_pages_of_the_future_are_damage),
+        TEST(lost_pages_never_crash_us),
+        TEST(flipped_bits_never_crash_us),
+        TEST(newer_version_is_left_alone),
+        TEST(meta_must_make_sense),
+        TEST(bad_records_stop_a_re_partition),
+        TEST(largest_id_is_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
