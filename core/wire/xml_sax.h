@@ -1,4 +1,4 @@
-// What libxml2 hands to SAX2 callbacks, as text. Used by stanza_reader.c and pidf.c only.
+// What libxml2 hands to SAX2 callbacks, as text. Used by stanza_sax.c and pidf.c only.
 //
 // Its headers stay in those files: an xmlChar is an unsigned char. All texts are the parser's, and
 // good until the callback returns.
