@@ -229,8 +229,8 @@ static bool victim_begin(const struct field *f, struct victim *v)
     return v->told > 0;
 }
 
-// Right Call-ID and tags from an address that is not trusted: 403. Wrong tags: 481. A CSeq that has
-// been: 500. A NOTIFY where the daemon is the notifier: 481. The dialog does not notice.
+// Right Call-ID and tags from an address that is not trusted: a few 403. Wrong tags: 481. A CSeq
+// that has been: 500. A NOTIFY where the daemon is the notifier: 481. The dialog does not notice.
 static void spoof(const struct field *f, const struct victim *v, int stranger, unsigned i)
 {
     static const char end[] = "Event: presence\r\nExpires: 0\r\n";

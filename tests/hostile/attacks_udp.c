@@ -87,7 +87,8 @@ static size_t write_stranger(const struct field *f, uint64_t i, uint16_t port, c
     return write_one(i % 8, port, out, size, STRANGER, "SUBSCRIBE", SUBSCRIBES);
 }
 
-// 403, without any state; nothing of it crosses to XMPP.
+// A few get their 403, without any state; the others are dropped unread (shards/strangers.h), and
+// nothing of it crosses to XMPP.
 static size_t write_stranger_new(const struct field *f, uint64_t i, uint16_t port, char *out,
                                  size_t size)
 {
