@@ -25,6 +25,9 @@
 // that makes good what was lost: each domain whose stream is up is told to the new core as one that
 // has just come up, so it asks whether each user is there and says what it last knew.
 //
+// A birth reads the whole store and asks about each user; so when memory runs out again within a
+// second of one, that second is waited for as if the birth had failed.
+//
 // While there is no core the shard's own wires are not read. Its rings are: other shards speak by
 // its wires, and a full ring would hold them up. What was for its core is dropped then.
 #include <assert.h>
@@ -171,12 +174,13 @@ static void rebirth_failed(struct shard *s, const struct store_error *why, bool 
 bool shard_rebear(struct shard *s)
 {
     struct store_error why = {0};
-    bool again = !s->core;
+    bool again = !s->core, too_soon = s->core && s->now_ms < s->reborn_ms + SHARD_REBIRTH_RETRY_MS;
     bury_core(s);
-    if (shard_bear(s, &why)) {
+    if (too_soon ? fail(&why, "shard", ENOMEM) : shard_bear(s, &why)) {
         rebirth_failed(s, &why, again);
         return false;
     }
+    s->reborn_ms = s->now_ms;
     s->count.rebirths_total++;
     shard_set_working(s);
     log_warn("shard_reborn", "shard", LOG_U64(s->index), "why", "out of memory", NULL);

@@ -91,6 +91,7 @@ struct shard {
     bool cramped;        // the store's disk is nearly full: no new work is taken
     bool held;           // a commit failed: the turn's effects wait, and nothing new is taken in
     uint64_t retry_ms;   // when held, or without a core
+    uint64_t reborn_ms;  // 0: never
     unsigned ring_first; // the ring that is read first, in turn
     int epoll;
     bool listening;  // wires are polled for reading

@@ -14,6 +14,7 @@
 
 #include "core/state.h"
 #include "fail/memory/seam.h"
+#include "shards/clock.h"
 #include "shards/shard.h"
 
 void __real_core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct effects *fx);
@@ -22,6 +23,7 @@ int __real_core_create(struct core **out, const struct core_config *cfg);
 int __wrap_core_create(struct core **out, const struct core_config *cfg);
 
 static _Atomic int refuse_in = -1;     // the shard whose next stanza is refused memory; -1: none
+static _Atomic bool refuse_all;        // not only the next one
 static _Atomic int starved = -1;       // the shard that gets none at all, from then on
 static _Atomic unsigned long attempts; // to make a core meanwhile
 
@@ -30,7 +32,8 @@ void __wrap_core_step(struct core *c, const struct event *ev, uint64_t now_ms, s
     int self = (int)c->cfg.shard;
     bool refused = ev->kind == EVENT_STANZA && atomic_load(&refuse_in) == self;
     if (refused) {
-        atomic_store(&refuse_in, -1);
+        if (!atomic_load(&refuse_all))
+            atomic_store(&refuse_in, -1);
         seam_begin(1);
     }
     __real_core_step(c, ev, now_ms, fx);
@@ -202,11 +205,48 @@ static void test_none_for_long(void **state)
     gateway_close(g);
 }
 
+// There is memory for a new core, but none to go on with: whatever it is told, it dies of. It is
+// made anew once a second, not as often as it dies, for each time the whole store is read; and
+// lives on as soon as there is memory.
+static void test_again_and_again(void **state)
+{
+    (void)state;
+    struct gateway *g = opened();
+    char user[32], why[128];
+    uint64_t before, after, began_us, took_us;
+    watches_of_shard(g, 1, user);
+    usleep(20000);
+    rebirths(g, 1, &before);
+    atomic_store(&refuse_all, true);
+    atomic_store(&refuse_in, 1);
+    began_us = clock_monotonic_us();
+    for (int i = 0; i < 250; i++) {
+        asks_another(g, user);
+        usleep(10000);
+    }
+    uint64_t n = rebirths(g, 1, &after);
+    took_us = clock_monotonic_us() - began_us;
+    assert_in_range(n, 2, took_us / 1000000 + 2);
+    atomic_store(&refuse_all, false);
+    atomic_store(&refuse_in, -1);
+    for (int i = 0; i < GATEWAY_PATIENCE_MS / 10; i++, usleep(10000))
+        if (!shards_part_failing(g->shards, 1, why, sizeof why))
+            break;
+    assert_false(shards_part_failing(g->shards, 1, why, sizeof why));
+    rebirths(g, 1, &after);
+    assert_int_equal(after, before);
+    asks_another(g, user);
+    expect_sip(g, "SUBSCRIBE sip:mercutio@example.net");
+    sip_peer_say_ok(g->sip, g->sip->from_port);
+    gateway_close(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_refusal),
         cmocka_unit_test(test_none_for_long),
+        cmocka_unit_test(test_again_and_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
