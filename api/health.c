@@ -46,11 +46,14 @@ static int ping_timeout_ms(const struct view *v)
 static void check_shard(struct view *v, unsigned shard, json_t *failing)
 {
     char name[16], why[256] = "";
+    const char *part = "";
     snprintf(name, sizeof name, "%u", shard);
-    if (v->source.part_failing(v->source.ctx, shard, why, sizeof why))
-        add_failing(failing, part_of(why), name, why);
+    if (v->source.part_failing(v->source.ctx, shard, why, sizeof why)) {
+        part = part_of(why);
+        add_failing(failing, part, name, why);
+    }
     int rc = view_ping(v, shard, ping_timeout_ms(v));
-    if (rc)
+    if (rc && strcmp(part, "shard") != 0) // or it would be named twice
         add_failing(failing, "shard", name,
                     rc == ETIMEDOUT ? "does not answer in time" : strerror(rc));
 }

@@ -119,8 +119,8 @@ void shard_take_stream(struct shard *s, const struct message_stream *m)
     else
         close(m->fd); // its domain went while it was being opened, or is not known here yet
     if (!st) {
-        stream_table_set(s->table, m->stream, false, wanted ? "no memory" : "not wanted",
-                         s->now_ms);
+        const char *why = wanted || !s->core ? "no memory" : "not wanted";
+        stream_table_set(s->table, m->stream, false, why, s->now_ms);
         tell_connector(s, m->stream);
         return;
     }

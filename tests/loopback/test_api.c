@@ -111,6 +111,10 @@ static void names_what_is_not_ready(void **state)
     assert_json(get(f, "/readyz", 503),
                 "{'ready':false,'failing':[{'part':'shard','name':'1',"
                 "'why':'no turn for 6 s'}]}");
+    set_shard(f, 1, ENOMEM, "shard: Cannot allocate memory"); // which it answers as well
+    assert_json(get(f, "/readyz", 503),
+                "{'ready':false,'failing':[{'part':'shard','name':'1',"
+                "'why':'shard: Cannot allocate memory'}]}");
     set_shard(f, 1, 0, "sip port 5081 is closed");
     assert_json(get(f, "/readyz", 503),
                 "{'ready':false,'failing':[{'part':'sip','name':'1',"
