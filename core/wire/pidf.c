@@ -16,6 +16,7 @@
 #include "core/wire/pidf_name.h"
 #include "core/wire/pidf_rich.h"
 #include "core/wire/xml_sax.h"
+#include "core/wire/xml_start.h"
 
 // Names stay in a parser for its life; one that has gathered so many bytes is replaced.
 enum { PARSER_NAMES_MAX = 64 * 1024 };
@@ -395,7 +396,7 @@ int pidf_reader_create(struct pidf_reader **out)
     *out = memory_take_zeroed(1, sizeof **out);
     if (!*out)
         return ENOMEM;
-    xmlInitParser();
+    xml_start();
     return 0;
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/wire/memory.h"
 #include "core/wire/stanza_reader_inner.h"
+#include "core/wire/xml_start.h"
 
 enum {
     // Bytes given to the parser at once: what one huge chunk can make it buffer before the limits
@@ -54,7 +55,7 @@ int stanza_reader_create(struct stanza_reader **out, const struct stanza_reader_
 {
     assert(limits->stanza_bytes < UINT32_MAX && limits->stanza_depth < UINT32_MAX);
     *out = NULL;
-    xmlInitParser();
+    xml_start();
     struct stanza_reader *r = memory_take_zeroed(1, sizeof *r);
     if (!r)
         return ENOMEM;
