@@ -253,6 +253,14 @@ static uint32_t serve_admit(struct core *c, const struct event *ev, const struct
     return 0;
 }
 
+// The request, or one before it, has made that dialog.
+static bool serve_is_of(const struct dialog *d, const struct sip_message *m)
+{
+    return dialog_order(d, m) != ORDER_NEW &&
+           text_eq(dialog_get(d, FIELD_CALL_ID), sip_text(m, m->call_id)) &&
+           text_eq(dialog_get(d, FIELD_REMOTE_TAG), sip_text(m, m->from_tag));
+}
+
 // The dialog that this very request has made already: its 200 died with the process, or it has come
 // by another way as well (RFC 3261 §8.2.2.2). 0: none.
 static uint32_t serve_made_by(const struct core *c, const struct sub *s,
@@ -260,12 +268,28 @@ static uint32_t serve_made_by(const struct core *c, const struct sub *s,
 {
     for (uint32_t h = s->first_dialog; h; h = core_dialog(c, h)->next_of_sub) {
         const struct dialog *d = core_dialog(c, h);
-        if (d->state == DIALOG_LIVE && dialog_order(d, m) == ORDER_SAME &&
-            text_eq(dialog_get(d, FIELD_CALL_ID), sip_text(m, m->call_id)) &&
-            text_eq(dialog_get(d, FIELD_REMOTE_TAG), sip_text(m, m->from_tag)))
+        if (d->state == DIALOG_LIVE && dialog_order(d, m) == ORDER_SAME && serve_is_of(d, m))
             return h;
     }
     return 0;
+}
+
+// A copy of the request that made a dialog which has been refreshed or ended since. Within one life
+// its server transaction answers it. But what a former life has answered may be sent again just
+// then, and be read after what followed it, which comes by another port: a dialog made of it would
+// be one that he knows nothing of, and has perhaps ended. Nothing is that late for longer than a
+// transaction lasts, so nobody else pays for the looking.
+static bool serve_is_late(const struct core *c, const struct serve_pair *pair,
+                          const struct sip_message *m)
+{
+    bool young = c->now_ms - c->started_ms < 64 * (uint64_t)c->cfg.t1_ms;
+    uint32_t user = young ? user_find(c, &pair->xmpp) : 0;
+    for (uint32_t sub = user ? core_user(c, user)->first_sub : 0; sub;
+         sub = core_sub(c, sub)->next_of_user)
+        for (uint32_t h = core_sub(c, sub)->first_dialog; h; h = core_dialog(c, h)->next_of_sub)
+            if (core_dialog(c, h)->direction == SIP_TO_XMPP && serve_is_of(core_dialog(c, h), m))
+                return true;
+    return false;
 }
 
 static void serve_again(struct core *c, const struct event *ev, uint32_t dialog)
@@ -365,6 +389,8 @@ void serve_subscribe(struct core *c, const struct event *ev)
     uint32_t made = sub && expires_s ? serve_made_by(c, core_sub(c, sub), ev->sip) : 0;
     if (made)
         serve_again(c, ev, made);
+    else if (serve_is_late(c, &pair, ev->sip))
+        serve_refuse(c, ev, 500); // RFC 3261 §12.2.2
     else if (ev->sip->event == SIP_EVENT_WINFO)
         serve_winfo(c, ev, &pair, sub, expires_s);
     else if (!expires_s)

@@ -232,6 +232,50 @@ static void an_answer_given_once_more_promises_what_is_left(void **state)
     }
 }
 
+// The 200 of a former life comes late, so the request has been sent again: by the port that all
+// shards share, where it is read after what came by the shard's own. It begins no dialog anew that
+// has been refreshed or ended meanwhile.
+//
+//   romeo           gateway
+//     | SUBSCRIBE              |
+//     |----------------------->|
+//     | 200                    |  (dies, and is there again)
+//     | the same once more     |
+//     |-------------- …        |
+//     | Expires 0, or refresh  |
+//     |----------------------->|
+//     | 200                    |
+//     |              … ------->|  (the copy)
+//     | 500                    |
+//     |<-----------------------|
+static void a_copy_that_was_overtaken_begins_nothing(void **state)
+{
+    (void)state;
+    for (unsigned expires_s = 0; expires_s <= 600; expires_s += 600) {
+        struct stage *s = stage_open();
+        struct stage_dialog d;
+        says_subscribe(s, 1, "Expires: 600\n");
+        sip_sees(s, "SIP/2.0 200", NULL);
+        sip_dialog_of_answer(s, &d);
+        stage_crash(s);
+        stage_forget(s);
+        sip_resubscribes(s, &d, expires_s);
+        sip_sees(s, "SIP/2.0 200", NULL);
+        sip_sees(s, "NOTIFY", d.call_id, NULL);
+        sip_answers(s, 200, "");
+        stage_forget(s);
+        says_subscribe(s, 1, "Expires: 600\n");
+        sip_sees(s, "SIP/2.0 500", NULL);
+        quiet(s);
+        assert_int_equal(core_stats(s->core)->subscriptions, expires_s ? 1 : 0);
+        assert_int_equal(s->n_records, expires_s ? 1 : 0);
+        assert_int_equal(core_stats(s->core)->dialogs, 1);
+        says_subscribe(s, 2, "Expires: 600\n"); // another request is another
+        sip_sees(s, "SIP/2.0 200", NULL);
+        stage_close(s);
+    }
+}
+
 // One past CORE_DIALOGS_PER_SUB devices of one user.
 static void too_many_devices(void **state)
 {
@@ -352,6 +396,7 @@ int main(void)
         cmocka_unit_test(the_route_set_is_followed),
         cmocka_unit_test(one_request_by_two_ways),
         cmocka_unit_test(an_answer_given_once_more_promises_what_is_left),
+        cmocka_unit_test(a_copy_that_was_overtaken_begins_nothing),
         cmocka_unit_test(too_many_devices),
         cmocka_unit_test(a_fetch_of_somebody_unknown),
         cmocka_unit_test(a_fetch_of_what_is_known),
