@@ -18,6 +18,8 @@
 
 enum { STANZA_MAX = 2048 };
 
+#define KEEP_ALIVE " \t\r\n" // between stanzas (RFC 6120 §4.6.1)
+
 int load_xmpp_create(struct load *l)
 {
     struct load_stream *st = &l->stream;
@@ -235,8 +237,9 @@ static char *stanza_end(char *p)
 static void xmpp_take_all(struct load *l)
 {
     struct load_stream *st = &l->stream;
-    char *at = st->in;
-    for (char *end; st->fd >= 0 && (end = stanza_end(at)); at = end + 1) {
+    char *at = st->in + strspn(st->in, KEEP_ALIVE);
+    for (char *end; st->fd >= 0 && (end = stanza_end(at));
+         at = end + 1 + strspn(end + 1, KEEP_ALIVE)) {
         if (strncmp(at, "</stream", 8) == 0) {
             xmpp_hang_up(st);
             return;
