@@ -11,6 +11,7 @@
 // Of an XMPP user.
 struct asked {
     uint64_t alive_ms; // when a probe of the gateway's own was last answered
+    char fence[48];    // id of the question behind the last one
     bool offline;      // it was answered `unavailable`
 };
 
@@ -286,7 +287,8 @@ static void probe_answered(struct world *w, unsigned x, const struct stanza *s)
     else if (s->kind == STANZA_PRESENCE &&
              (s->type == STANZA_NONE || s->type == STANZA_UNSUBSCRIBED))
         i->asked[x].alive_ms = gateway_now_ms(w);
-    else if (s->kind == STANZA_IQ && answers_well(s) && !i->asked[x].offline)
+    else if (s->kind == STANZA_IQ && answers_well(s) && !i->asked[x].offline &&
+             text_eq(stanza_text(s, s->id), text_of(i->asked[x].fence)))
         i->asked[x].alive_ms = gateway_now_ms(w);
 }
 
@@ -297,7 +299,8 @@ bool inspector_stanza_in(struct world *w, const struct stanza *s)
     if (!xmpp_user_of(w, stanza_text(s, s->from), &x))
         return false;
     if (!sip_user_of(w, stanza_text(s, s->to), &c)) {
-        probe_answered(w, x, s);
+        if (!memchr(stanza_text(s, s->to).p, '@', stanza_text(s, s->to).n))
+            probe_answered(w, x, s); // what is for nobody whom we know answers nothing
         return true;
     }
     if (s->kind != STANZA_PRESENCE)
@@ -455,6 +458,9 @@ void inspector_stanza_out(struct world *w, const struct cause *cause, struct tex
         said(w, x, s, XMPP_TO_SIP, cause);
     if (!contact && text_eq(type, TEXT("probe")))
         w->inspector->asked[x].offline = false;
+    if (!contact && text_starts(bytes, TEXT("<iq type='get'")))
+        snprintf(w->inspector->asked[x].fence, sizeof w->inspector->asked[x].fence, "%.*s",
+                 TEXT_ARG(attribute(bytes, " id='")));
 }
 
 // ---- 5. Factors
