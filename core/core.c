@@ -104,7 +104,8 @@ int core_create(struct core **out, const struct core_config *cfg)
     c->cfg.gateway_domain = (struct text){c->gateway_name, cfg->gateway_domain.n};
     c->cfg.proxy_name = (struct text){c->proxy_name, cfg->proxy_name.n};
     c->cfg.proxy_uri = (struct text){0}; // from here on in `names`
-    bool copied = c->advertise && c->gateway_name && c->proxy_name && core_take_scratch(c);
+    bool regained,
+        copied = c->advertise && c->gateway_name && c->proxy_name && core_take_scratch(c);
     int err = copied ? pidf_reader_create(&c->pidf) : ENOMEM;
     if (!err)
         err = next_hop_set_proxy(c, cfg->proxy_uri);
@@ -113,7 +114,7 @@ int core_create(struct core **out, const struct core_config *cfg)
     if (!err)
         err = credentials_create(&c->credentials, cfg->realms, cfg->n_realms);
     if (!err)
-        err = domain_set_trust(c, &cfg->trust);
+        err = domain_set_trust(c, &cfg->trust, &regained);
     if (!err && memory_ran_out())
         err = ENOMEM;
     if (err) {
@@ -164,8 +165,11 @@ void core_set_settings(struct core *c, const struct core_settings *s)
 
 int core_set_trust(struct core *c, const struct core_trust *t)
 {
+    bool regained;
     memory_begin();
-    int err = domain_set_trust(c, t);
+    int err = domain_set_trust(c, t, &regained);
+    if (!err && regained && c->now_ms)
+        err = resync_all(c);
     return !err && memory_ran_out() ? ENOMEM : err;
 }
 

@@ -101,9 +101,22 @@ static int domain_flag_all(struct core *c, const struct text *v, size_t n, uint8
     return err;
 }
 
-int domain_set_trust(struct core *c, const struct core_trust *t)
+// `before`: the flags that they had. A process that began while somebody was not trusted knows him
+// from its records.
+static bool domain_any_regained(const struct core *c, const uint8_t *before, uint16_t n)
 {
+    for (uint16_t i = 0; i < n; i++)
+        if (c->domains[i].flags & ~before[i] & (DOMAIN_SIP | DOMAIN_XMPP))
+            return true;
+    return false;
+}
+
+int domain_set_trust(struct core *c, const struct core_trust *t, bool *regained)
+{
+    uint8_t before[DOMAIN_NAMES_MAX];
+    uint16_t n_before = c->n_domains;
     struct core_net *nets = NULL;
+    *regained = false;
     if (t->n_sip_sources) {
         nets = memory_take(t->n_sip_sources * sizeof *nets);
         if (!nets)
@@ -113,8 +126,10 @@ int domain_set_trust(struct core *c, const struct core_trust *t)
     free(c->sip_sources);
     c->sip_sources = nets;
     c->n_sip_sources = t->n_sip_sources;
-    for (uint16_t i = 0; i < c->n_domains; i++)
+    for (uint16_t i = 0; i < n_before; i++) {
+        before[i] = c->domains[i].flags;
         c->domains[i].flags &= (uint8_t) ~(DOMAIN_SIP | DOMAIN_XMPP | DOMAIN_EXEMPT);
+    }
     int err = domain_flag_all(c, t->sip_domains, t->n_sip_domains, DOMAIN_SIP | DOMAIN_STREAM);
     if (!err && c->cfg.gateway_domain.n) {
         err = domain_flag(c, c->cfg.gateway_domain, DOMAIN_STREAM);
@@ -124,6 +139,7 @@ int domain_set_trust(struct core *c, const struct core_trust *t)
         err = domain_flag_all(c, t->xmpp_domains, t->n_xmpp_domains, DOMAIN_XMPP);
     if (!err)
         err = domain_flag_all(c, t->probe_exempt_domains, t->n_probe_exempt_domains, DOMAIN_EXEMPT);
+    *regained = domain_any_regained(c, before, n_before);
     return err;
 }
 

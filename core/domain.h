@@ -16,8 +16,9 @@ static inline bool domain_is(const struct core *c, uint16_t domain, uint8_t flag
 {
     return domain != DOMAIN_NONE && (c->domains[domain].flags & flags) == flags;
 }
-// Replaces all trust; streams are only ever added. ENOMEM, E2BIG.
-int domain_set_trust(struct core *c, const struct core_trust *t);
+// Replaces all trust; streams are only ever added. *regained: somebody is trusted who was known
+// before, and not trusted. ENOMEM, E2BIG.
+int domain_set_trust(struct core *c, const struct core_trust *t, bool *regained);
 // [trust] sip_sources.
 bool domain_source_trusted(const struct core *c, const struct hop *source);
 

@@ -5,6 +5,8 @@
 // which users are probed.
 #include "core/resync.h"
 
+#include <errno.h>
+
 #include "core/domain.h"
 #include "core/serve.h"
 #include "core/sub.h"
@@ -44,6 +46,18 @@ void resync_start(struct core *c, uint16_t domain)
 {
     c->domains[domain].flags |= DOMAIN_WAITS;
     resync_begin(c);
+}
+
+int resync_all(struct core *c)
+{
+    for (uint16_t i = 0; i < c->n_domains; i++)
+        if (domain_is(c, i, DOMAIN_STREAM | DOMAIN_UP))
+            c->domains[i].flags |= DOMAIN_WAITS;
+    if (c->resync_timer || !resync_take_waiting(c))
+        return 0; // after the pass that is under way, or when the gateway's own stream is up
+    c->resync_at = 1;
+    c->resync_timer = wheel_add(&c->wheel, c->now_ms, TIMER_RESYNC, 0);
+    return c->resync_timer ? 0 : ENOMEM;
 }
 
 static void resync_one(struct core *c, uint32_t sub)

@@ -11,6 +11,9 @@
 
 // The stream of `domain` has come up.
 void resync_start(struct core *c, uint16_t domain);
+// Somebody is trusted again: what was said meanwhile was refused, on either side of any stream.
+// Between two steps. ENOMEM.
+int resync_all(struct core *c);
 // TIMER_RESYNC.
 void resync_due(struct core *c);
 

@@ -102,7 +102,7 @@ void serve_retry_due(struct core *c, uint32_t sub)
 {
     struct sub *s = core_sub(c, sub);
     s->retry_timer = 0;
-    if (!sub_stream_up(c, s))
+    if (!sub_stream_up(c, s) || !sub_trusted(c, s))
         return; // serve_resync() will see to it
     if (s->flags & SUB_CHECKING)
         serve_check_done(c, sub);

@@ -212,6 +212,11 @@ static void notify_send(struct core *c, uint32_t dialog)
     struct sip_request r = {.method = SIP_NOTIFY, .expires = SIP_ABSENT};
     struct notify_content now;
     char tag[SERVE_TAG_HEX];
+    if (d->state == DIALOG_LIVE && d->sub && !sub_trusted(c, core_sub(c, d->sub))) {
+        d->flags |= DIALOG_MUST; // he is told that it is over, or else all of it when that is over
+        notify_later(c, dialog, c->now_ms + CORE_NOTIFY_RETRY_MS);
+        return;
+    }
     notify_content(c, d, &now);
     if (!(d->flags & DIALOG_MUST) && (now.known || now.entity == d->entity)) {
         notify_rest(c, dialog, d->notified_ms); // it has become what it was
@@ -324,7 +329,7 @@ static void serve_say_left(struct core *c, const struct sub *s)
     sub_peer_jid(c, s, &peer);
     stanza_out_pair(c, s, STANZA_UNAVAILABLE, (struct text){0});
     uint32_t watch = sub_find(c, &user, &peer, XMPP_TO_SIP);
-    if (watch && known_any_available(core_sub(c, watch)->known))
+    if (watch && sub_trusted(c, s) && known_any_available(core_sub(c, watch)->known))
         watch_show_known(c, watch, (struct text){0});
 }
 

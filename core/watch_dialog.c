@@ -55,7 +55,9 @@ uint32_t watch_dialog_create(struct core *c, uint32_t sub, uint32_t owner_hash,
 
 int watch_begin(struct core *c, uint32_t dialog, uint32_t expires_s)
 {
-    int err = watch_send(c, dialog, expires_s);
+    uint32_t sub = core_dialog(c, dialog)->sub;
+    bool may = !sub || expires_s == 0 || sub_trusted(c, core_sub(c, sub));
+    int err = may ? watch_send(c, dialog, expires_s) : EACCES; // what led here began with trust
     if (!err)
         dialog_wait(c, dialog, WAIT_NOTIFY, timer_n_ms(c));
     return err;
@@ -147,6 +149,8 @@ static void watch_refresh(struct core *c, uint32_t dialog)
 void watch_go(struct core *c, uint32_t sub)
 {
     uint32_t dialog = watch_dialog(c, core_sub(c, sub));
+    if (!sub_trusted(c, core_sub(c, sub)))
+        return; // what was asked of her before has been answered now
     if (!dialog)
         watch_open(c, sub, c->cfg.settings.expires_s);
     else if (core_dialog(c, dialog)->state == DIALOG_LIVE)
