@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 
+#include "gateway_live.h"
 #include "net.h"
 #include "rogue.h"
 #include "sip_model.h"
@@ -93,6 +94,73 @@ static void act_sip(struct world *w, unsigned s, unsigned x)
     }
 }
 
+// More new work at once than a shard takes while its input waits; and honest work among it.
+static void overload_comes(struct world *w, const struct happening *h)
+{
+    enum { FLOOD = 30, HONEST = 8 };
+    unsigned x = (unsigned)h->what, s = pair_contact(w, x);
+    if (w->calm)
+        return;
+    for (unsigned i = 0; i < FLOOD; i++) {
+        sip_device_fetch(w, s, x);
+        xmpp_say(w, 0, "<presence from='%s/flood' to='%s' type='probe'/>", w->xmpp->user[x].jid,
+                 sip_jid(w, s));
+    }
+    for (unsigned i = 0; i < HONEST; i++) {
+        x = world_below(w, w->opt.xmpp_users);
+        xmpp_subscribe(w, x, pair_contact(w, x));
+        sip_device_subscribe(w, pair_contact(w, x), world_below(w, SIP_DEVICES_MAX), x);
+    }
+}
+
+static void act_overload(struct world *w)
+{
+    enum { FIRST_MS = 250, BETWEEN_MS = 1500, WAVES = 2 };
+    unsigned x = world_below(w, w->opt.xmpp_users);
+    act_note(w, "the gateway can't follow, and much comes from %s", w->xmpp->user[x].jid);
+    gateway_lag(w, world_between(w, 150, 2000), world_between(w, 2000, 30000));
+    for (unsigned i = 0; i < WAVES; i++)
+        world_in(w, FIRST_MS + i * BETWEEN_MS, overload_comes, NULL, x);
+}
+
+static void act_operator(struct world *w)
+{
+    const struct options *o = &w->opt;
+    if (world_fault(w, FAULT_LAG, o->overload))
+        act_overload(w);
+    if (world_fault(w, FAULT_DRAINING, o->draining)) {
+        act_note(w, "no new work is wanted");
+        gateway_drain(w, world_between(w, 1000, world_chance(w, 300) ? 300000 : 60000));
+    }
+    if (world_fault(w, FAULT_SETTINGS, o->draining)) {
+        act_note(w, "settings change");
+        gateway_reconfigure(w);
+    }
+    if (world_fault(w, FAULT_DISTRUST, o->trust)) {
+        act_note(w, "somebody is not trusted any more");
+        gateway_distrust(w, 1 + world_below(w, 3),
+                         world_between(w, 1000, world_chance(w, 300) ? 600000 : 60000));
+    }
+}
+
+// What her server does of its own accord, or for another client of hers.
+static void act_accounts(struct world *w)
+{
+    unsigned x = world_below(w, w->opt.xmpp_users), s = pair_contact(w, x);
+    if (world_fault(w, FAULT_APPROVED_UNASKED, w->opt.other_client)) {
+        act_note(w, "%s may see %s, who did not ask", sip_jid(w, s), w->xmpp->user[x].jid);
+        xmpp_approve_unasked(w, x, s);
+    }
+    if (world_fault(w, FAULT_CONTACT_REMOVED, w->opt.other_client)) {
+        act_note(w, "%s removes %s", w->xmpp->user[x].jid, sip_jid(w, s));
+        xmpp_remove(w, x, s);
+    }
+    if (world_fault(w, FAULT_ACCOUNT_DELETED, w->opt.deleted)) {
+        act_note(w, "the account %s is deleted", w->xmpp->user[x].jid);
+        xmpp_delete(w, x, world_chance(w, 300));
+    }
+}
+
 static void act_fault(struct world *w)
 {
     const struct options *o = &w->opt;
@@ -124,10 +192,12 @@ static void act_fault(struct world *w)
         act_note(w, "the presence server restarts");
         sip_server_restart(w);
     }
-    if (world_fault(w, FAULT_SERVER_ENDS_ONE, o->server_restart)) {
+    if (world_fault(w, FAULT_SERVER_ENDS_ONE, o->server_restart + o->absurd)) {
         act_note(w, "the presence server ends a dialog");
         sip_server_ends_one(w);
     }
+    act_operator(w);
+    act_accounts(w);
 }
 
 // 3. None of these may cost the other side a packet.
@@ -199,6 +269,7 @@ void acts_calm(struct world *w)
     w->net->partition_ms = 0;
     w->gateway->death_in = 0;
     w->gateway->full_until_ms = 0;
+    gateway_live_calm(w);
 }
 
 static void change(struct world *w, const struct happening *h)

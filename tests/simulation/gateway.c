@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "fail/memory/seam.h"
+#include "gateway_live.h"
 #include "inspector.h"
 #include "net.h"
 
@@ -14,10 +15,6 @@ enum death_at {
     DEATH_WHILE_RELEASING,
     DEATH_POINTS
 };
-
-static const struct text sip_domains[] = {{"example.net", 11}};
-static const struct text xmpp_domains[] = {{"example.com", 11}, {"example.org", 11}};
-static const struct core_net loopback = {.base = {.ip = {127}, .family = 4}, .prefix = 8};
 
 static const struct core_realm realm = {{"verona", 6}, {"gateway", 7}, {"sycamore", 8}};
 
@@ -37,6 +34,7 @@ static void gateway_settings(struct world *w)
         .new_subscriptions_per_user_per_min = 600,
         .requests_in_flight_per_peer = 5000,
         .notify_failures = 3,
+        .lag_ms = GATEWAY_LAG_MS,
     };
 }
 
@@ -55,14 +53,7 @@ static void gateway_core(struct world *w, unsigned shard, uint64_t first_id)
         .settings = g->settings,
         .realms = &realm,
         .n_realms = 1,
-        .trust = {.sip_domains = sip_domains,
-                  .n_sip_domains = 1,
-                  .xmpp_domains = xmpp_domains,
-                  .n_xmpp_domains = 2,
-                  .probe_exempt_domains = xmpp_domains,
-                  .n_probe_exempt_domains = w->opt.exempt,
-                  .sip_sources = &loopback,
-                  .n_sip_sources = 1},
+        .trust = gateway_trust(w),
     };
     memcpy(cfg.key, "a key of the sim", 16);
     if (hop_parse(&cfg.proxy, TEXT("127.0.0.1"), GATEWAY_PROXY, HOP_UDP) ||
@@ -301,8 +292,11 @@ static bool death_comes(struct world *w, enum death_at at)
 
 static struct cause step_cause(struct world *w, const struct event *ev)
 {
-    struct cause c = {
-        .kind = ev->kind, .trusted = true, .at_ms = gateway_now_ms(w), .step = inspector_step(w)};
+    struct cause c = {.kind = ev->kind,
+                      .trusted = true,
+                      .at_ms = gateway_now_ms(w),
+                      .step = inspector_step(w),
+                      .away = w->gateway->away};
     if (ev->kind == EVENT_SIP)
         c.trusted = inspector_sip_in(w, ev);
     if (ev->kind == EVENT_STANZA)
@@ -364,6 +358,7 @@ static void shard_rebirth(struct world *w, unsigned shard)
     effects_free(&s->fx);
     effects_init(&s->fx);
     gateway_core(w, shard, store_model_next_id(&g->store));
+    s->shed = 0;
     shard_restore(w, shard);
     inspector_birth(w);
     for (unsigned i = 0; i < GATEWAY_STREAMS; i++)
@@ -445,8 +440,10 @@ static void gateway_turn(struct world *w, const struct happening *h)
     s->refuse = 0;
     if (!w->calm && w->opt.memory && world_chance(w, w->opt.memory))
         s->refuse = world_between(w, 1, GATEWAY_REFUSE_MOST);
+    gateway_tell_lag(w, s);
     if (!s->held)
         shard_take_in(w, s);
+    gateway_count_shed(w, s);
     s->refuse = 0;
     if (s->fx.failed && !w->failed)
         shard_rebirth(w, shard);

@@ -11,14 +11,19 @@ enum {
     GATEWAY_LISTEN = 5060,
     GATEWAY_PORT = 5080, // of shard 0
     GATEWAY_PROXY = 5070,
+    GATEWAY_LAG_MS = 100,     // more is overload
     GATEWAY_REFUSE_MOST = 12, // within so many allocations of a turn one is refused
 };
+
+// Whom it does not trust at present, of those whom it should.
+enum gateway_away { AWAY_NOBODY, AWAY_SIP, AWAY_COM, AWAY_ORG };
 
 // Why the core did what it did: the event of the step.
 struct cause {
     enum event_kind kind;
     bool trusted;
     uint64_t at_ms, step; // by the gateway's clock
+    enum gateway_away away;
 };
 
 // Something on its way to a shard.
@@ -40,6 +45,7 @@ struct gateway_shard {
     uint64_t wake_ms;                       // when the next turn is arranged for
     bool held;                // a commit has failed, nothing is taken in until it succeeds
     bool up[GATEWAY_STREAMS]; // as it was told
+    uint64_t shed;            // pieces of new work that the core has refused for its lag, so far
     unsigned long refuse;     // of the turn's allocations to come, the one that is refused; 0: none
 };
 
@@ -56,6 +62,10 @@ struct gateway {
     unsigned death_in;         // turns until it dies; 0: not planned
     unsigned death_at;         // enum of gateway.c
     struct core_settings settings;
+    enum gateway_away away;
+    uint64_t away_number, drain_number; // only the end of the last of them counts
+    uint32_t lag_ms;                    // how long input waits,
+    uint64_t lag_until_ms;              // until then
 };
 
 void gateway_create(struct world *w);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "dialog_log.h"
+#include "gateway_live.h"
 #include "grants.h"
 #include "sip_model.h"
 #include "xmpp_model.h"
@@ -259,13 +260,20 @@ uint64_t inspector_step(struct world *w)
     return ++w->inspector->steps;
 }
 
+static bool is_gone(const struct stanza *s)
+{
+    return s->condition == CONDITION_GONE || s->condition == CONDITION_ITEM_NOT_FOUND;
+}
+
 // What one message of a peer's makes the gateway say and store at once, whoever sent it and however
-// many contacts somebody has: seen are 8. (A tick runs all timers that are due.)
+// many contacts somebody has: seen are 8. (A tick runs all timers that are due, and
+// the end of an account that of all its authorizations.)
 void inspector_stepped(struct world *w, const struct event *ev, size_t effects)
 {
     enum { EFFECTS_MAX = 24 };
-    world_expect(w, ev->kind == EVENT_TICK || effects <= EFFECTS_MAX, "%zu effects of one event",
-                 effects);
+    bool gone = ev->kind == EVENT_STANZA && is_gone(ev->stanza);
+    world_expect(w, ev->kind == EVENT_TICK || gone || effects <= EFFECTS_MAX,
+                 "%zu effects of one event", effects);
 }
 
 static bool answers_well(const struct stanza *s)
@@ -276,6 +284,15 @@ static bool answers_well(const struct stanza *s)
     case CONDITION_REMOTE_SERVER_NOT_FOUND:
     case CONDITION_REMOTE_SERVER_TIMEOUT: return false;
     default: return true;
+    }
+}
+
+// Her account is no more: nor is any authorization of hers.
+static void account_ended(struct world *w, unsigned x)
+{
+    for (const struct pair *p = pair_first_of_x(w, x); p; p = p->next_of_x) {
+        ended(w, x, p->s, XMPP_TO_SIP);
+        ended(w, x, p->s, SIP_TO_XMPP);
     }
 }
 
@@ -298,18 +315,21 @@ bool inspector_stanza_in(struct world *w, const struct stanza *s)
     w->inspector->stanzas_in++;
     if (!xmpp_user_of(w, stanza_text(s, s->from), &x))
         return false;
+    if (s->type == STANZA_ERROR && is_gone(s))
+        account_ended(w, x);
     if (!sip_user_of(w, stanza_text(s, s->to), &c)) {
         if (!memchr(stanza_text(s, s->to).p, '@', stanza_text(s, s->to).n))
             probe_answered(w, x, s); // what is for nobody whom we know answers nothing
         return true;
     }
+    bool passes = !gateway_away_is(w->gateway->away, w, x);
     if (s->kind != STANZA_PRESENCE)
-        return true;
+        return passes;
     if (s->type == STANZA_UNSUBSCRIBE)
         ended(w, x, c, XMPP_TO_SIP);
     if (s->type == STANZA_UNSUBSCRIBED)
         ended(w, x, c, SIP_TO_XMPP);
-    return true;
+    return passes;
 }
 
 static struct text without_scheme(struct text uri)
@@ -347,10 +367,25 @@ bool inspector_sip_in(struct world *w, const struct event *ev)
     if (m->method == SIP_NOTIFY && ends &&
         xmpp_user_of(w, without_scheme(sip_text(m, m->to_uri)), &x))
         ended(w, x, s, XMPP_TO_SIP);
-    return true;
+    return !xmpp_user_of(w, without_scheme(sip_text(m, m->to_uri)), &x) ||
+           !gateway_away_is(w->gateway->away, w, x);
 }
 
 // ---- What comes out
+
+// 3. Meanwhile nothing passes but that something is over.
+static void check_away(struct world *w, const struct cause *cause, const struct sip_message *m)
+{
+    struct text body = sip_text(m, m->body);
+    bool says = body.n && memmem(body.p, body.n, "<basic>open", 11);
+    bool ends =
+        m->method == SIP_NOTIFY ? m->substate == SUBSTATE_TERMINATED && !says : m->expires == 0;
+    unsigned x;
+    if (!ends && xmpp_user_of(w, without_scheme(sip_text(m, m->from_uri)), &x))
+        world_expect(w, !gateway_away_is(cause->away, w, x),
+                     "%s for %s, of whom nothing may pass at present",
+                     m->method == SIP_NOTIFY ? "a NOTIFY" : "a SUBSCRIBE", w->xmpp->user[x].jid);
+}
 
 // 2. Nor a dialog of the gateway's own accord without one. What was challenged is sent once more
 // as it was.
@@ -426,6 +461,7 @@ void inspector_sip_out(struct world *w, const struct cause *cause, struct text b
     world_expect(w, !fault, "%s: %.*s", fault, TEXT_ARG(sip_text(m, m->call_id)));
     i->requests_out++;
     check_storm(w);
+    check_away(w, cause, m);
     check_probed(w, cause, m);
     if (m->method == SIP_NOTIFY && m->substate == SUBSTATE_ACTIVE &&
         xmpp_user_of(w, without_scheme(sip_text(m, m->from_uri)), &x) &&
@@ -454,6 +490,16 @@ void inspector_stanza_out(struct world *w, const struct cause *cause, struct tex
     if (!xmpp_user_of(w, attribute(bytes, " to='"), &x))
         return;
     bool contact = sip_user_of(w, attribute(bytes, " from='"), &s);
+    bool over = text_eq(type, TEXT("unavailable")) || text_starts(type, TEXT("unsubscribe"));
+    bool refused = memmem(bytes.p, bytes.n, "<resource-con", 13) &&
+                   !memmem(bytes.p, bytes.n, "/flood'", 7); // which is a fetch
+    if (contact && text_eq(type, TEXT("error")) && refused)
+        world_expect(w, !pair_of(w, x, s)->told[XMPP_TO_SIP].told,
+                     "%s is refused what she has been granted", w->xmpp->user[x].jid);
+    else if (contact && !over && !text_eq(type, TEXT("error")))
+        world_expect(w, !gateway_away_is(cause->away, w, x),
+                     "a stanza to %s, to whom nothing may pass at present: %.*s",
+                     w->xmpp->user[x].jid, TEXT_ARG(bytes));
     if (contact && text_eq(type, TEXT("subscribed")))
         said(w, x, s, XMPP_TO_SIP, cause);
     if (!contact && text_eq(type, TEXT("probe")))

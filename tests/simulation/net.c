@@ -118,6 +118,11 @@ static void stream_connect(struct world *w, const struct happening *h)
     struct net_stream *st = h->who;
     if (h->what != st->epoch || st->open || !w->gateway->alive)
         return;
+    if (st->index == 0 &&
+        w->gateway->away == AWAY_SIP) { // it has no stream for whom it does not serve
+        world_in(w, 1000, stream_connect, st, st->epoch);
+        return;
+    }
     st->open = true;
     st->epoch++;
     if (stanza_reader_create(&st->in, &limits, stream_in, st) ||

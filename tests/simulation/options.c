@@ -80,6 +80,20 @@ static void draw_shape(struct world *w, struct options *o, unsigned users)
         o->xmpp_users = o->sip_users = users;
 }
 
+// What comes from servers that have other ideas, and from the operator.
+static void draw_strain(struct world *w, struct options *o)
+{
+    o->overload = PICK(w, 0, 0, 0, 20);
+    o->draining = PICK(w, 0, 0, 0, 20);
+    o->trust = PICK(w, 0, 0, 0, 10);
+    o->absurd = PICK(w, 0, 0, 0, 0, 0, 0, 50);
+    o->forked = PICK(w, 0, 0, 0, 200);
+    o->other_client = PICK(w, 0, 0, 20);
+    // Of those who are never asked nobody could know that they are gone, if her server's last words
+    // are lost.
+    o->deleted = o->exempt ? 0 : PICK(w, 0, 0, 10);
+}
+
 void options_draw(struct world *w, unsigned users)
 {
     struct options *o = &w->opt;
@@ -100,6 +114,7 @@ void options_draw(struct world *w, unsigned users)
     o->stranger_answers = world_chance(w, 250);
     o->digest = world_chance(w, 250);
     o->memory = PICK(w, 0, 0, 0, 20);
+    draw_strain(w, o);
 }
 
 void options_print(const struct options *o, FILE *to)
@@ -115,7 +130,8 @@ void options_print(const struct options *o, FILE *to)
         "  in 1000: loss %u, dup %u, slow %u (%u ms), crash %u, stream break %u, partition %u,\n"
         "    unreachable %u, sip server restart %u, sip errors %u\n"
         "    commit fails %u, store full %u, power failure (of a death) %u, clock %u, rogue %u\n"
-        "  tcp %d, record-route %d, notify first %d, rejects with 200 %d, digest %d, memory %u\n",
+        "  tcp %d, record-route %d, notify first %d, rejects with 200 %d, digest %d, memory %u\n"
+        "  overload %u, draining %u, trust %u, absurd %u, forked %u, other client %u, deleted %u\n",
         o->shards, o->xmpp_users, o->ejabberd ? "ejabberd" : "prosody", o->sip_users, o->contacts,
         o->acts, o->minutes, o->batch, o->expires_s, o->max_expires_s, o->device_expires_s,
         o->server_expires_s, o->server_min_expires_s, o->probe_timeout_s, o->window_s, o->exempt,
@@ -123,5 +139,6 @@ void options_print(const struct options *o, FILE *to)
         o->unsubscribe_on_expiry ? "unsubscribe" : "keep", o->loss, o->dup, o->slow, o->slow_ms,
         o->crash, o->stream_break, o->partition, o->unreachable, o->server_restart, o->sip_errors,
         o->commit_fails, o->store_full, o->power_failure, o->clock, o->rogue, o->tcp,
-        o->record_route, o->notify_first, o->rejects_with_200, o->digest, o->memory);
+        o->record_route, o->notify_first, o->rejects_with_200, o->digest, o->memory, o->overload,
+        o->draining, o->trust, o->absurd, o->forked, o->other_client, o->deleted);
 }

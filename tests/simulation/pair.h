@@ -34,6 +34,7 @@ struct device {
     bool trying; // a SUBSCRIBE is in flight
     bool live;   // the dialog stands
     bool active; // as the last NOTIFY said
+    bool inside; // what it has asked last was in that dialog
     unsigned s, d, x, incarnation;
     uint64_t expires_ms;
     struct sip_leg leg;

@@ -32,6 +32,7 @@ static void device_ask(struct world *w, struct device *d, uint32_t expires_s)
         sip_line(b, "Suppress-If-Match: %s", d->etag);
     sip_body(b, (struct text){0});
     d->trying = true;
+    d->inside = !first;
     sip_send(w, branch, first ? "sip:127.0.0.1:5060" : target, OWNER_DEVICE, d, d->incarnation);
 }
 
@@ -85,6 +86,9 @@ void sip_device_answered(struct world *w, struct device *d, unsigned status,
                          const struct sip_message *m)
 {
     d->trying = false;
+    // What was promised is kept, whatever new work there is.
+    world_expect(w, status != 503 || !d->inside, "503 to who has a dialog");
+    world_expect(w, status != 503 || m->retry_after != SIP_ABSENT, "503 without Retry-After");
     world_expect(w, status != 423, "423 to who asks for %u s, or to end", w->opt.device_expires_s);
     if (!d->wanted) {
         world_expect(w, status >= 300 || m->expires == 0, "who has asked to end is granted more");

@@ -6,7 +6,8 @@
 #include "sip_wire.h"
 #include "xmpp_model.h"
 
-#define SERVER_CONTACT "sip:presence@127.0.0.1:5070"
+#define SERVER_CONTACT  "sip:presence@127.0.0.1:5070"
+#define SERVER_STRANGER "sip:tybalt@foreign.example"
 
 static void server_notify(struct world *w, struct notifier *n);
 
@@ -54,12 +55,16 @@ static struct notifier *notifier_find(struct world *w, const struct sip_message 
 
 static void notifier_state(struct world *w, struct notifier *n, struct buffer *b)
 {
+    static const char *const absurd[] = {";retry-after=0", ";retry-after=4294967295",
+                                         ";retry-after=-1", ";retry-after=soon"};
     enum sip_auth auth = pair_of(w, n->x, n->s)->auth;
     long left_s = (long)(n->expires_ms - w->now_ms) / 1000;
     if (n->last)
-        sip_line(b, "Subscription-State: terminated;reason=%.*s%s",
-                 TEXT_ARG(sip_reason_text(n->reason)),
-                 n->reason == REASON_PROBATION ? ";retry-after=20" : "");
+        sip_line(
+            b, "Subscription-State: terminated;reason=%.*s%s", TEXT_ARG(sip_reason_text(n->reason)),
+            n->reason != REASON_PROBATION                              ? ""
+            : world_fault(w, FAULT_PROBATION, w->opt.absurd ? 700 : 0) ? absurd[world_below(w, 4)]
+                                                                       : ";retry-after=20");
     else if (auth == AUTH_ACTIVE && world_chance(w, 200)) // some leave it out
         sip_line(b, "Subscription-State: active");
     else
@@ -118,6 +123,11 @@ void sip_server_answered(struct world *w, struct notifier *n, unsigned status)
         server_notify(w, n);
 }
 
+static void server_notifies(struct world *w, const struct happening *h)
+{
+    server_notify(w, h->who);
+}
+
 static void server_expires(struct world *w, const struct happening *h)
 {
     struct notifier *n = h->who;
@@ -154,6 +164,29 @@ static void server_accept(struct world *w, struct notifier *n, const struct sip_
     sip_answer(w, m, 200, n->leg.our_tag, headers);
     if (!notify_first)
         server_notify(w, n);
+}
+
+// Numbers that nobody means. (A redirection to a stranger asks as well for what is not done.)
+static bool server_is_absurd(struct world *w, const struct sip_message *m)
+{
+    static const char *const number[] = {"0", "4294967295", "-1", "99999999999999999999", "soon",
+                                         ""};
+    char headers[160];
+    const char *n = number[world_below(w, 6)];
+    if (world_fault(w, FAULT_REDIRECT_AWAY, w->opt.absurd)) {
+        sip_answer(w, m, 302, "away", "Contact: <" SERVER_STRANGER ">\r\n");
+    } else if (world_fault(w, FAULT_RETRY_AFTER, w->opt.absurd)) {
+        snprintf(headers, sizeof headers, "Retry-After: %s\r\n", n);
+        sip_answer(w, m, 503, "absurd", headers);
+    } else if (world_fault(w, FAULT_MIN_EXPIRES, w->opt.absurd)) {
+        snprintf(headers, sizeof headers, "Min-Expires: %s\r\n", n);
+        sip_answer(w, m, 423, "absurd", headers);
+    } else if (world_fault(w, FAULT_ONLY_PROVISIONAL, w->opt.absurd)) {
+        sip_answer(w, m, 183, "absurd", "");
+    } else {
+        return false;
+    }
+    return true;
 }
 
 // A failure that will pass. True: it was answered so.
@@ -201,6 +234,21 @@ static bool server_challenges(struct world *w, const struct sip_message *m)
     return true;
 }
 
+// A proxy has brought the request to a second server as well, whose 200 it keeps back (RFC 3261
+// §16.7). It says itself that it has a subscription (RFC 6665 §4.4.1), sooner or later than the
+// first.
+static void server_forks(struct world *w, unsigned s, unsigned x, const struct sip_message *m,
+                         uint32_t expires_s)
+{
+    if (!expires_s || pair_of(w, x, s)->auth == AUTH_REJECTED ||
+        !world_fault(w, FAULT_FORKED, w->opt.forked))
+        return;
+    struct notifier *n = notifier_new(w, s, x, m);
+    n->expires_ms = w->now_ms + (uint64_t)expires_s * 1000;
+    world_in(w, (uint64_t)expires_s * 1000, server_expires, n, 0);
+    world_in(w, world_below(w, 30), server_notifies, n, 0);
+}
+
 static void server_first(struct world *w, const struct sip_message *m)
 {
     unsigned s, x;
@@ -220,14 +268,20 @@ static void server_first(struct world *w, const struct sip_message *m)
         sip_answer(w, m, 423, "brief", headers);
     } else {
         uint32_t most_s = w->opt.server_expires_s > least_s ? w->opt.server_expires_s : least_s;
-        server_accept(w, notifier_new(w, s, x, m), m, m->expires < most_s ? m->expires : most_s);
+        uint32_t expires_s = m->expires < most_s ? m->expires : most_s;
+        server_forks(w, s, x, m, expires_s);
+        server_accept(w, notifier_new(w, s, x, m), m, expires_s);
     }
 }
 
 void sip_server_subscribe(struct world *w, const struct sip_message *m)
 {
-    if (server_fails(w, m) || server_challenges(w, m))
+    if (server_is_absurd(w, m) || server_fails(w, m) || server_challenges(w, m))
         return;
+    if (!m->to_tag.n && text_starts(sip_text(m, m->ruri), TEXT(SERVER_STRANGER))) {
+        sip_answer(w, m, 480, "stranger", ""); // the proxy, which finds nobody there
+        return;
+    }
     if (!m->to_tag.n) {
         server_first(w, m);
         return;

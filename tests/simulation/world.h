@@ -28,6 +28,7 @@ struct options {
     unsigned server_restart, sip_errors, commit_fails, store_full, power_failure, clock, rogue,
         batch;
     unsigned memory; // of the turns: an allocation in them is refused
+    unsigned overload, draining, trust, absurd, forked, other_client, deleted;
     bool exempt, unsubscribe_on_expiry, ejabberd, tcp, record_route, notify_first, rejects_with_200;
     bool gateway_domain, stranger_answers, digest;
 };
@@ -68,6 +69,20 @@ enum fault {
     FAULT_ROGUE_FLOOD,
     FAULT_ROGUE_ANSWER,
     FAULT_MEMORY,
+    FAULT_LAG,
+    FAULT_SHED,
+    FAULT_DRAINING,
+    FAULT_SETTINGS,
+    FAULT_DISTRUST,
+    FAULT_REDIRECT_AWAY,
+    FAULT_RETRY_AFTER,
+    FAULT_PROBATION,
+    FAULT_MIN_EXPIRES,
+    FAULT_ONLY_PROVISIONAL,
+    FAULT_FORKED,
+    FAULT_APPROVED_UNASKED,
+    FAULT_CONTACT_REMOVED,
+    FAULT_ACCOUNT_DELETED,
     FAULT_KINDS
 };
 

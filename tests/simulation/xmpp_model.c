@@ -132,7 +132,7 @@ static void deliver_pending(struct world *w, unsigned x)
 void xmpp_log_in(struct world *w, unsigned x, unsigned session)
 {
     struct xmpp_user *u = user_at(w, x);
-    if (u->open[session])
+    if (u->open[session] || u->deleted)
         return;
     u->open[session] = true;
     view_draw(w, &u->own, xmpp_resource[session]);
@@ -218,6 +218,50 @@ void xmpp_reject(struct world *w, unsigned x, unsigned s)
     for (size_t i = 0; was && i < user_at(w, x)->own.n; i++)
         user_presence(w, x, user_at(w, x)->own.v[i].resource, sip_jid(w, s), 0, "unavailable");
     user_to_contact(w, x, s, "unsubscribed");
+}
+
+void xmpp_approve_unasked(struct world *w, unsigned x, unsigned s)
+{
+    struct xmpp_roster *r = &pair_of(w, x, s)->roster;
+    if (user_at(w, x)->deleted)
+        return;
+    r->pending = false;
+    r->from = true;
+    user_to_contact(w, x, s, "subscribed");
+    user_shows_all(w, x, sip_jid(w, s), 0);
+}
+
+static void user_hides_all(struct world *w, unsigned x, unsigned s)
+{
+    for (size_t i = 0; i < user_at(w, x)->own.n; i++)
+        user_presence(w, x, user_at(w, x)->own.v[i].resource, sip_jid(w, s), 0, "unavailable");
+}
+
+void xmpp_remove(struct world *w, unsigned x, unsigned s)
+{
+    struct xmpp_roster *r = &pair_of(w, x, s)->roster;
+    if (user_at(w, x)->deleted)
+        return;
+    user_forgets(w, x, s);
+    if (r->from)
+        user_hides_all(w, x, s);
+    r->from = r->pending = r->delivered = false;
+    user_to_contact(w, x, s, "unsubscribe");
+    user_to_contact(w, x, s, "unsubscribed");
+}
+
+void xmpp_delete(struct world *w, unsigned x, bool silently)
+{
+    for (unsigned i = 0; i < WORLD_RESOURCES_MAX; i++)
+        xmpp_log_out(w, x, i);
+    for (struct pair *p = pair_first_of_x(w, x); p; p = p->next_of_x)
+        if (silently) {
+            user_forgets(w, x, p->s);
+            p->roster = (struct xmpp_roster){0};
+        } else {
+            xmpp_remove(w, x, p->s);
+        }
+    user_at(w, x)->deleted = true;
 }
 
 void xmpp_link_down(struct world *w, uint32_t ms)
@@ -318,6 +362,22 @@ static void take_notification(struct world *w, unsigned x, unsigned s, const str
     }
 }
 
+static void asks_again(struct world *w, const struct happening *h)
+{
+    unsigned x = (unsigned)(h->what >> 32), s = (uint32_t)h->what;
+    if (pair_of(w, x, s)->roster.ask)
+        xmpp_subscribe(w, x, s);
+}
+
+// What her server does with an error to her `subscribe` is to forget it; she tries again.
+static void take_error(struct world *w, unsigned x, unsigned s, const struct stanza *st)
+{
+    enum { LEAST_S = 20, MOST_S = 60 };
+    if (st->condition == CONDITION_RESOURCE_CONSTRAINT && pair_of(w, x, s)->roster.ask)
+        world_in(w, world_between(w, LEAST_S, MOST_S) * 1000, asks_again, NULL,
+                 (uint64_t)x << 32 | s);
+}
+
 static void take_presence(struct world *w, unsigned x, unsigned s, const struct stanza *st)
 {
     switch ((enum stanza_type)st->type) {
@@ -328,6 +388,7 @@ static void take_presence(struct world *w, unsigned x, unsigned s, const struct 
     case STANZA_UNSUBSCRIBED: user_forgets(w, x, s); break;
     case STANZA_NONE:
     case STANZA_UNAVAILABLE: take_notification(w, x, s, st); break;
+    case STANZA_ERROR: take_error(w, x, s, st); break;
     default: break;
     }
 }
@@ -397,6 +458,20 @@ static void bounce(struct world *w, unsigned stream, const struct stanza *s)
     buffer_free(&b);
 }
 
+// To somebody who is no more. (Others say nothing to presence, as to anybody who is not there.)
+static void nobody_answers(struct world *w, unsigned x, unsigned stream, const struct stanza *s)
+{
+    struct buffer b;
+    bool asks = s->kind == STANZA_IQ ? s->type == STANZA_GET
+                                     : s->type == STANZA_SUBSCRIBE || s->type == STANZA_PROBE;
+    if (!asks)
+        return;
+    buffer_init(&b, 0);
+    stanza_write_error(&b, s, x % 2 ? CONDITION_GONE : CONDITION_ITEM_NOT_FOUND);
+    user_say(w, x, stream, (struct text){b.p, b.n});
+    buffer_free(&b);
+}
+
 void xmpp_receive(struct world *w, unsigned stream, const struct stanza *s)
 {
     unsigned x, c;
@@ -405,6 +480,8 @@ void xmpp_receive(struct world *w, unsigned stream, const struct stanza *s)
     bool contact = sip_user_of(w, stanza_text(s, s->from), &c);
     if (user_at(w, x)->remote && w->now_ms < w->xmpp->link_down_ms)
         (w->xmpp->link_mode == LINK_WAITS ? wait : bounce)(w, stream, s);
+    else if (user_at(w, x)->deleted)
+        nobody_answers(w, x, stream, s);
     else if (s->kind == STANZA_IQ && s->type == STANZA_GET)
         take_iq(w, x, stream, s, contact && pair_of(w, x, c)->roster.from);
     else if (s->kind == STANZA_PRESENCE && contact)

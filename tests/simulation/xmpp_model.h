@@ -12,8 +12,9 @@
 struct xmpp_user {
     char jid[40];
     bool remote, open[WORLD_RESOURCES_MAX]; // her sessions
-    unsigned slept;                         // bits: sessions to be opened again
-    struct view own;                        // her presence: one for each open session
+    bool deleted;
+    unsigned slept;  // bits: sessions to be opened again
+    struct view own; // her presence: one for each open session
 };
 
 // What becomes of stanzas to a server that can't be reached.
@@ -42,6 +43,12 @@ void xmpp_subscribe(struct world *w, unsigned x, unsigned s);
 void xmpp_unsubscribe(struct world *w, unsigned x, unsigned s);
 void xmpp_approve(struct world *w, unsigned x, unsigned s);
 void xmpp_reject(struct world *w, unsigned x, unsigned s);
+// By another client of hers, or her server's operator: he may see her, asked or not.
+void xmpp_approve_unasked(struct world *w, unsigned x, unsigned s);
+// He goes from her roster (RFC 6121 §2.5.2).
+void xmpp_remove(struct world *w, unsigned x, unsigned s);
+// Her account is no more. Not every server says so to her contacts (`silently`).
+void xmpp_delete(struct world *w, unsigned x, bool silently);
 void xmpp_link_down(struct world *w, uint32_t ms);
 // Any stanza, for strangers.
 void xmpp_say(struct world *w, unsigned stream, const char *format, ...)
