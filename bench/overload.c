@@ -28,6 +28,7 @@
 
 #include "bench/load/load.h"
 #include "bench/load/scratch.h"
+#include "tests/number.h"
 
 enum {
     WINDOW = 512,        // set-ups under way in the closed loop
@@ -375,6 +376,19 @@ static void measure(struct bench *b, enum load_kind kind, const char *direction)
         fairness(b, capacity);
 }
 
+static bool is_direction(const char *text)
+{
+    return strcmp(text, "sip-to-xmpp") == 0 || strcmp(text, "xmpp-to-sip") == 0;
+}
+
+static void usage(void)
+{
+    fputs(
+        "usage: bench_overload [--gateway FILE] [--seconds N] [--only xmpp-to-sip|sip-to-xmpp] [--dir DIR]\n",
+        stderr);
+    exit(2);
+}
+
 int main(int argc, char **argv)
 {
     static const struct option names[] = {{"gateway", 1, NULL, 'g'},
@@ -386,17 +400,20 @@ int main(int argc, char **argv)
                                 .toml = "[limits]\nnew_subscriptions_per_user_per_min = 1000000\n"},
                       .seconds = 8};
     const char *only = "";
-    for (int o; (o = getopt_long(argc, argv, "", names, NULL)) != -1;)
+    bool good = true;
+    for (int o; good && (o = getopt_long(argc, argv, "", names, NULL)) != -1;)
         if (o == 'g')
             b.setup.binary = optarg;
         else if (o == 's')
-            b.seconds = (unsigned)strtoul(optarg, NULL, 10);
+            good = number_of(optarg, 1, 3600, &b.seconds);
         else if (o == 'o')
             only = optarg;
         else if (o == 'd')
             b.dir = optarg;
         else
-            return 1;
+            good = false;
+    if (!good || optind < argc || (*only && !is_direction(only)))
+        usage();
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (!*only || strcmp(only, "sip-to-xmpp") == 0)
         measure(&b, LOAD_SERVE, "SIP to XMPP");

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "bench/load/load.h"
+#include "tests/number.h"
 
 enum {
     WINDOW = 512,
@@ -78,19 +79,28 @@ static void watch_it_come_back(struct restart *r)
     printf("not all were done in %d s\n", SECONDS);
 }
 
+static void usage(void)
+{
+    fputs("usage: bench_restart [--gateway FILE] [--subscriptions N] [--away SECONDS]\n", stderr);
+    exit(2);
+}
+
 static void options(struct restart *r, struct load_setup *setup, int argc, char **argv)
 {
     static const struct option names[] = {
         {"gateway", 1, NULL, 'g'}, {"subscriptions", 1, NULL, 's'}, {"away", 1, NULL, 'a'}, {0}};
-    for (int o; (o = getopt_long(argc, argv, "", names, NULL)) != -1;)
+    bool good = true;
+    for (int o; good && (o = getopt_long(argc, argv, "", names, NULL)) != -1;)
         if (o == 'g')
             setup->binary = optarg;
         else if (o == 's')
-            r->n = (unsigned)strtoul(optarg, NULL, 10);
+            good = number_of(optarg, 1, 10000000, &r->n);
         else if (o == 'a')
-            r->away_s = (unsigned)strtoul(optarg, NULL, 10);
+            good = number_of(optarg, 0, 3600, &r->away_s);
         else
-            exit(1);
+            good = false;
+    if (!good || optind < argc)
+        usage();
 }
 
 int main(int argc, char **argv)

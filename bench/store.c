@@ -136,7 +136,7 @@ int main(int argc, char **argv)
     uint64_t n = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000;
     const char *dir = argc > 1 ? argv[1] : own;
     struct scratch scratch = {0};
-    if (argc > 3 || n < TURN) {
+    if (argc > 3 || n < TURN || *dir == '-') {
         fprintf(stderr, "usage: bench_store [DIR [RECORDS]]   (DIR is made)\n");
         return 2;
     }

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "bench/load/load.h"
+#include "tests/number.h"
 
 enum {
     WINDOW = 256, // events under way at a time
@@ -83,6 +84,14 @@ static void weight_end(struct translate *t, const char *direction)
            (double)(load_mapped_bytes(t->load) - t->mapped) / t->subscriptions);
 }
 
+static void usage(void)
+{
+    fputs(
+        "usage: bench_translate [--gateway FILE] [--subscriptions N] [--events N] [--rest SECONDS]\n",
+        stderr);
+    exit(2);
+}
+
 static void options(struct translate *t, struct load_setup *setup, int argc, char **argv)
 {
     static const struct option names[] = {{"gateway", 1, NULL, 'g'},
@@ -90,17 +99,20 @@ static void options(struct translate *t, struct load_setup *setup, int argc, cha
                                           {"events", 1, NULL, 'e'},
                                           {"rest", 1, NULL, 'r'},
                                           {0}};
-    for (int o; (o = getopt_long(argc, argv, "", names, NULL)) != -1;)
+    bool good = true;
+    for (int o; good && (o = getopt_long(argc, argv, "", names, NULL)) != -1;)
         if (o == 'g')
             setup->binary = optarg;
         else if (o == 's')
-            t->subscriptions = (unsigned)strtoul(optarg, NULL, 10);
+            good = number_of(optarg, 1, 10000000, &t->subscriptions);
         else if (o == 'e')
-            t->events = (unsigned)strtoul(optarg, NULL, 10);
+            good = number_of(optarg, 1, 1000000000, &t->events);
         else if (o == 'r')
-            t->rest_s = (unsigned)strtoul(optarg, NULL, 10);
+            good = number_of(optarg, 0, 3600, &t->rest_s);
         else
-            exit(1);
+            good = false;
+    if (!good || optind < argc)
+        usage();
     setup->pairs = t->subscriptions;
 }
 

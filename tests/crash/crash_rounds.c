@@ -16,6 +16,7 @@
 
 #include "core/hash.h"
 #include "tests/crash/promises.h"
+#include "tests/number.h"
 
 enum {
     START_MS = 60000,  // the longest that a start may take, ASan and all
@@ -27,6 +28,8 @@ enum {
     LIST_TRIES = 10,
     SAMPLE = 8,         // pairs of each kind whose presence is looked at after a start
     EVENT_GAP_US = 150, // between events, on average
+    ROUNDS_MAX = 1000000,
+    PAIRS_MAX = 1000000,
 };
 
 static struct crash {
@@ -378,11 +381,21 @@ static int run(void)
     return crash.failed;
 }
 
-static void read_shards(const char *list)
+// Some of the free ports that the load driver has found are needed for each.
+static bool read_shards(const char *list)
 {
-    char *end = NULL;
-    for (crash.n_shards = 0; crash.n_shards < 8 && *list; list = *end ? end + 1 : end)
-        crash.shards[crash.n_shards++] = (unsigned)strtoul(list, &end, 10);
+    enum { SHARDS_MAX = 8 };
+    char one[8];
+    for (crash.n_shards = 0; crash.n_shards < SHARDS_MAX; list++) {
+        size_t n = strcspn(list, ",");
+        snprintf(one, sizeof one, "%.*s", (int)n, list);
+        if (n >= sizeof one || !number_of(one, 1, SHARDS_MAX, &crash.shards[crash.n_shards++]))
+            return false;
+        list += n;
+        if (!*list)
+            return true;
+    }
+    return false;
 }
 
 int main(int argc, char **argv)
@@ -393,22 +406,20 @@ int main(int argc, char **argv)
         {"pairs", 1, NULL, 'p'},   {"dir", 1, NULL, 'd'},
         {"records", 1, NULL, 'R'}, {0},
     };
-    for (int option; (option = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+    bool good = true;
+    for (int option; good && (option = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (option) {
-        case 'r': crash.rounds = (unsigned)strtoul(optarg, NULL, 10); break;
-        case 's': read_shards(optarg); break;
-        case 'S': crash.seed = strtoull(optarg, NULL, 10); break;
+        case 'r': good = number_of(optarg, 1, ROUNDS_MAX, &crash.rounds); break;
+        case 's': good = read_shards(optarg); break;
+        case 'S': good = number_u64(optarg, 0, UINT64_MAX, &crash.seed); break;
         case 'b': crash.binary = optarg; break;
-        case 'p': crash.pairs = (unsigned)strtoul(optarg, NULL, 10); break;
+        case 'p': good = number_of(optarg, 1, PAIRS_MAX, &crash.pairs); break;
         case 'd': crash.dir = optarg; break;
-        case 'R': crash.records = (unsigned)strtoul(optarg, NULL, 10); break;
-        default:
-            crash.binary = NULL;
-            optind = argc;
-            break;
+        case 'R': good = number_of(optarg, 0, 2 * PAIRS_MAX, &crash.records); break;
+        default: good = false;
         }
     }
-    if (crash.binary && crash.pairs && crash.n_shards && crash.pairs >= crash.records / 2)
+    if (good && optind == argc && crash.binary && crash.pairs >= crash.records / 2)
         return run();
     fputs(
         "usage: crash_rounds --binary ISTHMUS [--rounds N] [--shards 1,2,3] [--seed N]\n"

@@ -24,6 +24,7 @@
 #include "front.h"
 #include "honest.h"
 #include "tests/certificates.h"
+#include "tests/number.h"
 #include "witness.h"
 
 enum {
@@ -34,7 +35,9 @@ enum {
     END_MS = 20000,       // or come to an end
     RECOVERY_MS = 20000,  // until all is as before
     DESCRIPTORS_MORE = 4, // the witnesses' own
-    NICE = 10,            // attackers: the honest side's threads go first
+    TENTHS_MAX = 36000,   // of a second
+    ROUNDS_MAX = 1000,
+    NICE = 10, // attackers: the honest side's threads go first
 };
 
 struct options {
@@ -486,14 +489,42 @@ static void list(void)
     exit(0);
 }
 
+static void usage(const char *wrong)
+{
+    hostile_die(wrong,
+                "usage: hostile [NAME…] [--seconds N] [--rounds N] [--short] [--loose] [--list]");
+}
+
+static bool read_tenths(const char *text, unsigned *out)
+{
+    char *end;
+    double n = strtod(text, &end) * 10;
+    *out = n >= 1 && n <= TENTHS_MAX ? (unsigned)n : 0;
+    return *out && !*end;
+}
+
+// Each has to be an attack, or what several names begin with.
+static void check_names(const struct options *o)
+{
+    for (int i = 0; i < o->n_names; i++) {
+        struct options one = {.n_names = 1, .names = &o->names[i]};
+        bool found = false;
+        for (unsigned k = 0; k < n_attacks; k++)
+            found = found || is_chosen(&one, &attacks[k]);
+        if (!found)
+            hostile_die(o->names[i], "no such attack; --list tells which there are");
+    }
+}
+
 static void parse(struct options *o, int argc, char **argv)
 {
     *o = (struct options){.binary = ISTHMUS_BINARY, .seconds = 50, .rounds = 1, .names = argv + 1};
+    bool good = true;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--seconds") == 0 && i + 1 < argc)
-            o->seconds = (unsigned)(atof(argv[++i]) * 10);
+            good = read_tenths(argv[++i], &o->seconds);
         else if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc)
-            o->rounds = (unsigned)atoi(argv[++i]);
+            good = number_of(argv[++i], 1, ROUNDS_MAX, &o->rounds);
         else if (strcmp(argv[i], "--binary") == 0 && i + 1 < argc)
             o->binary = argv[++i];
         else if (strcmp(argv[i], "--short") == 0)
@@ -503,12 +534,13 @@ static void parse(struct options *o, int argc, char **argv)
         else if (strcmp(argv[i], "--list") == 0)
             list();
         else if (argv[i][0] == '-')
-            hostile_die(
-                argv[i],
-                "usage: hostile [NAME…] [--seconds N] [--rounds N] [--short] [--loose] [--list]");
+            good = false;
         else
             o->names[o->n_names++] = argv[i];
+        if (!good)
+            usage(argv[i]);
     }
+    check_names(o);
 }
 
 int main(int argc, char **argv)

@@ -8,8 +8,9 @@
 #include "options.h"
 #include "run.h"
 #include "shrink.h"
+#include "tests/number.h"
 
-enum { FIRST_SEED = 1, SEEDS = 300, TWICE_EVERY = 50, SHRINK_S = 120 };
+enum { FIRST_SEED = 1, SEEDS = 300, SEEDS_MAX = 1000000000, TWICE_EVERY = 50, SHRINK_S = 120 };
 
 struct command {
     struct run_wish wish;
@@ -113,22 +114,23 @@ static bool take_flag(struct command *o, const char *name)
 
 static bool take_value(struct command *o, const char *name, const char *value)
 {
-    uint64_t n = strtoull(value, NULL, 10);
-    if (!strcmp(name, "--seed"))
-        o->wish.seed = n, o->seeds = o->seeds ? o->seeds : 1;
-    else if (!strcmp(name, "--seeds"))
-        o->seeds = n;
-    else if (!strcmp(name, "--first"))
-        o->wish.seed = n;
-    else if (!strcmp(name, "--users"))
-        o->wish.users = (unsigned)n;
-    else if (!strcmp(name, "--limit"))
-        o->limit_s = (unsigned)n;
-    else if (!strcmp(name, "--set"))
+    if (!strcmp(name, "--seed")) {
+        o->seeds = o->seeds ? o->seeds : 1;
+        return number_u64(value, 0, UINT64_MAX, &o->wish.seed);
+    }
+    if (!strcmp(name, "--seeds"))
+        return number_u64(value, 1, SEEDS_MAX, &o->seeds);
+    if (!strcmp(name, "--first"))
+        return number_u64(value, 0, UINT64_MAX - SEEDS_MAX, &o->wish.seed);
+    if (!strcmp(name, "--users"))
+        return number_of(value, 1, UINT32_MAX, &o->wish.users);
+    if (!strcmp(name, "--limit"))
+        return number_of(value, 1, UINT32_MAX, &o->limit_s);
+    if (!strcmp(name, "--set")) {
         o->set = value;
-    else
-        return !strcmp(name, "--without") && act_set_parse(&o->without, value) == 0;
-    return true;
+        return true;
+    }
+    return !strcmp(name, "--without") && act_set_parse(&o->without, value) == 0;
 }
 
 int main(int argc, char **argv)

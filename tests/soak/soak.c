@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "core/hash.h"
+#include "tests/number.h"
 #include "tests/soak/gauge.h"
 #include "tests/soak/visitors.h"
 
@@ -33,6 +34,8 @@ enum {
     BREAK_GAP_S = 60,    // between two breaks of the stream, on average
     VISITORS_PART = 20,  // so few of the visitors, one in so many, may have no answer
     SHARDS = 2,
+    MINUTES_MAX = 10000,
+    PAIRS_MAX = 1000000,
 };
 
 // Events a second. A pair that is drawn for churn comes if it is not there, and goes in one of four
@@ -420,21 +423,19 @@ int main(int argc, char **argv)
         {"dir", 1, NULL, 'd'},
         {0},
     };
-    for (int option; (option = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+    bool good = true;
+    for (int option; good && (option = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (option) {
-        case 'm': soak.minutes = (unsigned)strtoul(optarg, NULL, 10); break;
-        case 'p': soak.pairs = (unsigned)strtoul(optarg, NULL, 10); break;
-        case 's': soak.seed = strtoull(optarg, NULL, 10); break;
+        case 'm': good = number_of(optarg, 1, MINUTES_MAX, &soak.minutes); break;
+        case 'p': good = number_of(optarg, 1, PAIRS_MAX, &soak.pairs); break;
+        case 's': good = number_u64(optarg, 0, UINT64_MAX, &soak.seed); break;
         case 'b': soak.binary = optarg; break;
         case 'B': soak.bar_mib_per_h = strtod(optarg, NULL); break;
         case 'd': soak.dir = optarg; break;
-        default:
-            soak.binary = NULL;
-            optind = argc;
-            break;
+        default: good = false;
         }
     }
-    if (soak.binary && soak.minutes && soak.pairs)
+    if (good && optind == argc && soak.binary)
         return run();
     fputs(
         "usage: soak --binary ISTHMUS [--minutes N] [--pairs N] [--seed N] [--bar-mib N]\n"
