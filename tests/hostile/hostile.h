@@ -7,7 +7,7 @@
 //   attacks.c           the table: every attack with its bounds
 //   attacks_udp.c       datagrams        attacks_dialog.c   subscriptions and their dialogs
 //   attacks_stream.c    SIP connections  attacks_xmpp.c     component streams and XMPP users
-//   attacks_rest.c      the API
+//   attacks_rest.c      the API          attacks_crowd.c    many users, each within his limits
 //   front.c             stands between the daemon and its two servers
 //   attacker.c          sockets and floods, for all attacks
 //   witness.c           honest users of REST and of SIP over TCP
@@ -108,6 +108,9 @@ void attack_xmpp_deaf(struct field *f);
 void attack_xmpp_presence(struct field *f);
 void attack_xmpp_subscribe(struct field *f);
 void attack_xmpp_flapping(struct field *f);
+
+void attack_dialog_churn(struct field *f);
+void attack_route_to_itself(struct field *f);
 
 void attack_rest_slowloris(struct field *f);
 void attack_rest_connections(struct field *f);
