@@ -358,7 +358,7 @@ static void shard_rebirth(struct world *w, unsigned shard)
     effects_free(&s->fx);
     effects_init(&s->fx);
     gateway_core(w, shard, store_model_next_id(&g->store));
-    s->shed = 0;
+    s->shed = s->most = 0;
     shard_restore(w, shard);
     inspector_birth(w);
     for (unsigned i = 0; i < GATEWAY_STREAMS; i++)
@@ -443,7 +443,7 @@ static void gateway_turn(struct world *w, const struct happening *h)
     gateway_tell_lag(w, s);
     if (!s->held)
         shard_take_in(w, s);
-    gateway_count_shed(w, s);
+    gateway_count(w, s);
     s->refuse = 0;
     if (s->fx.failed && !w->failed)
         shard_rebirth(w, shard);

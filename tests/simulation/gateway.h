@@ -45,6 +45,7 @@ struct gateway_shard {
     uint64_t wake_ms;                       // when the next turn is arranged for
     bool held;                // a commit has failed, nothing is taken in until it succeeds
     bool up[GATEWAY_STREAMS]; // as it was told
+    uint64_t most;            // objects that the core held at once
     uint64_t shed;            // pieces of new work that the core has refused for its lag, so far
     unsigned long refuse;     // of the turn's allocations to come, the one that is refused; 0: none
 };

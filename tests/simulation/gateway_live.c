@@ -124,12 +124,30 @@ void gateway_tell_lag(struct world *w, struct gateway_shard *s)
     core_set_lag_ms(s->core, w->now_ms < g->lag_until_ms ? g->lag_ms : 0, gateway_now_ms(w));
 }
 
-void gateway_count_shed(struct world *w, struct gateway_shard *s)
+void gateway_count(struct world *w, struct gateway_shard *s)
 {
     const struct core_stats *stats = core_stats(s->core);
     uint64_t shed = stats->overload_refused[0] + stats->overload_refused[1];
     w->faults[FAULT_SHED] += shed - s->shed;
     s->shed = shed;
+    uint64_t holds = stats->users + stats->subscriptions + stats->dialogs + stats->timers +
+                     stats->client_transactions + stats->server_transactions;
+    s->most = holds > s->most ? holds : s->most;
+}
+
+// Memory that is given back to a pool stays there, for the next: so it follows the most that was
+// ever held, and what is not given back shows once the first chunks are used up.
+void gateway_check_memory(struct world *w)
+{
+    enum { CHUNKS_BYTES = 460000, EACH_BYTES = 600 };
+    const struct gateway *g = w->gateway;
+    for (unsigned i = 0; g->alive && i < g->shards; i++) {
+        const struct gateway_shard *s = &g->shard[i];
+        uint64_t bytes = core_stats(s->core)->memory_bytes;
+        world_expect(w, bytes <= CHUNKS_BYTES + s->most * EACH_BYTES,
+                     "shard %u has %llu bytes, and never held more than %llu objects", i,
+                     (unsigned long long)bytes, (unsigned long long)s->most);
+    }
 }
 
 void gateway_live_calm(struct world *w)

@@ -20,7 +20,9 @@ void gateway_live_calm(struct world *w);
 
 // Before the steps of a turn, as shards/shard_lag.c.
 void gateway_tell_lag(struct world *w, struct gateway_shard *s);
-// After them: what the core has refused for it counts.
-void gateway_count_shed(struct world *w, struct gateway_shard *s);
+// After them: what the core has refused for it counts, and what it holds.
+void gateway_count(struct world *w, struct gateway_shard *s);
+// At the end: no core has taken more memory than for what it held at once.
+void gateway_check_memory(struct world *w);
 
 #endif

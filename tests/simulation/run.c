@@ -5,7 +5,7 @@
 #include <signal.h>
 
 #include "acts.h"
-#include "gateway.h"
+#include "gateway_live.h"
 #include "inspector.h"
 #include "net.h"
 #include "options.h"
@@ -58,6 +58,7 @@ static void run_phases(struct world *w)
     run_until(w, rest_is_empty, rest_empty_within_s(w), 0);
     if (!w->failed)
         inspector_check_factors(w);
+    gateway_check_memory(w);
 }
 
 static struct world *run_world(const struct run_wish *wish)
