@@ -355,10 +355,9 @@ static void serve_watch(struct core *c, const struct event *ev, const struct ser
 }
 
 // New work while there is too much of it: core/overload.h. Before anything is looked up for it.
-static bool serve_sheds(struct core *c, const struct event *ev)
+static bool serve_sheds(struct core *c, const struct event *ev, uint64_t piece)
 {
     uint64_t peer = hash_sip(c->cfg.key, ev->source.ip, sizeof ev->source.ip);
-    uint64_t piece = c->overload.shedding ? server_hash(c, ev) : 0;
     if (overload_admits(&c->overload, peer, piece, c->cfg.settings.lag_ms, c->now_ms))
         return false;
     c->stats.overload_refused[SIP_TO_XMPP]++;
@@ -366,7 +365,7 @@ static bool serve_sheds(struct core *c, const struct event *ev)
     buffer_lit(&c->line, "Retry-After: ");
     buffer_u64(&c->line, overload_retry_after_s(piece));
     buffer_lit(&c->line, "\r\n");
-    server_refuse(c, ev, 503, (struct text){c->line.p, c->line.n});
+    server_refuse_as(c, ev, piece, 503, (struct text){c->line.p, c->line.n});
     return true;
 }
 
@@ -374,7 +373,8 @@ void serve_subscribe(struct core *c, const struct event *ev)
 {
     struct serve_pair pair;
     uint32_t expires_s = 0;
-    if (server_replay(c, ev) || serve_sheds(c, ev))
+    uint64_t hash = server_hash(c, ev);
+    if (server_replay(c, hash) || serve_sheds(c, ev, hash))
         return;
     unsigned status = serve_pair(c, &pair, ev->sip);
     if (!status)

@@ -39,9 +39,9 @@ static uint32_t server_find(const struct core *c, uint64_t key)
     return 0;
 }
 
-bool server_replay(struct core *c, const struct event *ev)
+bool server_replay(struct core *c, uint64_t hash)
 {
-    uint32_t handle = server_find(c, server_key(c, ev->sip, ev->sip->method));
+    uint32_t handle = server_find(c, hash);
     if (!handle)
         return false;
     struct server *s = pool_at(&c->servers, handle);
@@ -138,11 +138,17 @@ struct text server_answer(struct core *c, const struct event *ev, unsigned statu
     return effect_text(c->fx, e);
 }
 
-void server_refuse(struct core *c, const struct event *ev, unsigned status, struct text headers)
+void server_refuse_as(struct core *c, const struct event *ev, uint64_t hash, unsigned status,
+                      struct text headers)
 {
     char tag[16];
-    hex_write(tag, server_key(c, ev->sip, ev->sip->method), 16);
+    hex_write(tag, hash, 16);
     server_answer(c, ev, status, (struct text){tag, sizeof tag}, headers);
+}
+
+void server_refuse(struct core *c, const struct event *ev, unsigned status, struct text headers)
+{
+    server_refuse_as(c, ev, server_hash(c, ev), status, headers);
 }
 
 void transaction_free_all(struct core *c)

@@ -48,7 +48,7 @@ bool client_branch_shard(struct text branch, unsigned *shard);
 // A keyed hash of what makes a request the same one when it is sent again (RFC 3261 §17.2.3).
 uint64_t server_hash(const struct core *c, const struct event *ev);
 // A retransmitted request: answers it as before. False: not known.
-bool server_replay(struct core *c, const struct event *ev);
+bool server_replay(struct core *c, uint64_t hash);
 // A CANCEL of a SUBSCRIBE whose answer we still remember (RFC 3261 §9.2 matches all but the
 // method).
 bool server_cancelled(const struct core *c, const struct event *ev);
@@ -62,6 +62,9 @@ struct text server_answer(struct core *c, const struct event *ev, unsigned statu
                           struct text to_tag, struct text headers);
 // The same without state: the To tag follows from the request (RFC 3261 §8.2.7).
 void server_refuse(struct core *c, const struct event *ev, unsigned status, struct text headers);
+// The same by one who has its hash already.
+void server_refuse_as(struct core *c, const struct event *ev, uint64_t hash, unsigned status,
+                      struct text headers);
 
 void client_free_all(struct core *c);
 void transaction_free_all(struct core *c);
