@@ -59,16 +59,35 @@ static uint64_t fair_level(const struct overload *o)
     return level;
 }
 
-// By which part (in thousandths) the budget is to change. It grows by an eighth at most, and by a
-// quarter once the lag has been little for a while; it shrinks by a quarter at most.
+// By which part (in thousandths) the budget is to change: to less by a quarter at most, to more by
+// a quarter below what is usual, and by little above.
 static int64_t change_by(const struct overload *o, uint32_t lag_ms, uint32_t target_ms)
 {
     int64_t distance = (int64_t)target_ms - lag_ms, trend = (int64_t)o->before_ms - lag_ms;
-    int64_t most = THOUSAND / (o->easy < 3 ? 8 : 4), least = -THOUSAND / 4;
+    int64_t most = THOUSAND / (o->budget < o->usual ? 4 : 32), least = -THOUSAND / 4;
     int64_t change = most * distance / target_ms + THOUSAND * trend / (4 * (int64_t)target_ms);
     if (distance < 0 && change > 0)
         return 0; // it falls, but is not there yet
     return change > most ? most : change < least ? least : change;
+}
+
+// The least that a budget falls to. A lag of a few targets may be a commit's; more is taken at its
+// word.
+static uint64_t budget_floor(const struct overload *o, uint32_t lag_ms, uint32_t target_ms)
+{
+    uint64_t least = lag_ms <= 4 * target_ms ? o->usual / 2 : o->usual / 4;
+    return least > budget_least() ? least : budget_least();
+}
+
+// A mean of the last intervals, and of all since it began while these are few. What is not asked
+// for tells nothing of what can be done.
+static void learn_usual(struct overload *o, uint64_t used)
+{
+    enum { WEIGHT = 8 };
+    if (!o->refused && used <= o->usual)
+        return;
+    o->learned += o->learned < WEIGHT;
+    o->usual += used / o->learned - o->usual / o->learned;
 }
 
 // What is not used is no help when it is to be less, and no reason for more. (But what was used in
@@ -76,15 +95,18 @@ static int64_t change_by(const struct overload *o, uint32_t lag_ms, uint32_t tar
 static void follow(struct overload *o, uint32_t lag_ms, uint32_t target_ms)
 {
     int64_t change = change_by(o, lag_ms, target_ms);
-    uint64_t used = (uint64_t)o->taken * THOUSAND;
-    if (o->taken + o->refused == 0 || (change > 0 && 2 * used < o->budget))
+    uint64_t used = (uint64_t)o->taken * THOUSAND, least;
+    if (o->taken + o->refused == 0)
+        return;
+    learn_usual(o, used);
+    if (change > 0 && 2 * used < o->budget)
         return;
     if (change < 0 && 2 * used < o->budget)
         o->budget /= 2;
     else
         o->budget = o->budget * (uint64_t)(THOUSAND + change) / THOUSAND;
-    if (o->budget < budget_least())
-        o->budget = budget_least();
+    if (o->budget < (least = budget_floor(o, lag_ms, target_ms)))
+        o->budget = least;
 }
 
 static void begin(struct overload *o)
@@ -95,6 +117,8 @@ static void begin(struct overload *o)
     o->budget = (uint64_t)taken * THOUSAND;
     if (o->budget < budget_least())
         o->budget = budget_least();
+    o->usual = o->budget;
+    o->learned = 1;
 }
 
 // One interval has ended.
@@ -102,7 +126,6 @@ static void judge(struct overload *o, uint32_t target_ms)
 {
     uint32_t lag_ms = o->least_ms == UINT32_MAX ? o->lag_ms : o->least_ms;
     bool over = target_ms && lag_ms > target_ms;
-    o->easy = 4 * lag_ms <= target_ms ? o->easy + 1 : 0;
     if (over && !o->shedding)
         begin(o);
     if (o->shedding && target_ms)

@@ -22,6 +22,14 @@
 // on by the distance to the target and by the trend, as PIE does it (RFC 8033 §4.2). What a refusal
 // costs shows in the lag as well.
 //
+// The lag says late what a budget was worth: most of a piece's work comes after it was taken, and
+// while all of it can be done there is no lag at all, however little is left. So it is not let lead
+// alone, or the budget goes up and down between twice and a quarter of what can be done. There is a
+// mean of what was taken in the last intervals, the usual: the budget comes back to it fast and
+// goes beyond it slowly, as CUBIC does with a window that was good once (RFC 9438 §4.2), and does
+// not fall far below it unless the lag is high. A slow commit makes a lag, too, and little taken;
+// by the usual it is forgotten in a few intervals.
+//
 // The budget is shared out by peers (a SIP source address, an XMPP domain), fair by max-min: there
 // is a level such that who brings less than it has all of it taken, and who brings more gets as
 // much as the level; all together are the budget. So whoever floods is refused first, and a quiet
@@ -63,10 +71,10 @@ struct overload {
                                   // and in the one before
     uint32_t taken, refused;      // in this interval
     uint32_t taken_before, refused_before;
-    uint32_t calm; // intervals since there was a reason to shed,
-    uint32_t easy; // and since the lag was no more than a quarter of the target
+    uint32_t calm;    // intervals since there was a reason to shed
+    uint32_t learned; // intervals in the usual
     bool shedding;
-    uint64_t budget, level; // thousandths of pieces in an interval
+    uint64_t budget, usual, level; // thousandths of pieces in an interval
     struct overload_peer peer[OVERLOAD_PEERS];
 };
 

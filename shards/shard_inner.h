@@ -94,11 +94,12 @@ struct shard {
     uint64_t reborn_ms;  // 0: never
     unsigned ring_first; // the ring that is read first, in turn
     int epoll;
-    bool listening;  // wires are polled for reading
-    bool unwatched;  // epoll has refused one of them, and is to be asked again
-    uint32_t lag_ms; // shard_lag.c
-    bool behind;     // in this turn a wire had more to give than was read
-    bool shedding;   // as the operator was told
+    bool listening;   // wires are polled for reading
+    bool unwatched;   // epoll has refused one of them, and is to be asked again
+    uint32_t lag_ms;  // shard_lag.c
+    uint64_t dropped; // datagrams, as in_dropped was when it was looked at last
+    bool behind;      // in this turn a wire had more to give than was read
+    bool shedding;    // as the operator was told
     uint64_t refused_before;
     uint64_t ring_empty_ms[FABRIC_PEERS_MAX]; // when nothing was left in it
     char *scratch;                            // XMPP_STREAM_READ_BYTES

@@ -4,10 +4,15 @@
 // queue. One that gave its whole share and has more tells how long the first of it had waited: the
 // kernel stamps datagrams; a stream marks its last byte that waited at some time
 // (shards/xmpp_stream.c); of connections and rings only the time since they were last empty is
-// known, which is more than the wait. The shard's lag is the largest of a turn's. It is told before
-// the next turn, and stands while wires are not read at all.
+// known, which is more than the wait. What the kernel had no room for comes again, a T1 later (RFC
+// 3261 §17.1.2.2), and so it waits for as long: a full buffer alone tells little, for one that is
+// emptied 100,000 times a second holds less than a tenth of a second of them. The shard's lag is
+// the largest of a turn's. It is told before the next turn, and stands while wires are not read at
+// all.
 #include "shards/log.h"
 #include "shards/shard_inner.h"
+
+enum { LAG_DROPPED_MS = 500 };
 
 void shard_lag_is(struct shard *s, uint64_t lag_ms)
 {
@@ -26,6 +31,10 @@ void shard_lag_since(struct shard *s, uint64_t *empty_ms, bool more)
 void shard_lag_of_port(struct shard *s, struct shard_port *p, bool more)
 {
     s->behind = s->behind || more;
+    if (s->port_count.in_dropped != s->dropped) {
+        s->dropped = s->port_count.in_dropped;
+        shard_lag_is(s, LAG_DROPPED_MS);
+    }
     if (more && p->port->waited_ms != UINT32_MAX)
         shard_lag_is(s, p->port->waited_ms);
     else
