@@ -119,6 +119,10 @@ bool rest_is_true(struct world *w, char why[512])
         snprintf(why, 512, "the gateway is not there");
         return false;
     }
+    if (w->now_ms < w->xmpp->link_down_ms) { // what is true meanwhile is so by chance
+        snprintf(why, 512, "example.org can't be reached");
+        return false;
+    }
     for (size_t i = 0; i < pair_count(w); i++) {
         const struct pair *p = pair_at(w, i);
         if (!watch_is_true(w, p, why) || !watch_is_one(w, p, why) || !refusal_is_told(w, p, why))
