@@ -29,13 +29,24 @@ static const char *const states[] = {"pending", "active", "dormant", NULL};
 
 // --- the parameters; each reader returns what is wrong, or NULL
 
+// That is our fault, not the client's.
+static const char no_memory[] = "no memory to read it";
+
+static const char *mistake(int error, const char *what)
+{
+    return error == ENOMEM ? no_memory : what;
+}
+
 static const char *read_jid(struct page *p, struct text t)
 {
     char scratch[JID_MAX + 1];
     struct jid jid;
-    if (jid_parse(&jid, t, scratch, sizeof scratch) != 0)
-        return "not a JID";
+    int error = jid_parse(&jid, t, scratch, sizeof scratch);
+    if (error)
+        return mistake(error, "not a JID");
     jid_write_bare(&p->jid, &jid);
+    if (p->jid.failed)
+        return no_memory;
     p->filter.jid = (struct text){p->jid.p, p->jid.n};
     return NULL;
 }
@@ -57,9 +68,12 @@ static const char *map_sip(struct page *p, struct text whole)
     struct jid jid;
     if (sip_uri_parse(&uri, whole) != 0)
         return "not a SIP URI";
-    if (address_to_jid(&jid, &uri, scratch, sizeof scratch) != 0)
-        return "a SIP URI that has no JID";
+    int error = address_to_jid(&jid, &uri, scratch, sizeof scratch);
+    if (error)
+        return mistake(error, "a SIP URI that has no JID");
     jid_write_bare(&p->sip_jid, &jid);
+    if (p->sip_jid.failed)
+        return no_memory;
     p->filter.sip_jid = (struct text){p->sip_jid.p, p->sip_jid.n};
     return NULL;
 }
@@ -71,7 +85,9 @@ static const char *read_sip(struct page *p, struct text t)
     if (!has_scheme(t))
         buffer_lit(&whole, "sip:");
     buffer_text(&whole, t);
-    const char *wrong = whole.failed ? "too long" : map_sip(p, (struct text){whole.p, whole.n});
+    const char *wrong = t.n > URI_MAX  ? "too long"
+                        : whole.failed ? no_memory
+                                       : map_sip(p, (struct text){whole.p, whole.n});
     buffer_free(&whole);
     return wrong;
 }
@@ -141,7 +157,10 @@ static bool read_params(struct page *p, const struct uri *u, struct reply *r)
         const struct text *value = uri_get(u, readers[i].name);
         const char *wrong = value ? readers[i].read(p, *value) : NULL;
         if (wrong) {
-            reply_problem(r, MHD_HTTP_BAD_REQUEST, "%s: %s", readers[i].name, wrong);
+            bool ours = wrong == no_memory;
+            reply_problem(r, ours ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_BAD_REQUEST, "%s: %s",
+                          readers[i].name, wrong);
+            r->retry_after_s = ours;
             return false;
         }
     }
