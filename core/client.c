@@ -403,15 +403,23 @@ static int client_write(struct core *c, uint32_t handle, struct sip_request *r, 
     return err;
 }
 
-bool client_room(struct core *c, struct next_hop *to)
+// Dialogs that are there have a part of it to themselves: those that would be new may all wait for
+// one domain that answers nothing, behind a proxy that serves the others well.
+static uint32_t client_room_most(const struct core *c, bool opens)
 {
-    if (to->name && next_hop_waiting(c, to->name) >= c->cfg.settings.requests_in_flight_per_peer)
+    uint32_t all = c->cfg.settings.requests_in_flight_per_peer;
+    return opens ? all - all / CORE_ROOM_KEPT_PART : all;
+}
+
+bool client_room(struct core *c, struct next_hop *to, bool opens)
+{
+    uint32_t most = client_room_most(c, opens);
+    if (to->name && next_hop_waiting(c, to->name) >= most)
         return false;
     if (!to->hop.family)
         return true;
     to->peer = peer_enter(c, &to->hop);
-    return to->peer &&
-           core_peer(c, to->peer)->in_flight <= c->cfg.settings.requests_in_flight_per_peer;
+    return to->peer && core_peer(c, to->peer)->in_flight <= most;
 }
 
 int client_start(struct core *c, struct sip_request *r, struct next_hop *to, uint32_t dialog,

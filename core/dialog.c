@@ -426,7 +426,7 @@ static int dialog_send_to(struct core *c, uint32_t handle, struct sip_request *r
     struct dialog *d = core_dialog(c, handle);
     char tag[CORE_TAG_HEX];
     uint32_t client = 0;
-    if (!client_room(c, to))
+    if (!client_room(c, to, !dialog_get(d, FIELD_REMOTE_TAG).n))
         return EBUSY;
     dialog_make_rest(c, d, r, to, o);
     if (c->addr.failed || c->uri.failed)

@@ -47,6 +47,7 @@ enum {
     CORE_SESSION_MS = 100,
     CORE_CHECK_MS = 2000,    // ejabberd: presence may come so much later than the fence's answer
     CORE_PEER_BUSY_MS = 500, // wait when requests_in_flight_per_peer is reached
+    CORE_ROOM_KEPT_PART = 4, // of requests_in_flight_per_peer, for dialogs that are there
 };
 
 enum timer_kind {

@@ -187,6 +187,39 @@ static void never_long_enough(void **state)
     stage_close(s);
 }
 
+// ---- Room for requests in flight
+
+static void four_in_flight(struct core_config *cfg)
+{
+    cfg->settings.requests_in_flight_per_peer = 4;
+}
+
+// juliet's server    gateway            a proxy; behind it a domain that says nothing
+//   |  subscribe r0…r3 |  SUBSCRIBE r0…r2      |
+//   |----------------->|---------------------->|
+//   |  presence        |  NOTIFY, to romeo     |
+//   |----------------->|---------------------->|
+static void who_is_there_has_room_that_new_ones_may_not_take(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open_with(four_in_flight);
+    struct stage_dialog d;
+    serve_established(s, &d);
+    for (int i = 0; i < 4; i++) {
+        char stanza[256];
+        snprintf(stanza, sizeof stanza,
+                 "<presence from='juliet@example.com' to='r%d@example.net' type='subscribe'/>", i);
+        xmpp_says(s, stanza);
+        if (i < 3)
+            sip_sees(s, "SUBSCRIBE", NULL);
+    }
+    quiet(s);
+    xmpp_says(s, JULIET_DND);
+    sip_sees(s, "NOTIFY sip:romeo@", "<show xmlns='jabber:client'>dnd</show>", NULL);
+    quiet(s);
+    stage_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +230,7 @@ int main(void)
         cmocka_unit_test(a_dialog_that_never_was),
         cmocka_unit_test(a_short_dialog_is_followed_at_once),
         cmocka_unit_test(never_long_enough),
+        cmocka_unit_test(who_is_there_has_room_that_new_ones_may_not_take),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
