@@ -360,7 +360,7 @@ static void shard_rebirth(struct world *w, unsigned shard)
     gateway_core(w, shard, store_model_next_id(&g->store));
     s->shed = s->most = 0;
     shard_restore(w, shard);
-    inspector_birth(w);
+    inspector_rebirth(w);
     for (unsigned i = 0; i < GATEWAY_STREAMS; i++)
         if (s->up[i])
             shard_step(w, s, &(struct event){.kind = EVENT_STREAM_UP, .domain = stream_domain(i)});

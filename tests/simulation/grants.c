@@ -177,6 +177,19 @@ void grants_birth(struct grants *g, uint64_t at_ms)
             d->waits = false, d->gone_ms = d->asked_ms = 0; // answers find no transaction
 }
 
+// What is in flight may be another shard's, or of one that has forgotten it: whether its answer is
+// heard, nobody can tell; nor whether those of just before were.
+void grants_rebirth(struct grants *g, uint64_t at_ms)
+{
+    g->born_ms = at_ms;
+    for (unsigned i = 0; i < GRANTS_BUCKETS; i++)
+        for (struct grant *d = g->bucket[i]; d; d = d->next) {
+            d->gone_ms = 0;
+            if (*d->branch)
+                d->asked_ms = 0;
+        }
+}
+
 void grants_held(struct grants *g, uint64_t at_ms)
 {
     g->born_ms = at_ms;

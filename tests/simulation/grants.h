@@ -28,6 +28,8 @@ void grants_answered(struct grants *g, const struct sip_message *m, uint64_t at_
                      uint64_t timeout_ms);
 // The process begins: what was in flight is forgotten.
 void grants_birth(struct grants *g, uint64_t at_ms);
+// One of the shards was born again, and the others live on.
+void grants_rebirth(struct grants *g, uint64_t at_ms);
 // Its clock has leapt, or was set: nobody can say when what was granted ends.
 void grants_doubt(struct grants *g);
 // A shard does nothing since its store is full: its timers are late.

@@ -57,6 +57,12 @@ void inspector_birth(struct world *w)
     inspector_check_authorizations(w);
 }
 
+void inspector_rebirth(struct world *w)
+{
+    grants_rebirth(w->inspector->grants, gateway_now_ms(w));
+    inspector_check_authorizations(w);
+}
+
 // An end that was committed, and was to be said when the process died, is not said any more.
 void inspector_death(struct world *w)
 {
@@ -217,7 +223,8 @@ void inspector_deleted(struct world *w, struct text record)
 
 // Promises of the lost write: that the pair is authorized at all, if the record is not there
 // without it; that it is decided, if it is pending without it; that CSeq goes on, of the dialogs
-// that the write has named. Whoever holds what is lost learns of it when he asks again (`untold`).
+// that the write has named or ended. Whoever holds what is lost learns of it when he asks again
+// (`untold`).
 void inspector_lost(struct world *w, struct text before, struct text lost)
 {
     enum { STATE_AT = 6, DIRECTION_AT = 1 };
@@ -229,6 +236,7 @@ void inspector_lost(struct world *w, struct text before, struct text lost)
     }
     unsigned direction = (uint8_t)record.p[DIRECTION_AT] & 1;
     struct pair *p = pair_of(w, x, s);
+    dialog_log_lost(w->inspector->log, before); // those that the write has ended are there again
     dialog_log_lost(w->inspector->log, lost);
     grants_lost(w->inspector->grants, before, lost);
     if (before.n && before.p[STATE_AT] != STATE_PENDING)

@@ -22,6 +22,7 @@ void inspector_destroy(struct world *w);
 
 // The process begins, and ends: what was in flight is forgotten.
 void inspector_birth(struct world *w);
+void inspector_rebirth(struct world *w); // of one shard
 void inspector_death(struct world *w);
 
 // Within a life its clock has leapt ahead; between two lives it was set.
