@@ -313,12 +313,9 @@ static void client_failed(struct core *c, uint32_t handle, uint64_t for_ms)
 {
     struct client *t = client_at(c, handle);
     if (!t->trial) { // there is no other; datagrams are sent again in any case
-        bool over = c->now_ms + CORE_T2_MS >= t->give_up_ms; // it will not be tried again
         t->flags |= CLIENT_REFUSED;
-        if (!client_is_reliable(c, t))
-            return;
-        t->flags |= over ? CLIENT_OVER : 0; // RFC 3261 §8.1.3.1: then that is its answer
-        client_arm(c, handle, over ? c->now_ms : c->now_ms + CORE_T2_MS);
+        if (client_is_reliable(c, t))
+            client_arm(c, handle, c->now_ms + CORE_T2_MS);
         return;
     }
     if (for_ms)

@@ -205,27 +205,6 @@ static void a_proxy_that_stays_away(void **state)
     stage_close(s);
 }
 
-// Who is not tried again is not waited for either: the last refusal is the answer, at once.
-static void by_tcp_in_haste(struct core_config *cfg)
-{
-    by_tcp(cfg);
-    cfg->t1_ms = 50; // so 64*T1 is less than T2
-}
-
-static void the_last_refusal_is_the_end(void **state)
-{
-    (void)state;
-    struct stage *s = stage_open_with(by_tcp_in_haste);
-    xmpp_says(s, JULIET_SUBSCRIBES);
-    sip_sees(s, "SUBSCRIBE", NULL);
-    net_refuses(s, TCP);
-    stage_pass_ms(s, 100);
-    quiet(s);
-    assert_int_equal(core_stats(s->core)->client_transactions, 0);
-    assert_int_equal(core_stats(s->core)->timeouts, 0);
-    stage_close(s);
-}
-
 // Datagrams go on as ever: an ICMP message may be stale, or forged.
 static void an_unreachable_datagram(void **state)
 {
@@ -557,7 +536,6 @@ int main(void)
         cmocka_unit_test(what_is_reliable_is_sent_once),
         cmocka_unit_test(a_proxy_that_restarts),
         cmocka_unit_test(a_proxy_that_stays_away),
-        cmocka_unit_test(the_last_refusal_is_the_end),
         cmocka_unit_test(an_unreachable_datagram),
         cmocka_unit_test(whom_the_certificate_must_name),
         cmocka_unit_test(the_border_is_at_1300),
