@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -43,17 +44,40 @@ static int bound_socket(int type, unsigned *port)
     return fd;
 }
 
+static bool is_free(int type, unsigned port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)port),
+                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    bool is = bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
+    close(fd);
+    return is;
+}
+
+// For UDP and TCP alike, and below those that the kernel gives to connections, of which another
+// test beside this one makes many.
+static unsigned free_port(void)
+{
+    for (;;) {
+        uint16_t random;
+        assert_int_equal(getrandom(&random, sizeof random, 0), sizeof random);
+        unsigned port = 10000 + random % 20000u;
+        if (is_free(SOCK_DGRAM, port) && is_free(SOCK_STREAM, port))
+            return port;
+    }
+}
+
 static int set_up(void **state)
 {
     (void)state;
     assert_non_null(mkdtemp(dir));
     snprintf(file, sizeof file, "%s/gateway.toml", dir);
     snprintf(store, sizeof store, "%s/store", dir);
-    int a = bound_socket(SOCK_DGRAM, &sip_port), b = bound_socket(SOCK_DGRAM, &shard_port);
-    int c = bound_socket(SOCK_STREAM, &api_port);
-    close(a);
-    close(b);
-    close(c);
+    sip_port = free_port();
+    shard_port = free_port();
+    api_port = free_port();
     return 0;
 }
 
@@ -207,19 +231,19 @@ static void test_bad_store(void **state)
 static void test_port_in_use(void **state)
 {
     (void)state;
-    unsigned free_port = sip_port;
+    unsigned own_port = sip_port;
     int fd = bound_socket(SOCK_DGRAM, &sip_port);
     write_config("");
     assert_run(ARGV("-c", file), 1, "event=start_failed part=shards");
     close(fd);
-    sip_port = free_port;
-    free_port = api_port;
+    sip_port = own_port;
+    own_port = api_port;
     fd = bound_socket(SOCK_STREAM, &api_port);
     assert_int_equal(listen(fd, 1), 0);
     write_config("");
     assert_run(ARGV("-c", file), 1, "event=start_failed part=api");
     close(fd);
-    api_port = free_port;
+    api_port = own_port;
 }
 
 static void assert_tcp_is_served(void)
