@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/load/free_ports.h"
 #include "bench/load/scratch.h"
 #include "tests/certificates.h"
 
@@ -66,17 +67,6 @@ static struct sockaddr_in loopback(uint16_t port)
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
-static uint16_t free_port(int type)
-{
-    struct sockaddr_in a = loopback(0);
-    socklen_t n = sizeof a;
-    int fd = socket(AF_INET, type, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) || getsockname(fd, (struct sockaddr *)&a, &n))
-        die("no free port");
-    close(fd);
-    return ntohs(a.sin_port);
-}
-
 static void write_files(void)
 {
     char path[96];
@@ -103,11 +93,11 @@ static void write_files(void)
 static void start_gateway(void)
 {
     char config[96];
-    b.udp_port = free_port(SOCK_DGRAM);
-    b.shard_port = free_port(SOCK_DGRAM);
-    b.tcp_port = free_port(SOCK_STREAM);
-    b.tls_port = free_port(SOCK_STREAM);
-    b.api_port = free_port(SOCK_STREAM);
+    b.udp_port = free_ports(1);
+    b.shard_port = free_ports(1);
+    b.tcp_port = free_ports(1);
+    b.tls_port = free_ports(1);
+    b.api_port = free_ports(1);
     write_files();
     snprintf(config, sizeof config, "%s/gateway.toml", b.dir);
     pid_t own = getpid();

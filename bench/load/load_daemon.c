@@ -15,11 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/load/free_ports.h"
 #include "bench/load/load_inner.h"
 
 enum {
     DAEMON_SHARD_PORTS = 8, // free in a row, so that the shard count may change between lives
-    DAEMON_TRIES = 200,
     DAEMON_STEP_US = 10000,
 };
 
@@ -46,38 +46,6 @@ uint16_t load_shard_port(const struct load *l)
 uint16_t load_api_port(const struct load *l)
 {
     return l->api_port;
-}
-
-// ---- Ports that nobody has now
-
-static bool port_is_free(uint16_t port, int type)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
-    bool is = fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
-    close(fd);
-    return is;
-}
-
-// Below the range from which the kernel gives ports to connections, so that none takes them while
-// the daemon is dead.
-static uint16_t free_ports(unsigned n)
-{
-    static uint16_t next;
-    if (!next)
-        next = (uint16_t)(10000 + (unsigned)(getpid() * 37) % 18000);
-    for (unsigned tries = 0; tries < DAEMON_TRIES; tries++) {
-        uint16_t first = next;
-        bool all = true;
-        next = (uint16_t)(next + n > 31000 ? 10000 : next + n);
-        for (unsigned i = 0; i < n && all; i++)
-            all = port_is_free((uint16_t)(first + i), SOCK_DGRAM) &&
-                  port_is_free((uint16_t)(first + i), SOCK_STREAM);
-        if (all)
-            return first;
-    }
-    return 0;
 }
 
 int load_daemon_ports(struct load *l)

@@ -2,13 +2,11 @@
 #include "configure.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "attacker.h"
 #include "front.h"
 
 void hostile_die(const char *what, const char *why)
@@ -86,21 +84,4 @@ struct front *hostile_configure(const struct load *load, const struct field *fie
         hostile_die(path, strerror(errno));
     free(config);
     return front;
-}
-
-// One that nobody has, below those that the kernel gives to connections and above the load
-// driver's.
-uint16_t hostile_free_port(void)
-{
-    enum { FIRST = 31100, N = 1600 };
-    for (unsigned i = 0; i < N; i++) {
-        uint16_t port = (uint16_t)(FIRST + ((unsigned)getpid() + i) % N);
-        int fd = attacker_connect("127.0.0.1", port, 0);
-        bool refused = poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, 100) == 1 &&
-                       attacker_is_closed(fd);
-        close(fd);
-        if (refused)
-            return port;
-    }
-    return 0;
 }

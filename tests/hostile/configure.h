@@ -7,8 +7,6 @@
 
 void hostile_die(const char *what, const char *why) __attribute__((noreturn));
 char *hostile_read_file(const char *path); // to be freed
-// A TCP port that nobody has. 0: none.
-uint16_t hostile_free_port(void);
 // Before the daemon starts: it is to meet its servers by way of the front, which runs from now on,
 // to know the hostile domains, and to speak TLS with DIR/server.pem and server.key.
 struct front *hostile_configure(const struct load *load, const struct field *field);

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "attacker.h"
+#include "bench/load/free_ports.h"
 #include "bench/load/scratch.h"
 #include "configure.h"
 #include "front.h"
@@ -150,7 +151,7 @@ static void arena_open(struct arena *a, const struct options *options)
     a->field.sip_port = load_sip_port(a->load);
     a->field.shard_port = load_shard_port(a->load);
     a->field.api_port = load_api_port(a->load);
-    a->field.tls_port = hostile_free_port();
+    a->field.tls_port = free_ports(1);
     a->field.scale = options->is_short ? 10 : 100;
     certificate_write(certificate_make(NULL, "DNS:example.net,IP:127.0.0.1", 30), load_dir(a->load),
                       "server");

@@ -12,11 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "bench/load/free_ports.h"
 
 enum { PATIENCE_MS = 20000, OUTPUT_MAX = 32768 };
 
@@ -44,40 +45,16 @@ static int bound_socket(int type, unsigned *port)
     return fd;
 }
 
-static bool is_free(int type, unsigned port)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET,
-                            .sin_port = htons((uint16_t)port),
-                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    bool is = bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
-    close(fd);
-    return is;
-}
-
-// For UDP and TCP alike, and below those that the kernel gives to connections, of which another
-// test beside this one makes many.
-static unsigned free_port(void)
-{
-    for (;;) {
-        uint16_t random;
-        assert_int_equal(getrandom(&random, sizeof random, 0), sizeof random);
-        unsigned port = 10000 + random % 20000u;
-        if (is_free(SOCK_DGRAM, port) && is_free(SOCK_STREAM, port))
-            return port;
-    }
-}
-
 static int set_up(void **state)
 {
     (void)state;
     assert_non_null(mkdtemp(dir));
     snprintf(file, sizeof file, "%s/gateway.toml", dir);
     snprintf(store, sizeof store, "%s/store", dir);
-    sip_port = free_port();
-    shard_port = free_port();
-    api_port = free_port();
+    sip_port = free_ports(1);
+    shard_port = free_ports(1);
+    api_port = free_ports(1);
+    assert_true(sip_port && shard_port && api_port);
     return 0;
 }
 
