@@ -33,7 +33,7 @@ isthmus_faulty_program(store_commit)
 set(FAULTY_LOOPBACK ${FAULTY_DIR}/../loopback)
 set(FAULTY_WORLD ${FAULTY_DIR}/journey.c ${FAULTY_LOOPBACK}/gateway.c
     ${FAULTY_LOOPBACK}/component_server.c ${FAULTY_LOOPBACK}/sip_peer.c
-    ${FAULTY_LOOPBACK}/stream_peer.c)
+    ${FAULTY_LOOPBACK}/stream_peer.c ${CMAKE_SOURCE_DIR}/bench/load/free_ports.c)
 isthmus_faulty_program(ports_journeys ${FAULTY_WORLD})
 isthmus_faulty_program(ports_start)
 isthmus_faulty_program(ports_lasting ${FAULTY_WORLD})

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "bench/load/free_ports.h"
 #include "shards/log.h"
 
 static void write_config(struct gateway *g, const struct gateway_wish *wish)
@@ -45,11 +46,12 @@ static void load_config(struct gateway *g, const struct gateway_wish *wish)
         fail_msg("%s", why.text);
 }
 
+// Listeners for streams share their port with those of other shards, and the kernel would let them
+// share it with those of another test as well.
 static void pick_ports(struct gateway *g)
 {
-    uint32_t r;
-    assert_int_equal(getrandom(&r, sizeof r, 0), sizeof r);
-    g->listen_port = (uint16_t)(10000 + r % 20000); // below the kernel's own choices
+    g->listen_port = free_ports(CORE_SHARDS_MAX + 2);
+    assert_int_not_equal(g->listen_port, 0);
     g->shard_port = (uint16_t)(g->listen_port + 1);
     g->tls_port = (uint16_t)(g->listen_port + CORE_SHARDS_MAX + 1);
 }
