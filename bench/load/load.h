@@ -59,6 +59,7 @@ struct load_setup {
     const char *sip;     // further lines of its [sip]; NULL: none
     const char *dir;     // folder for store and configuration; NULL: a temporary one, removed
     uint32_t expires_s;  // that the SIP side grants and asks for; 0: 3600
+    bool spread;         // its first grants lie between a minute and that, evenly
     const char *address; // the honest SIP side's address on loopback; NULL: 127.0.0.1
 };
 

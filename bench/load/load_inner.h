@@ -33,6 +33,7 @@ struct load_dialog {
     uint32_t cseq;   // of ours
     unsigned number; // of the pair's dialogs
     uint16_t port;   // of the shard that it belongs to
+    uint32_t ends_s; // watch: when it expires, by load_now_us()
 };
 
 struct load_request {

@@ -23,6 +23,12 @@ static void notifier_write_state(char *body, size_t size, const struct load *l, 
         i, shows[round % 2], round);
 }
 
+static uint32_t notifier_left_s(const struct load_dialog *d)
+{
+    uint32_t now_s = (uint32_t)(load_now_us() / 1000000);
+    return d->ends_s > now_s ? d->ends_s - now_s : 1;
+}
+
 static void notifier_tell(struct load *l, unsigned i, bool quiet)
 {
     struct load_side *w = &l->watch[i];
@@ -45,7 +51,7 @@ static void notifier_tell(struct load *l, unsigned i, bool quiet)
                    (unsigned long long)load_sip_branch(l), i, i, d->number, i, d->their_tag,
                    d->call_id, d->cseq, i, l->setup.address, l->proxy_port);
     if (w->pair.live)
-        load_sip_write(&m, "active;expires=%u\r\n", l->setup.expires_s);
+        load_sip_write(&m, "active;expires=%u\r\n", notifier_left_s(d));
     else
         load_sip_write(&m, "terminated;reason=timeout\r\n");
     load_sip_write_body(&m, "application/pidf+xml", body);
@@ -132,6 +138,7 @@ static void notifier_take(struct load *l, const char *m, unsigned i, uint32_t ex
     }
     bool again = cseq == w->pair.cseq_in;
     w->pair.cseq_in = cseq;
+    w->dialog.ends_s = (uint32_t)(load_now_us() / 1000000) + expires_s;
     load_sip_learn_target(&w->dialog, m);
     notifier_answer_ok(l, m, i, expires_s, port);
     if (again)
@@ -139,6 +146,20 @@ static void notifier_take(struct load *l, const char *m, unsigned i, uint32_t ex
     if (!expires_s)
         w->pair.live = false;
     notifier_tell(l, i, true);
+}
+
+// A pair's first dialog may be granted less: so those that began together end one after the other.
+// The shares are the fractional parts of i times the golden ratio, which lie evenly for any number
+// of pairs (Knuth, "The Art of Computer Programming" 3, §6.4, theorem S).
+static uint32_t notifier_grant_s(const struct load *l, unsigned i, bool first, uint32_t asked_s)
+{
+    enum { LEAST_S = 60 };
+    uint32_t most_s = l->setup.expires_s;
+    if (l->setup.spread && first && l->watch[i].dialog.number == 1 && most_s > LEAST_S) {
+        uint32_t share = i * 0x9e3779b9u;
+        most_s = LEAST_S + (uint32_t)((uint64_t)share * (most_s - LEAST_S) >> 32);
+    }
+    return asked_s < most_s ? asked_s : most_s;
 }
 
 void load_notifier_asked(struct load *l, const char *m, uint16_t port)
@@ -163,5 +184,5 @@ void load_notifier_asked(struct load *l, const char *m, uint16_t port)
         notifier_open(l, m, i, call_id);
     if (!same && asked_s && !w->pair.wanted && !load_is_under_way(l, LOAD_UNWATCH, i))
         load_fault(l, "a SUBSCRIBE for %u, who does not watch", i);
-    notifier_take(l, m, i, asked_s < l->setup.expires_s ? asked_s : l->setup.expires_s, port);
+    notifier_take(l, m, i, notifier_grant_s(l, i, !strstr(to, ";tag="), asked_s), port);
 }
