@@ -1,6 +1,6 @@
 // What the kernel alone asks for an event of either direction: the measure for all that we add.
 //
-//   bench_floor [--events 500000] [--window 256] [--say-every 16] [--figures FILE]
+//   bench_floor [--events 500000] [--window 256] [--say-every 64] [--figures FILE]
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +36,7 @@ static const char *options(struct floor_setup *s, int argc, char **argv)
             usage(stdout);
         else
             good = false;
-    if (!good || optind < argc)
+    if (!good || optind < argc || s->say_every > s->window)
         usage(stderr);
     return file;
 }
@@ -62,7 +62,7 @@ static int measure(const char *bench, enum floor_way way, struct floor_setup *s,
 
 int main(int argc, char **argv)
 {
-    struct floor_setup s = {.events = 500000, .window = 256, .say_every = 16};
+    struct floor_setup s = {.events = 500000, .window = 256, .say_every = 64};
     const char *file = options(&s, argc, argv);
     int error = measure("presence-in", FLOOR_PRESENCE_IN, &s, file);
     error = error ? error : measure("notify-in", FLOOR_NOTIFY_IN, &s, file);

@@ -7,7 +7,8 @@
 // A child process stands in the gateway's place: its sockets have the gateway's options and
 // buffers, and a turn of its is one of the gateway's: epoll_wait, then recvmmsg as long as batches
 // are full, recv, sendmmsg, send. It counts bytes and reads none of them. The caller plays the
-// generator, with as many events under way and as many said together as in the real benchmark.
+// generator, with as many events under way as in the real benchmark, and says as many together as
+// the gateway was seen to take in one turn: small batches would make the floor look high.
 #ifndef BENCH_LOAD_FLOOR_H
 #define BENCH_LOAD_FLOOR_H
 
@@ -19,7 +20,7 @@ struct floor_setup {
     enum floor_way way;
     uint64_t events;
     unsigned window;    // events under way at a time
-    unsigned say_every; // so many are said together
+    unsigned say_every; // so many are said together; at most the window
 };
 
 struct floor_figure {

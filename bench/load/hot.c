@@ -1,0 +1,116 @@
+// A hot path in closed and open loops, and the floor in between.
+#include "bench/load/hot.h"
+
+#include <string.h>
+
+#include "bench/load/drive.h"
+
+enum { PATIENCE_MS = 40000 };
+
+struct hot_sum {
+    struct program *program;
+    const struct hot *hot;
+    struct drive drive;
+    double cpu_us, floor_us; // sums over the blocks
+    double peak_per_s, floor_per_s, busy, per_turn, floor_per_turn;
+    uint64_t events, lost, disk_bytes, commits;
+};
+
+static void hot_count(struct hot_sum *s, const struct drive_result *r)
+{
+    s->events += r->begun;
+    s->lost += r->lost;
+    s->disk_bytes += r->disk_bytes;
+    s->commits += r->commits;
+}
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+// Two of them have room in the window, so that both sides have something to do.
+static unsigned hot_batch(double per_turn)
+{
+    unsigned n = (unsigned)(per_turn + 0.5);
+    return n < 1 ? 1 : n > DRIVE_WINDOW / 2 ? DRIVE_WINDOW / 2 : n;
+}
+
+static void hot_block(struct hot_sum *s, uint64_t events)
+{
+    static struct drive_result r; // with its histogram no thing for a stack
+    struct floor_figure f;
+    drive_closed(&r, &s->drive, events);
+    hot_count(s, &r);
+    struct floor_setup floor = {.way = s->hot->floor,
+                                .events = events,
+                                .window = DRIVE_WINDOW,
+                                .say_every = hot_batch(r.per_turn)};
+    if (floor_measure(&f, &floor))
+        program_die(s->program, "the floor: bytes were lost, or no sockets to be had");
+    s->cpu_us += r.cpu_us;
+    s->floor_us += f.cpu_us;
+    s->peak_per_s = larger(s->peak_per_s, r.per_s);
+    s->floor_per_s = larger(s->floor_per_s, f.per_s);
+    s->busy += r.busy;
+    s->per_turn += r.per_turn;
+    s->floor_per_turn += f.per_turn;
+}
+
+static void hot_say_closed(struct hot_sum *s)
+{
+    struct program *p = s->program;
+    const char *x = "subscriptions";
+    double at = p->subscriptions;
+    struct figure cpu = {"floor", "cpu", "us/event", s->floor_us / HOT_BLOCKS, x, at};
+    struct figure peak = {"floor", "peak", "events/s", s->floor_per_s, x, at};
+    struct figure batch = {"floor", "batch", "events/turn", s->floor_per_turn / HOT_BLOCKS, x, at};
+    program_say_at(p, "cpu", "us/event", s->cpu_us / HOT_BLOCKS, x, at);
+    figures_say(p->figures, &cpu);
+    program_say_at(p, "ratio", "x floor", s->cpu_us / s->floor_us, x, at);
+    program_say_at(p, "peak", "events/s", s->peak_per_s, x, at);
+    figures_say(p->figures, &peak);
+    program_say_at(p, "busy", "% of a core", 100 * s->busy / HOT_BLOCKS, x, at);
+    program_say_at(p, "batch", "events/turn", s->per_turn / HOT_BLOCKS, x, at);
+    figures_say(p->figures, &batch);
+}
+
+static void hot_open(struct hot_sum *s, double load)
+{
+    static struct drive_result r;
+    drive_open(&r, &s->drive, s->peak_per_s * load, s->program->seconds);
+    hot_count(s, &r);
+    drive_say_latency(s->program->figures, &r, "", load);
+}
+
+// The first events of a life touch memory for the first time.
+static void hot_set_up(struct hot_sum *s)
+{
+    static struct drive_result r;
+    struct program *p = s->program;
+    if (!load_begin_all(p->load, s->hot->subscribe, p->subscriptions, DRIVE_WINDOW, PATIENCE_MS) ||
+        load_figure(p->load, s->hot->subscribe)->done != p->subscriptions)
+        program_die(p, "the subscriptions are not all there");
+    drive_closed(&r, &s->drive, p->events / 20 + 1);
+    s->lost += r.lost;
+}
+
+void hot_measure(struct program *p, const struct hot *hot)
+{
+    struct hot_sum s = {
+        .program = p,
+        .hot = hot,
+        .drive = {.load = p->load, .kind = hot->event, .pairs = p->subscriptions},
+    };
+    hot_set_up(&s);
+    for (unsigned i = 0; i < HOT_BLOCKS; i++)
+        hot_block(&s, p->events / HOT_BLOCKS + 1);
+    hot_say_closed(&s);
+    if (p->seconds) {
+        hot_open(&s, 0.5);
+        hot_open(&s, 0.8);
+    }
+    program_say(p, "disk", "B/event", (double)s.disk_bytes / (double)s.events);
+    program_say(p, "commits", "1/event", (double)s.commits / (double)s.events);
+    program_lost(p, s.lost);
+}
