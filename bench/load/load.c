@@ -65,10 +65,9 @@ void load_end(struct load *l, enum load_kind kind, unsigned i, enum load_end how
     struct load_figure *f = &l->figure[kind];
     if (!e->intended_us)
         return;
-    uint64_t now_us = load_now_us();
     if (how == LOAD_DONE) {
         f->done++;
-        histogram_add(&f->latency_us, now_us > e->intended_us ? now_us - e->intended_us : 0);
+        histogram_add(&f->latency_us, l->now_us > e->intended_us ? l->now_us - e->intended_us : 0);
     } else if (how == LOAD_REFUSED) {
         f->refused++;
     } else {
@@ -87,7 +86,8 @@ void load_begin(struct load *l, enum load_kind kind, unsigned i, uint64_t intend
         l->figure[kind].overtaken++;
     else
         l->under_way[kind]++;
-    e->intended_us = intended_us ? intended_us : load_now_us();
+    l->now_us = load_now_us();
+    e->intended_us = intended_us ? intended_us : l->now_us;
     if (kind == LOAD_WATCH || kind == LOAD_SERVE)
         side->pair.wanted = true;
     if (kind == LOAD_UNWATCH || kind == LOAD_UNSERVE)
@@ -135,6 +135,8 @@ const struct load_pair *load_pair(const struct load *l, enum load_kind direction
 
 static int turn_wait_ms(const struct load *l, uint64_t wait_us)
 {
+    if (!wait_us)
+        return 0;
     uint64_t now_us = load_now_us(), next_us = load_again_next_us(l);
     uint64_t until_us = next_us > now_us ? next_us - now_us : 0;
     wait_us = until_us < wait_us ? until_us : wait_us;
@@ -147,7 +149,9 @@ void load_play(struct load *l, uint64_t wait_us)
         {l->stream.listener, POLLIN, 0}, {l->stream.fd, POLLIN, 0}, {l->sip, POLLIN, 0}};
     load_xmpp_flush(l);
     load_sip_flush(l);
-    if (poll(p, 3, turn_wait_ms(l, wait_us)) > 0) {
+    int ready = poll(p, 3, turn_wait_ms(l, wait_us));
+    l->now_us = load_now_us();
+    if (ready > 0) {
         if (p[1].revents)
             load_xmpp_read(l);
         if (p[0].revents)
@@ -155,7 +159,7 @@ void load_play(struct load *l, uint64_t wait_us)
         if (p[2].revents)
             load_sip_read(l);
     }
-    load_again_due(l, load_now_us());
+    load_again_due(l);
     load_xmpp_flush(l);
     load_sip_flush(l);
 }

@@ -12,9 +12,9 @@ static uint64_t again_delay_us(unsigned stage)
     return (ms < LOAD_T2_MS ? ms : LOAD_T2_MS) * 1000;
 }
 
-static void again_append(struct load *l, struct load_request *r, uint64_t now_us)
+static void again_append(struct load *l, struct load_request *r)
 {
-    r->due_us = now_us + again_delay_us(r->stage);
+    r->due_us = l->now_us + again_delay_us(r->stage);
     r->next = NULL;
     r->before = l->stage_last[r->stage];
     *(r->before ? &r->before->next : &l->stage[r->stage]) = r;
@@ -36,8 +36,8 @@ struct load_request *load_again_begin(struct load *l, const struct load_request 
     *r = *head;
     memcpy(r->bytes, bytes, head->n);
     r->stage = 0;
-    r->first_us = load_now_us();
-    again_append(l, r, r->first_us);
+    r->first_us = l->now_us;
+    again_append(l, r);
     load_sip_send(l, r->bytes, r->n, r->port);
     return r;
 }
@@ -48,24 +48,24 @@ void load_again_end(struct load *l, struct load_request *r)
     free(r);
 }
 
-static void again_one(struct load *l, struct load_request *r, uint64_t now_us)
+static void again_one(struct load *l, struct load_request *r)
 {
-    if (now_us - r->first_us >= LOAD_GIVE_UP_MS * 1000ull) {
+    if (l->now_us - r->first_us >= LOAD_GIVE_UP_MS * 1000ull) {
         (r->kind == LOAD_NOTIFY ? load_notifier_given_up : load_subscriber_given_up)(l, r);
         return;
     }
     again_unlink(l, r);
     r->stage += r->stage < LOAD_STAGES - 1;
-    again_append(l, r, now_us);
+    again_append(l, r);
     l->figure[r->kind].said_again++;
     load_sip_send(l, r->bytes, r->n, r->port);
 }
 
-void load_again_due(struct load *l, uint64_t now_us)
+void load_again_due(struct load *l)
 {
     for (unsigned s = 0; s < LOAD_STAGES; s++)
-        while (l->stage[s] && l->stage[s]->due_us <= now_us)
-            again_one(l, l->stage[s], now_us);
+        while (l->stage[s] && l->stage[s]->due_us <= l->now_us)
+            again_one(l, l->stage[s]);
 }
 
 uint64_t load_again_next_us(const struct load *l)

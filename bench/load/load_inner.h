@@ -3,7 +3,9 @@
 //   load.c         events and their figures, the turn
 //   load_daemon.c  the process under load, and what can be seen of it from outside
 //   load_xmpp.c    its XMPP server and the XMPP users
-//   load_sip.c     its SIP proxy: datagrams in batches, header fields, answers
+//   load_sip.c     its SIP proxy: datagrams in batches, answers
+//   load_message.c     SIP messages taken apart
+//   load_text.c        text put together
 //   load_notifier.c    the presence server behind it: watch pairs
 //   load_subscriber.c  the SIP users who watch: serve pairs
 //   load_again.c   requests of ours that are not answered yet, and when to say them again
@@ -19,7 +21,8 @@ enum {
     LOAD_URI = 128,
     LOAD_OUT_BYTES = 1 << 20, // of the stream, written in one piece
     LOAD_IN_BYTES = 4 << 20,
-    LOAD_BATCH = 64, // datagrams
+    LOAD_BATCH = 128, // datagrams
+    LOAD_BATCHES = 4, // read in one turn
     LOAD_DATAGRAM = 4096,
     LOAD_T1_MS = 500,
     LOAD_T2_MS = 4000,
@@ -78,13 +81,15 @@ struct load {
     uint16_t xmpp_port, proxy_port, sip_port, shard_port, api_port;
     struct load_stream stream;
     int sip;
-    struct load_queue *sip_out;
+    struct load_queue *sip_queue;
+    uint64_t now_us; // when what is being read has come, at the latest
     struct load_request *stage[LOAD_STAGES], *stage_last[LOAD_STAGES];
     struct load_side *watch, *serve;
     struct load_event *event[LOAD_KINDS];
     struct load_figure figure[LOAD_KINDS];
     uint64_t under_way[LOAD_KINDS];
-    uint64_t faults, branches, unsaid;
+    uint64_t faults, unsaid;
+    unsigned branches;
     char why[256];
     bool asked_ready, ready; // the stream's answer to a question of ours
 };
@@ -119,21 +124,22 @@ struct load_writer {
 void load_sip_write(struct load_writer *w, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void load_sip_write_body(struct load_writer *w, const char *type, const char *body);
-void load_sip_answer(struct load *l, const char *m, const char *status, const char *tag,
-                     const char *more, uint16_t port);
+void load_sip_answer(struct load *l, const struct load_message *m, const char *status,
+                     const char *tag, const char *more);
 // Remembers where the dialog's requests go to.
-void load_sip_learn_target(struct load_dialog *d, const char *m);
-uint64_t load_sip_branch(struct load *l);
+void load_sip_learn_target(struct load_dialog *d, const struct load_message *m);
+unsigned load_sip_branch(struct load *l);
 
 // load_notifier.c
-void load_notifier_asked(struct load *l, const char *m, uint16_t port);
+void load_notifier_asked(struct load *l, const struct load_message *m);
 void load_notifier_answered(struct load *l, unsigned i, unsigned status, uint32_t cseq);
 void load_notifier_given_up(struct load *l, struct load_request *r);
 void load_notifier_begin(struct load *l, unsigned i);
 
 // load_subscriber.c
-void load_subscriber_told(struct load *l, const char *m, uint16_t port);
-void load_subscriber_answered(struct load *l, unsigned i, unsigned status, const char *m);
+void load_subscriber_told(struct load *l, const struct load_message *m);
+void load_subscriber_answered(struct load *l, unsigned i, unsigned status,
+                              const struct load_message *m);
 void load_subscriber_given_up(struct load *l, struct load_request *r);
 void load_subscriber_begin(struct load *l, enum load_kind kind, unsigned i);
 
@@ -141,7 +147,7 @@ void load_subscriber_begin(struct load *l, enum load_kind kind, unsigned i);
 struct load_request *load_again_begin(struct load *l, const struct load_request *head,
                                       const char *bytes);
 void load_again_end(struct load *l, struct load_request *r);
-void load_again_due(struct load *l, uint64_t now_us);
+void load_again_due(struct load *l);
 uint64_t load_again_next_us(const struct load *l);
 
 // load_daemon.c

@@ -1,9 +1,8 @@
-// The SIP proxy: datagrams in batches, header fields by name, answers.
-//
-// It reads only what the daemon writes: one header field a line, no folding, no compact forms.
+// The SIP proxy: datagrams in batches, answers, and who gets what.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,25 +12,58 @@
 
 #include "bench/load/load_inner.h"
 
-enum { SIP_BUFFER_BYTES = 16 << 20 };
+enum {
+    SIP_BUFFER_BYTES = 16 << 20,
+    SIP_RUN_MOST = 64, // UDP_MAX_SEGMENTS
+    SIP_RUN_BYTES = 65000,
+};
+
+// Datagrams of one length to one port leave as one piece that the kernel cuts again (UDP_SEGMENT):
+// what the daemon gets is the same, and what it costs us is half.
+union load_cut {
+    char bytes[CMSG_SPACE(sizeof(uint16_t))];
+    struct cmsghdr head;
+};
 
 struct load_queue {
-    unsigned n;
-    struct sockaddr_in to[LOAD_BATCH];
-    char bytes[LOAD_BATCH][LOAD_DATAGRAM];
-    size_t size[LOAD_BATCH];
-    char in[LOAD_BATCH][LOAD_DATAGRAM];
+    unsigned n, run_most; // at once; 1: the kernel can't
+    union load_cut cut[LOAD_BATCH];
+    struct sockaddr_in to[LOAD_BATCH], from[LOAD_BATCH];
+    struct iovec out_piece[LOAD_BATCH], in_piece[LOAD_BATCH];
+    struct mmsghdr in_head[LOAD_BATCH];
+    char out[LOAD_BATCH][LOAD_DATAGRAM], in[LOAD_BATCH][LOAD_DATAGRAM];
 };
+
+static struct msghdr sip_head(struct sockaddr_in *a, struct iovec *piece)
+{
+    return (struct msghdr){
+        .msg_name = a, .msg_namelen = sizeof *a, .msg_iov = piece, .msg_iovlen = 1};
+}
+
+static struct load_queue *sip_queue(void)
+{
+    struct load_queue *q = calloc(1, sizeof *q);
+    if (q)
+        q->run_most = 1;
+    for (unsigned i = 0; q && i < LOAD_BATCH; i++) {
+        q->to[i].sin_family = AF_INET;
+        q->to[i].sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        q->out_piece[i].iov_base = q->out[i];
+        q->in_piece[i] = (struct iovec){q->in[i], LOAD_DATAGRAM - 1};
+        q->in_head[i].msg_hdr = sip_head(&q->from[i], &q->in_piece[i]);
+    }
+    return q;
+}
 
 int load_sip_create(struct load *l)
 {
     struct sockaddr_in a = {.sin_family = AF_INET};
     socklen_t n = sizeof a;
-    int big = SIP_BUFFER_BYTES;
+    int big = SIP_BUFFER_BYTES, cut;
     if (inet_pton(AF_INET, l->setup.address, &a.sin_addr) != 1)
         return EINVAL;
-    l->sip_out = calloc(1, sizeof *l->sip_out);
-    if (!l->sip_out)
+    l->sip_queue = sip_queue();
+    if (!l->sip_queue)
         return ENOMEM;
     l->sip = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (setsockopt(l->sip, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof big))
@@ -40,6 +72,9 @@ int load_sip_create(struct load *l)
         getsockname(l->sip, (struct sockaddr *)&a, &n))
         return errno;
     l->proxy_port = ntohs(a.sin_port);
+    n = sizeof cut;
+    if (getsockopt(l->sip, SOL_UDP, UDP_SEGMENT, &cut, &n) == 0)
+        l->sip_queue->run_most = SIP_RUN_MOST;
     return 0;
 }
 
@@ -47,25 +82,49 @@ void load_sip_destroy(struct load *l)
 {
     if (l->sip >= 0)
         close(l->sip);
-    free(l->sip_out);
+    free(l->sip_queue);
 }
 
 // ---- Datagrams
 
+// How many from `first` on leave together.
+static unsigned sip_run(const struct load_queue *q, unsigned first)
+{
+    size_t size = q->out_piece[first].iov_len;
+    unsigned n = 1, most = q->n - first < q->run_most ? q->n - first : q->run_most;
+    while (n < most && q->out_piece[first + n].iov_len == size &&
+           q->to[first + n].sin_port == q->to[first].sin_port && (n + 1) * size <= SIP_RUN_BYTES)
+        n++;
+    return n;
+}
+
+static struct msghdr sip_run_head(struct load_queue *q, unsigned first, unsigned n)
+{
+    union load_cut *cut = &q->cut[first];
+    struct msghdr h = sip_head(&q->to[first], &q->out_piece[first]);
+    uint16_t size = (uint16_t)q->out_piece[first].iov_len;
+    if (n == 1)
+        return h;
+    cut->head = (struct cmsghdr){
+        .cmsg_len = CMSG_LEN(sizeof size), .cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT};
+    memcpy(CMSG_DATA(&cut->head), &size, sizeof size);
+    h.msg_iovlen = n;
+    h.msg_control = cut;
+    h.msg_controllen = sizeof *cut;
+    return h;
+}
+
 void load_sip_flush(struct load *l)
 {
-    struct load_queue *q = l->sip_out;
-    struct iovec v[LOAD_BATCH];
-    struct mmsghdr h[LOAD_BATCH] = {0};
-    for (unsigned i = 0; i < q->n; i++) {
-        v[i] = (struct iovec){q->bytes[i], q->size[i]};
-        h[i].msg_hdr = (struct msghdr){.msg_name = &q->to[i],
-                                       .msg_namelen = sizeof q->to[i],
-                                       .msg_iov = &v[i],
-                                       .msg_iovlen = 1};
+    struct load_queue *q = l->sip_queue;
+    struct mmsghdr h[LOAD_BATCH];
+    unsigned runs = 0;
+    for (unsigned i = 0, n; i < q->n; i += n) {
+        n = sip_run(q, i);
+        h[runs++].msg_hdr = sip_run_head(q, i, n);
     }
-    for (unsigned at = 0; at < q->n;) {
-        int n = sendmmsg(l->sip, h + at, q->n - at, 0);
+    for (unsigned at = 0; at < runs;) {
+        int n = sendmmsg(l->sip, h + at, runs - at, 0);
         at += n > 0 ? (unsigned)n : 1; // refused: nobody is there, and it counts as lost
     }
     q->n = 0;
@@ -73,61 +132,17 @@ void load_sip_flush(struct load *l)
 
 void load_sip_send(struct load *l, const char *bytes, size_t n, uint16_t port)
 {
-    struct load_queue *q = l->sip_out;
+    struct load_queue *q = l->sip_queue;
     if (q->n == LOAD_BATCH)
         load_sip_flush(l);
-    q->to[q->n] = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port)};
-    q->to[q->n].sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    memcpy(q->bytes[q->n], bytes, n);
-    q->size[q->n++] = n;
-}
-
-// ---- Header fields
-
-bool load_sip_header(const char *m, const char *name, char *out, size_t size)
-{
-    char key[40];
-    snprintf(key, sizeof key, "\r\n%s: ", name);
-    const char *at = strstr(m, key);
-    *out = 0;
-    if (!at)
-        return false;
-    at += strlen(key);
-    snprintf(out, size, "%.*s", (int)strcspn(at, "\r"), at);
-    return true;
-}
-
-uint32_t load_sip_cseq(const char *m)
-{
-    char value[64];
-    load_sip_header(m, "CSeq", value, sizeof value);
-    return (uint32_t)strtoul(value, NULL, 10);
-}
-
-void load_sip_tag(const char *m, const char *name, char *out, size_t size)
-{
-    char value[512];
-    load_sip_header(m, name, value, sizeof value);
-    const char *at = strstr(value, ";tag=");
-    snprintf(out, size, "%.*s", at ? (int)strcspn(at + 5, ";") : 0, at ? at + 5 : "");
-}
-
-void load_sip_learn_target(struct load_dialog *d, const char *m)
-{
-    char value[256];
-    if (!load_sip_header(m, "Contact", value, sizeof value))
-        return;
-    const char *open = strchr(value, '<'), *at = open ? strchr(open, '@') : NULL;
-    const char *port = at ? strchr(at, ':') : NULL;
-    if (!port)
-        return;
-    snprintf(d->target, sizeof d->target, "%.*s", (int)strcspn(open + 1, ">"), open + 1);
-    d->port = (uint16_t)strtoul(port + 1, NULL, 10);
+    q->to[q->n].sin_port = htons(port);
+    memcpy(q->out[q->n], bytes, n);
+    q->out_piece[q->n++].iov_len = n;
 }
 
 // ---- Writing
 
-uint64_t load_sip_branch(struct load *l)
+unsigned load_sip_branch(struct load *l)
 {
     return ++l->branches;
 }
@@ -136,86 +151,94 @@ void load_sip_write(struct load_writer *w, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(w->bytes + w->n, sizeof w->bytes - w->n, format, args);
+    w->n += load_format(w->bytes + w->n, sizeof w->bytes - w->n, format, args);
     va_end(args);
-    if (n < 0 || (size_t)n >= sizeof w->bytes - w->n)
-        abort(); // all that is written here has a known length
-    w->n += (size_t)n;
 }
 
 void load_sip_write_body(struct load_writer *w, const char *type, const char *body)
 {
     if (*body)
         load_sip_write(w, "Content-Type: %s\r\n", type);
-    load_sip_write(w, "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
+    load_sip_write(w, "Content-Length: %u\r\n\r\n%s", (unsigned)strlen(body), body);
 }
 
-void load_sip_answer(struct load *l, const char *m, const char *status, const char *tag,
-                     const char *more, uint16_t port)
+#define PIECE(t) (int)(t).n, (t).p
+
+void load_sip_answer(struct load *l, const struct load_message *m, const char *status,
+                     const char *tag, const char *more)
 {
-    char via[512], from[256], to[256], call_id[128], cseq[64];
-    struct load_writer w = {.n = 0};
-    if (!load_sip_header(m, "Via", via, sizeof via) ||
-        !load_sip_header(m, "From", from, sizeof from) ||
-        !load_sip_header(m, "To", to, sizeof to) ||
-        !load_sip_header(m, "Call-ID", call_id, sizeof call_id) ||
-        !load_sip_header(m, "CSeq", cseq, sizeof cseq)) {
-        load_fault(l, "a request without its header fields: %.150s", m);
+    struct load_writer w;
+    if (!m->via.p || !m->from.p || !m->to.p || !m->call_id.p || !m->cseq.p) {
+        load_fault(l, "a request without its header fields: %.150s", m->start);
         return;
     }
-    bool tagged = strstr(to, ";tag=") != NULL;
+    bool tagged = load_message_tag(m->to).p != NULL;
+    w.n = 0;
     load_sip_write(&w,
-                   "SIP/2.0 %s\r\nVia: %s\r\nFrom: %s\r\nTo: %s%s%s\r\nCall-ID: %s\r\nCSeq: %s\r\n"
-                   "%sContent-Length: 0\r\n\r\n",
-                   status, via, from, to, tagged ? "" : ";tag=", tagged ? "" : tag, call_id, cseq,
+                   "SIP/2.0 %s\r\nVia: %.*s\r\nFrom: %.*s\r\nTo: %.*s%s%s\r\nCall-ID: %.*s\r\n"
+                   "CSeq: %.*s\r\n%sContent-Length: 0\r\n\r\n",
+                   status, PIECE(m->via), PIECE(m->from), PIECE(m->to),
+                   tagged ? "" : ";tag=", tagged ? "" : tag, PIECE(m->call_id), PIECE(m->cseq),
                    more);
-    load_sip_send(l, w.bytes, w.n, port);
+    load_sip_send(l, w.bytes, w.n, m->port);
 }
 
 // ---- Reading
 
-// Call-IDs of ours name their pair: n<pair>.<number>@load and s<pair>.<number>@load; the former
-// are made by the daemon, so NOTIFYs of ours are known by their branch.
-static void sip_take_answer(struct load *l, const char *m)
+void load_sip_learn_target(struct load_dialog *d, const struct load_message *m)
 {
-    unsigned status = (unsigned)strtoul(m + 8, NULL, 10), i;
-    char via[256];
-    load_sip_header(m, "Via", via, sizeof via);
-    const char *branch = strstr(via, ";branch=z9hG4bK");
-    if (status < 200 || !branch)
+    const char *open = m->contact.p ? memchr(m->contact.p, '<', m->contact.n) : NULL;
+    const char *at = open ? strchr(open, '@') : NULL, *port = at ? strchr(at, ':') : NULL;
+    uint32_t number;
+    if (!port || !load_digits(port + 1, &number))
         return;
-    if (sscanf(branch, ";branch=z9hG4bKn%u.", &i) == 1 && i < l->setup.pairs)
-        load_notifier_answered(l, i, status, load_sip_cseq(m));
-    else if (sscanf(branch, ";branch=z9hG4bKs%u.", &i) == 1 && i < l->setup.pairs)
+    load_piece_copy((struct load_piece){open + 1, strcspn(open + 1, ">")}, d->target,
+                    sizeof d->target);
+    d->port = (uint16_t)number;
+}
+
+// Call-IDs of ours name their pair: s<pair>.<number>@load. Those of watch pairs are made by the
+// daemon, so answers to us are known by their branch: n<pair>.… and s<pair>.…
+static void sip_take_answer(struct load *l, const struct load_message *m)
+{
+    static const char cookie[] = ";branch=z9hG4bK";
+    uint32_t status, i;
+    const char *branch = m->via.p ? memmem(m->via.p, m->via.n, cookie, sizeof cookie - 1) : NULL;
+    if (!load_digits(m->start + 8, &status) || status < 200 || !branch)
+        return;
+    branch += sizeof cookie - 1;
+    if (!load_digits(branch + 1, &i) || i >= l->setup.pairs)
+        return;
+    if (*branch == 'n')
+        load_notifier_answered(l, i, status, m->number);
+    else if (*branch == 's')
         load_subscriber_answered(l, i, status, m);
 }
 
-static void sip_take(struct load *l, const char *m, uint16_t port)
+static void sip_take(struct load *l, const char *bytes, size_t n, uint16_t port)
 {
-    if (strncmp(m, "SIP/2.0 ", 8) == 0)
-        sip_take_answer(l, m);
-    else if (strncmp(m, "NOTIFY ", 7) == 0)
-        load_subscriber_told(l, m, port);
-    else if (strncmp(m, "SUBSCRIBE ", 10) == 0)
-        load_notifier_asked(l, m, port);
+    struct load_message m;
+    load_message_read(&m, bytes, n, port);
+    if (load_after(bytes, "SIP/2.0 "))
+        sip_take_answer(l, &m);
+    else if (load_after(bytes, "NOTIFY "))
+        load_subscriber_told(l, &m);
+    else if (load_after(bytes, "SUBSCRIBE "))
+        load_notifier_asked(l, &m);
     else
-        load_fault(l, "neither SUBSCRIBE nor NOTIFY: %.100s", m);
+        load_fault(l, "neither SUBSCRIBE nor NOTIFY: %.100s", bytes);
 }
 
+// What came in one batch came by now; a few at once, so that the stream has its turn.
 void load_sip_read(struct load *l)
 {
-    struct load_queue *q = l->sip_out;
-    struct sockaddr_in from[LOAD_BATCH];
-    struct iovec v[LOAD_BATCH];
-    struct mmsghdr h[LOAD_BATCH] = {0};
-    for (unsigned i = 0; i < LOAD_BATCH; i++) {
-        v[i] = (struct iovec){q->in[i], LOAD_DATAGRAM - 1};
-        h[i].msg_hdr = (struct msghdr){
-            .msg_name = &from[i], .msg_namelen = sizeof from[i], .msg_iov = &v[i], .msg_iovlen = 1};
-    }
-    int n = recvmmsg(l->sip, h, LOAD_BATCH, MSG_DONTWAIT, NULL);
-    for (int i = 0; i < n; i++) {
-        q->in[i][h[i].msg_len] = 0;
-        sip_take(l, q->in[i], ntohs(from[i].sin_port));
+    struct load_queue *q = l->sip_queue;
+    for (int batch = 0, n = LOAD_BATCH; batch < LOAD_BATCHES && n == LOAD_BATCH; batch++) {
+        n = recvmmsg(l->sip, q->in_head, LOAD_BATCH, MSG_DONTWAIT, NULL);
+        l->now_us = load_now_us();
+        for (int i = 0; i < n; i++) {
+            q->in[i][q->in_head[i].msg_len] = 0;
+            sip_take(l, q->in[i], q->in_head[i].msg_len, ntohs(q->from[i].sin_port));
+        }
     }
 }

@@ -12,7 +12,7 @@ static void subscriber_say(struct load *l, enum load_kind kind, unsigned i)
 {
     struct load_side *s = &l->serve[i];
     struct load_dialog *d = &s->dialog;
-    struct load_writer m = {.n = 0};
+    struct load_writer m;
     if (kind == LOAD_SERVE) {
         *d = (struct load_dialog){.number = d->number + 1, .port = l->sip_port};
         snprintf(d->call_id, LOAD_NAME, "s%u.%u@load", i, d->number);
@@ -21,14 +21,14 @@ static void subscriber_say(struct load *l, enum load_kind kind, unsigned i)
         s->pair.live = false;
     }
     d->cseq++;
+    m.n = 0;
     load_sip_write(&m,
-                   "SUBSCRIBE %s SIP/2.0\r\nVia: SIP/2.0/UDP %s:%u;branch=z9hG4bKs%u.%llu\r\n"
+                   "SUBSCRIBE %s SIP/2.0\r\nVia: SIP/2.0/UDP %s:%u;branch=z9hG4bKs%u.%u\r\n"
                    "Max-Forwards: 70\r\nFrom: <sip:r%u@example.net>;tag=r%u.%u\r\n"
                    "To: <sip:j%u@example.com>%s%s\r\nCall-ID: %s\r\nCSeq: %u SUBSCRIBE\r\n"
                    "Contact: <sip:r%u@%s:%u>\r\nEvent: presence\r\nExpires: %u\r\n",
-                   d->target, l->setup.address, l->proxy_port, i,
-                   (unsigned long long)load_sip_branch(l), i, i, d->number, i,
-                   *d->their_tag ? ";tag=" : "", d->their_tag, d->call_id, d->cseq, i,
+                   d->target, l->setup.address, l->proxy_port, i, load_sip_branch(l), i, i,
+                   d->number, i, *d->their_tag ? ";tag=" : "", d->their_tag, d->call_id, d->cseq, i,
                    l->setup.address, l->proxy_port, kind == LOAD_UNSERVE ? 0 : l->setup.expires_s);
     load_sip_write_body(&m, "", "");
     struct load_request head = {
@@ -62,10 +62,11 @@ static void subscriber_next(struct load *l, unsigned i)
     }
 }
 
-static void subscriber_accepted(struct load *l, const struct load_request *r, const char *m)
+static void subscriber_accepted(struct load *l, const struct load_request *r,
+                                const struct load_message *m)
 {
     struct load_side *s = &l->serve[r->pair];
-    load_sip_tag(m, "To", s->dialog.their_tag, LOAD_NAME);
+    load_piece_copy(load_message_tag(m->to), s->dialog.their_tag, LOAD_NAME);
     load_sip_learn_target(&s->dialog, m);
     s->pair.live = r->kind != LOAD_UNSERVE;
     if (r->kind != LOAD_SERVE) // that one is done when he sees her
@@ -83,12 +84,11 @@ static void subscriber_refused(struct load *l, const struct load_request *r, uns
     load_end(l, r->kind, r->pair, gone ? LOAD_DONE : LOAD_REFUSED);
 }
 
-void load_subscriber_answered(struct load *l, unsigned i, unsigned status, const char *m)
+void load_subscriber_answered(struct load *l, unsigned i, unsigned status,
+                              const struct load_message *m)
 {
     struct load_request *r = l->serve[i].request;
-    if (!r || r->cseq != load_sip_cseq(m) ||
-        memmem(m, strlen(m), l->serve[i].dialog.call_id, strlen(l->serve[i].dialog.call_id)) ==
-            NULL)
+    if (!r || r->cseq != m->number || !load_piece_eq(m->call_id, l->serve[i].dialog.call_id))
         return;
     if (status < 300)
         subscriber_accepted(l, r, m);
@@ -106,54 +106,62 @@ void load_subscriber_given_up(struct load *l, struct load_request *r)
 
 // ---- NOTIFY
 
-static void subscriber_sees(struct load *l, const char *m, unsigned i)
+static void subscriber_sees(struct load *l, const struct load_message *m, unsigned i)
 {
     struct load_side *s = &l->serve[i];
-    const char *body = strstr(m, "\r\n\r\n"), *note = strstr(body, ">load ");
-    unsigned round;
-    if (strstr(m, "\r\nSubscription-State: terminated")) {
+    uint32_t round;
+    if (load_after(m->state.p, "terminated")) {
         s->pair.live = false;
         return;
     }
-    if (!strstr(body, "<basic>open") || !strstr(m, "\r\nSubscription-State: active"))
+    const char *open = load_after(m->state.p, "active") ? strstr(m->body, "<basic>open") : NULL;
+    if (!open)
         return;
     s->pair.told = s->pair.wanted;
     load_end(l, LOAD_SERVE, i, LOAD_DONE);
-    if (note && sscanf(note, ">load %u", &round) == 1 && round >= l->event[LOAD_PRESENCE][i].round)
+    const char *note = strstr(open, ">load ");
+    if (load_digits(load_after(note, ">load "), &round) &&
+        round >= l->event[LOAD_PRESENCE][i].round)
         load_end(l, LOAD_PRESENCE, i, LOAD_DONE);
 }
 
 // It may come before the 200 to the SUBSCRIBE: then it makes the dialog (RFC 6665 §4.4.1).
-static void subscriber_learn(struct load *l, const char *m, unsigned i)
+static void subscriber_learn(struct load *l, const struct load_message *m, unsigned i)
 {
     struct load_side *s = &l->serve[i];
     if (*s->dialog.their_tag || !s->request)
         return;
-    load_sip_tag(m, "From", s->dialog.their_tag, LOAD_NAME);
+    load_piece_copy(load_message_tag(m->from), s->dialog.their_tag, LOAD_NAME);
     load_sip_learn_target(&s->dialog, m);
     s->pair.live = true;
 }
 
-void load_subscriber_told(struct load *l, const char *m, uint16_t port)
+// Whose dialog it is, by the Call-ID that we made: s<pair>.<number>@load. False: nobody's.
+static bool subscriber_of(const struct load *l, struct load_piece call_id, uint32_t *i)
 {
-    unsigned i, number;
-    char call_id[128];
-    uint32_t cseq = load_sip_cseq(m);
-    load_sip_header(m, "Call-ID", call_id, sizeof call_id);
-    if (sscanf(call_id, "s%u.%u@load", &i, &number) != 2 || i >= l->setup.pairs ||
-        number != l->serve[i].dialog.number) {
-        load_sip_answer(l, m, "481 Subscription Does Not Exist", "", "", port);
+    uint32_t number;
+    const char *behind = load_digits(load_after(call_id.p, "s"), i);
+    behind = load_digits(load_after(behind, "."), &number);
+    return load_after(behind, "@load") && *i < l->setup.pairs &&
+           number == l->serve[*i].dialog.number;
+}
+
+void load_subscriber_told(struct load *l, const struct load_message *m)
+{
+    uint32_t i;
+    if (!subscriber_of(l, m->call_id, &i)) {
+        load_sip_answer(l, m, "481 Subscription Does Not Exist", "", "");
         return;
     }
     struct load_side *s = &l->serve[i];
-    if (cseq < s->pair.cseq_in) {
-        load_fault(l, "serve %u: CSeq %u after %u", i, cseq, s->pair.cseq_in);
-        load_sip_answer(l, m, "500 Server Internal Error", "", "", port);
+    if (m->number < s->pair.cseq_in) {
+        load_fault(l, "serve %u: CSeq %u after %u", i, m->number, s->pair.cseq_in);
+        load_sip_answer(l, m, "500 Server Internal Error", "", "");
         return;
     }
     subscriber_learn(l, m, i);
-    load_sip_answer(l, m, "200 OK", "", "", port);
-    if (cseq != s->pair.cseq_in)
+    load_sip_answer(l, m, "200 OK", "", "");
+    if (m->number != s->pair.cseq_in)
         subscriber_sees(l, m, i);
-    s->pair.cseq_in = cseq;
+    s->pair.cseq_in = m->number;
 }

@@ -18,8 +18,6 @@
 
 enum { STANZA_MAX = 2048 };
 
-#define KEEP_ALIVE " \t\r\n" // between stanzas (RFC 6120 §4.6.1)
-
 int load_xmpp_create(struct load *l)
 {
     struct load_stream *st = &l->stream;
@@ -97,7 +95,7 @@ static void xmpp_say(struct load *l, const char *format, ...)
         return;
     }
     va_start(args, format);
-    st->out_n += (size_t)vsnprintf(st->out + st->out_n, STANZA_MAX, format, args);
+    st->out_n += load_format(st->out + st->out_n, STANZA_MAX, format, args);
     va_end(args);
 }
 
@@ -142,87 +140,114 @@ static void xmpp_say_all_again(struct load *l)
 
 // ---- What the component says
 
-static bool attribute(const char *stanza, const char *name, char *out, size_t size)
+// A stanza's name and the attributes that say whose it is; NULL: it has no such.
+struct stanza {
+    const char *start, *inside; // both NUL-terminated; `inside` is "" if it is empty
+    struct load_piece type, from, to, id;
+};
+
+static const char *stanza_attribute(struct stanza *s, const char *name, size_t n)
 {
-    char key[32];
-    const char *head_end = strchr(stanza, '>');
-    snprintf(key, sizeof key, " %s='", name);
-    const char *at = strstr(stanza, key);
-    *out = 0;
-    if (!at || at > head_end)
-        return false;
-    at += strlen(key);
-    snprintf(out, size, "%.*s", (int)strcspn(at, "'"), at);
-    return true;
+    const char *value = name + n + 2, *end = strchr(value, '\'');
+    struct load_piece *to = n == 4 && memcmp(name, "type", 4) == 0   ? &s->type
+                            : n == 4 && memcmp(name, "from", 4) == 0 ? &s->from
+                            : n == 2 && memcmp(name, "to", 2) == 0   ? &s->to
+                            : n == 2 && memcmp(name, "id", 2) == 0   ? &s->id
+                                                                     : NULL;
+    if (end && to)
+        *to = (struct load_piece){value, (size_t)(end - value)};
+    return end;
 }
 
-static bool pair_of(const struct load *l, const char *jid, const char *format, unsigned *i)
+// As the daemon writes it: one space before each name, values in apostrophes.
+static void stanza_read(struct stanza *s, const char *start)
 {
-    return sscanf(jid, format, i) == 1 && *i < l->setup.pairs;
+    *s = (struct stanza){.start = start, .inside = ""};
+    const char *at = start + strcspn(start, " >");
+    while (at && *at == ' ') {
+        const char *name = at + 1, *equals = strchr(name, '=');
+        at = equals ? stanza_attribute(s, name, (size_t)(equals - name)) : NULL;
+        at = at ? at + 1 : NULL;
+    }
+    if (at && *at == '>')
+        s->inside = at + 1;
 }
 
-static void take_iq(struct load *l, const char *stanza, const char *type, const char *from)
+static void take_iq(struct load *l, const struct stanza *s)
 {
-    char to[128], id[128];
-    attribute(stanza, "to", to, sizeof to);
-    attribute(stanza, "id", id, sizeof id);
-    if (strcmp(id, "load-ready") == 0)
+    if (load_piece_eq(s->id, "load-ready"))
         l->ready = true;
-    else if (strcmp(type, "get") == 0 || strcmp(type, "set") == 0)
+    else if (load_piece_eq(s->type, "get") || load_piece_eq(s->type, "set"))
         xmpp_say(l,
-                 "<iq type='error' from='%s' to='%s' id='%s'><error type='cancel'>"
+                 "<iq type='error' from='%.*s' to='%.*s' id='%.*s'><error type='cancel'>"
                  "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>",
-                 to, from, id);
+                 (int)s->to.n, s->to.p, (int)s->from.n, s->from.p, (int)s->id.n, s->id.p);
 }
 
 // Of a SIP user whom j<i> is watched by.
-static void take_of_watcher(struct load *l, const char *type, unsigned i)
+static void take_of_watcher(struct load *l, const struct stanza *s, unsigned i)
 {
-    if (strcmp(type, "subscribe") == 0)
+    bool asked = load_piece_eq(s->type, "subscribe");
+    if (asked)
         xmpp_say(l, "<presence from='j%u@example.com' to='r%u@example.net' type='subscribed'/>", i,
                  i);
-    if (strcmp(type, "subscribe") == 0 || strcmp(type, "probe") == 0)
+    if (asked || load_piece_eq(s->type, "probe"))
         xmpp_say_presence(l, i);
 }
 
-static void take_of_contact(struct load *l, const char *stanza, const char *type, unsigned i)
+static void take_shown(struct load *l, const struct stanza *s, unsigned i)
+{
+    uint32_t round;
+    const char *status = strstr(s->inside, "<status>load ");
+    if (load_digits(load_after(status, "<status>load "), &round) &&
+        round >= l->event[LOAD_NOTIFY][i].round)
+        load_end(l, LOAD_NOTIFY, i, LOAD_DONE);
+}
+
+static void take_of_contact(struct load *l, const struct stanza *s, unsigned i)
 {
     struct load_side *w = &l->watch[i];
-    const char *status = strstr(stanza, "<status>load ");
-    unsigned round;
-    if (strcmp(type, "subscribed") == 0) {
+    if (!s->type.p) {
+        take_shown(l, s, i);
+    } else if (load_piece_eq(s->type, "subscribed")) {
         w->pair.told = w->pair.wanted;
         load_end(l, LOAD_WATCH, i, LOAD_DONE);
-    } else if (strcmp(type, "unsubscribed") == 0) {
+    } else if (load_piece_eq(s->type, "unsubscribed")) {
         if (w->pair.told)
             load_fault(l, "watch %u is ended, and nobody asked for it", i);
         w->pair.told = false;
         load_end(l, LOAD_UNWATCH, i, LOAD_DONE);
-    } else if (strcmp(type, "error") == 0) {
+    } else if (load_piece_eq(s->type, "error")) {
         load_end(l, LOAD_WATCH, i, LOAD_REFUSED);
-    } else if (!*type && status && sscanf(status, "<status>load %u", &round) == 1 &&
-               round >= l->event[LOAD_NOTIFY][i].round) {
-        load_end(l, LOAD_NOTIFY, i, LOAD_DONE);
     }
 }
 
-static void xmpp_take(struct load *l, const char *stanza)
+static void xmpp_take(struct load *l, const char *start)
 {
-    char type[32], from[128];
-    unsigned i;
-    attribute(stanza, "type", type, sizeof type);
-    attribute(stanza, "from", from, sizeof from);
-    if (strncmp(stanza, "<iq", 3) == 0)
-        take_iq(l, stanza, type, from);
-    else if (strncmp(stanza, "<presence", 9) != 0)
-        load_fault(l, "neither iq nor presence: %.100s", stanza);
-    else if (pair_of(l, from, "r%u@example.net", &i))
-        take_of_watcher(l, type, i);
-    else if (pair_of(l, from, "s%u@example.net", &i))
-        take_of_contact(l, stanza, type, i);
+    struct stanza s;
+    uint32_t i;
+    stanza_read(&s, start);
+    if (load_after(start, "<iq"))
+        take_iq(l, &s);
+    else if (!load_after(start, "<presence"))
+        load_fault(l, "neither iq nor presence: %.100s", start);
+    else if (!s.from.p || !load_after(load_digits(s.from.p + 1, &i), "@example.net") ||
+             i >= l->setup.pairs)
+        return; // from the gateway itself
+    else if (*s.from.p == 'r')
+        take_of_watcher(l, &s, i);
+    else if (*s.from.p == 's')
+        take_of_contact(l, &s, i);
 }
 
 // ---- Reading
+
+static char *past_space(char *p)
+{
+    while (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n')
+        p++; // between stanzas (RFC 6120 §4.6.1)
+    return p;
+}
 
 // The end of the first stanza, NULL: it is not all there.
 static char *stanza_end(char *p)
@@ -237,10 +262,9 @@ static char *stanza_end(char *p)
 static void xmpp_take_all(struct load *l)
 {
     struct load_stream *st = &l->stream;
-    char *at = st->in + strspn(st->in, KEEP_ALIVE);
-    for (char *end; st->fd >= 0 && (end = stanza_end(at));
-         at = end + 1 + strspn(end + 1, KEEP_ALIVE)) {
-        if (strncmp(at, "</stream", 8) == 0) {
+    char *at = past_space(st->in);
+    for (char *end; st->fd >= 0 && (end = stanza_end(at)); at = past_space(end + 1)) {
+        if (load_after(at, "</stream")) {
             xmpp_hang_up(st);
             return;
         }
@@ -281,6 +305,7 @@ void load_xmpp_read(struct load *l)
             xmpp_hang_up(st);
         return;
     }
+    l->now_us = load_now_us();
     st->in_n += (size_t)n;
     st->in[st->in_n] = 0;
     if (st->step == LOAD_STREAM_UP)
