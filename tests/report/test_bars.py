@@ -1,0 +1,123 @@
+"""Made-up figures in, verdicts out."""
+
+import json
+import unittest
+
+import made_up
+from made_up import good, report, verdicts, with_value, without
+from report.bars import AIM, BARS, MISSED, REACHED, UNKNOWN
+from report.table import table
+
+OURS = {"who": "isthmus"}
+PRESENCE = {"bench": "presence-in", "what": "cpu", "at": 10000, **OURS}
+
+
+class Verdicts(unittest.TestCase):
+    def test_all_reached(self):
+        found = verdicts(good())
+        self.assertEqual(set(found.values()) - {AIM, REACHED}, set())
+        self.assertEqual(report(good()).missed, [])
+        self.assertTrue(report(good()).as_json()["good"])
+
+    def test_nothing_measured_is_nothing_reached(self):
+        found = report([])
+        self.assertEqual({row.verdict for row in found.rows}, {UNKNOWN})
+        self.assertEqual(len(found.missed), len(found.rows))
+        self.assertFalse(found.as_json()["good"])
+
+    def test_each_figure_is_needed(self):
+        for said in json.loads(BARS.read_text()):
+            with self.subTest(said["name"]):
+                wanted = OURS | said["figure"]
+                self.assertEqual(verdicts(without(good(), **wanted))[said["name"]], UNKNOWN)
+
+    def test_a_bar_just_missed(self):
+        for said in json.loads(BARS.read_text()):
+            bar = said["bars"][0]
+            wanted = OURS | said["figure"]
+            of = made_up.figures(good()).one(wanted | bar["to"]).value if "to" in bar else 1
+            limit = bar["most"] * of
+            with self.subTest(said["name"]):
+                at = with_value(good(), limit, **wanted)
+                over = with_value(good(), limit * 1.0001 + 1e-9, **wanted)
+                self.assertIn(verdicts(at)[said["name"]], (REACHED, AIM))
+                self.assertEqual(verdicts(over)[said["name"]], MISSED)
+                self.assertIn(f"{said['name']}: missed", report(over).missed)
+
+    def test_too_little_cheaper_than_kamailio(self):
+        kamailio = PRESENCE | {"who": "kamailio"}
+        self.assertEqual(verdicts(with_value(good(), 60, **kamailio))["presence-in"], REACHED)
+        self.assertEqual(verdicts(with_value(good(), 59.99, **kamailio))["presence-in"], MISSED)
+
+    def test_half_of_a_bar_is_not_enough(self):
+        for who in ("floor", "kamailio"):
+            lines = without(good(), **PRESENCE | {"who": who})
+            self.assertEqual(verdicts(lines)["presence-in"], UNKNOWN)
+            missed = with_value(lines, 1000, **PRESENCE)
+            self.assertEqual(verdicts(missed)["presence-in"], MISSED)
+
+    def test_the_aim(self):
+        self.assertEqual(verdicts(good())["refresh"], AIM)
+        lines = with_value(good(), 12.1, bench="refresh")
+        self.assertEqual(verdicts(lines)["refresh"], REACHED)
+
+    def test_another_unit_is_another_figure(self):
+        lines = [line | {"unit": "ms"} if line.get("bench") == "restart" else line
+                 for line in good()]
+        row = next(row for row in report(lines).rows if row.name == "restart")
+        self.assertEqual((row.verdict, row.bars[0].note), (UNKNOWN, "in ms, not in s"))
+
+    def test_a_floor_of_nothing_is_none(self):
+        lines = with_value(good(), 0, **PRESENCE | {"who": "floor"})
+        self.assertEqual(verdicts(lines)["presence-in"], UNKNOWN)
+
+    def test_the_worst_place_counts(self):
+        lines = good() + made_up.each("mixed", "lost", "events", "load", {0.5: 0, 0.8: 1, 0.9: 0})
+        self.assertEqual(verdicts(lines)["mixed-lost"], MISSED)
+
+    def test_a_ratio_is_of_one_run(self):
+        lines = good() + [{"run": "vs-kamailio"},
+                          *made_up.each("presence-in", "cpu", "us/event", "subscriptions", {10000: 8}),
+                          *made_up.each("presence-in", "cpu", "us/event", "subscriptions",
+                                        {10000: 160}, "kamailio")]
+        lines = [line for n, line in enumerate(lines)
+                 if n > len(good()) or line.get("who") != "kamailio"]
+        row = report(lines).rows[0]
+        self.assertEqual((row.kamailio, row.floor, row.figure.value), (20, 2, 4))
+        self.assertEqual([bar.note for bar in row.bars], ["", ""])
+
+    def test_of_different_runs_is_said(self):
+        lines = without(good(), who="kamailio") + [
+            {"run": "vs-kamailio"}, *made_up.each("presence-in", "cpu", "us/event", "subscriptions",
+                                                  {10000: 160}, "kamailio")]
+        self.assertEqual(report(lines).rows[0].bars[1].note, "of different runs")
+
+
+class Failures(unittest.TestCase):
+    def test_a_program_that_failed_is_told(self):
+        for status, words in ((3, "exit status 3"), (-11, "killed by signal 11"),
+                              (-100, "took too long"), (-101, "is not there")):
+            lines = good() + [{"run": "mixed"}, {"ended": "mixed", "status": status}]
+            self.assertEqual(report(lines).missed, [f"mixed: {words}"])
+        self.assertEqual(report(good() + [{"run": "mixed"}]).missed, ["mixed: did not end"])
+
+    def test_a_malformed_line_is_told(self):
+        self.assertEqual(report(good() + ["what?"]).missed,
+                         [f"figures, line {len(good()) + 1}: no JSON: Expecting value"])
+
+
+class Table(unittest.TestCase):
+    def test_every_bar_has_a_line(self):
+        lines = table(report(with_value(good(), 10.0001, **PRESENCE)).rows).splitlines()
+        bars = sum(len(said["bars"]) for said in json.loads(BARS.read_text()))
+        self.assertEqual(len(lines), 1 + bars)
+        self.assertRegex(lines[1], r"^presence → NOTIFY.* 10\.0 µs .*≤ 2\.5 × the floor +5\.00")
+        self.assertTrue(lines[1].endswith("MISSED"))
+        self.assertTrue(lines[2].endswith("MISSED"))
+
+    def test_nothing_measured(self):
+        self.assertNotIn(" reached", table(report([]).rows))
+
+
+if __name__ == "__main__":
+    unittest.main()
