@@ -1,5 +1,6 @@
 """The report as one page for people: the table of bars, plots, and a section for each scenario."""
 
+import json
 import re
 from html import escape
 from pathlib import Path
@@ -12,6 +13,7 @@ from .suite import benchmarks
 from .words import number, plain, quantity
 
 PROGRAMS = Path(__file__).resolve().parent.parent
+INSTRUCTIONS = PROGRAMS / "instructions.json"
 STYLE = Path(__file__).with_name("page.css")
 
 MARKS = {AIM: ("good", "✓✓ aim reached"), REACHED: ("good", "✓ reached"),
@@ -167,6 +169,18 @@ def warnings(report: Report) -> str:
     return said
 
 
+def instructions() -> str:
+    """Of the tree, not of the run: the tests hold the tree to them."""
+    if not INSTRUCTIONS.is_file():
+        return ""
+    rows = "\n".join(f'<tr><th scope="row">{escape(name)}</th><td class="n">{number(n)}</td></tr>'
+                     for name, n in json.loads(INSTRUCTIONS.read_text(encoding="utf-8")).items())
+    return ('<section id="instructions"><h2>Instructions</h2><p>For each event, in the core and the '
+            "codecs alone, without the kernel: counted by callgrind (<code>bench/instructions.py</code>). "
+            "The tests hold the tree to these, with 5 % to spare.</p><table><thead><tr><th>what</th>"
+            f'<th class="n">instructions</th></tr></thead><tbody>\n{rows}\n</tbody></table></section>')
+
+
 def machine(report: Report) -> str:
     known = {k: v for k, v in report.machine.items() if k != "libraries" and v}
     if "memory_bytes" in known:
@@ -208,8 +222,9 @@ def page(report: Report) -> str:
 {plots(report, [plot for plot in PLOTS if plot.main])}
 <h2 id="how">How it was measured</h2>
 {HOW}
-<p>{links} · <a href="#machine">the machine</a></p>
+<p>{links} · <a href="#instructions">instructions</a> · <a href="#machine">the machine</a></p>
 {sections}
+{instructions()}
 {machine(report)}
 </body>
 </html>

@@ -59,8 +59,8 @@ PLOTS = (
     cpu("presence-in", "presence → NOTIFY → 200"),
     cpu("notify-in", "NOTIFY → 200, presence"),
     Plot("memory", "Memory against subscriptions", "idle", "subscriptions", "bytes each",
-         (Curve("memory", "memory"), Curve("memory-watch", "of XMPP → SIP", style=1),
-          Curve("memory-serve", "of SIP → XMPP", style=2)), "xy"),
+         (Curve("memory", "both"), Curve("memory-watch", "XMPP → SIP", style=1),
+          Curve("memory-serve", "SIP → XMPP", style=2)), "xy"),
     Plot("cpu-idle", "CPU at rest against subscriptions", "idle", "subscriptions", "% of a core",
          (Curve("cpu"),), "x", options=("set yrange [0:*]",)),
     Plot("files", "Files against subscriptions", "idle", "subscriptions", "bytes each",
@@ -94,11 +94,12 @@ def positive(figure: Figure, log: str) -> bool:
 
 
 def script(plot: Plot, found: list[tuple[str, Curve, list[Figure]]]) -> str:
-    said = [f"set terminal svg noenhanced size 560,360 font 'sans,13'",
-            "set key below", "set grid", "set border 3", "set tics nomirror", "scale = 1",
-            "set bmargin 7", "set format y '%.0s%c'" if "y" in plot.log else "set format y '%g'",
-            "set format x '%.0s%c'" if "x" in plot.log else "set format x '%g'", f"set xlabel '{plot.x}'", f"set ylabel '{plot.y}'",
-            "set offsets graph 0.05, graph 0.05"]
+    rows = (len(found) + 1) // 2
+    said = ["set encoding utf8", f"set terminal svg noenhanced size 560,{320 + 18 * rows} font 'sans,13'",
+            f"set bmargin {4 + rows}", "set key below maxcols 2", "set grid", "set border 3",
+            "set tics nomirror", "set offsets graph 0.05, graph 0.05", "scale = 1",
+            f"set xlabel '{plot.x}'", f"set ylabel '{plot.y}'", "set format y '%g'",
+            "set format x '%.0s%c'" if "x" in plot.log else "set format x '%g'"]
     said += [f"set logscale {axis}" for axis in plot.log]
     said += plot.options
     for n, (_, _, points) in enumerate(found):

@@ -1,6 +1,6 @@
 """Writes numbers and units as people read them."""
 
-UNITS = {"us": "µs", "B": "B", "%": "%"}
+UNITS = {"us": "µs", "% of a core": "%", "1": "", "events": ""}  # others as they are
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -31,14 +31,15 @@ def number_beside(value: float, bar: float) -> str:
 
 def unit(name: str) -> str:
     """What is counted is in the words beside it: us/event is µs."""
+    if name == "events/s":
+        return name
     name = name.partition("/")[0]
-    return UNITS.get(name, name.replace("% of a core", "%"))
+    return UNITS.get(name, name)
 
 
 def quantity(value: float, name: str, bar: float | None = None) -> str:
-    if name.startswith("events") and "/" not in name:
-        return number(value)
-    if name == "us" and value >= 1000:
-        value, name, bar = value / 1000, "ms", None if bar is None else bar / 1000
+    for larger in ("ms", "s"):
+        if name in ("us", "ms") and value >= 1000:
+            value, name, bar = value / 1000, larger, None if bar is None else bar / 1000
     said = number(value) if bar is None else number_beside(value, bar)
-    return said + " " + ("events/s" if name == "events/s" else unit(name))
+    return f"{said} {unit(name)}".rstrip()

@@ -23,7 +23,7 @@ def hot(bench: str) -> list[dict]:
             *each(bench, "cpu", "us/event", "subscriptions", {10000: 2}, "floor"),
             *each(bench, "cpu", "us/event", "subscriptions", {10000: 100}, "kamailio"),
             *each(bench, "p99", "us", "load", {0.5: 400, 0.8: 3000}),
-            figure(bench, "disk", "B/event", 0), figure(bench, "lost", "events", 0),
+            figure(bench, "commits", "1/event", 0), figure(bench, "lost", "events", 0),
             {"ended": bench, "status": 0, "seconds": 1.5, "others": 0.01, "stolen": 0.0}]
 
 

@@ -63,6 +63,12 @@ class Comparing(unittest.TestCase):
         self.assertIn("1 figures are in one of them only", said)
 
 
+    def test_several_runs_count_with_their_median(self):
+        said = compared(made_up.figures([GOOD | {"value": value} for value in (1, 100, 2)]),
+                        made_up.figures([GOOD | {"value": 1}]))
+        self.assertRegex(said, r"store isthmus put +2 +1 +0\.500")
+
+
 class Words(unittest.TestCase):
     def test_numbers(self):
         for value, said in ((0, "0"), (6.0512, "6.05"), (1234567, "1,234,567"), (640.44, "640"),
@@ -80,7 +86,8 @@ class Words(unittest.TestCase):
     def test_quantities(self):
         for value, unit, said in ((6.1, "us/event", "6.10 µs"), (1500, "us", "1.50 ms"),
                                   (640, "B/subscription", "640 B"), (0.9, "% of a core", "0.900 %"),
-                                  (0, "events", "0"), (150000, "events/s", "150,000 events/s")):
+                                  (0, "events", "0"), (0.5, "1/event", "0.500"),
+                                  (2500000, "us", "2.50 s"), (150000, "events/s", "150,000 events/s")):
             self.assertEqual(quantity(value, unit), said)
         self.assertEqual(quantity(2000.4, "us", 2000), "2.0004 ms")
 
