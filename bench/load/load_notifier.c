@@ -24,6 +24,13 @@ static void notifier_write_state(struct load_writer *w, const struct load *l, un
     w->bytes[w->n] = 0;
 }
 
+// It counts down: a NOTIFY may shorten what was granted, not make it longer (RFC 6665 §4.2.1.1).
+static uint32_t notifier_left_s(const struct load_dialog *d)
+{
+    uint32_t now_s = (uint32_t)(load_now_us() / 1000000);
+    return d->ends_s > now_s ? d->ends_s - now_s : 1;
+}
+
 static void notifier_write(struct load_writer *w, struct load *l, unsigned i)
 {
     const struct load_side *side = &l->watch[i];
@@ -40,7 +47,7 @@ static void notifier_write(struct load_writer *w, struct load *l, unsigned i)
                    d->number, i, d->their_tag, d->call_id, d->cseq, i, l->setup.address,
                    l->proxy_port);
     if (side->pair.live) {
-        load_sip_write(w, "active;expires=%u\r\n", l->setup.expires_s);
+        load_sip_write(w, "active;expires=%u\r\n", notifier_left_s(d));
         notifier_write_state(&body, l, i);
     } else {
         load_sip_write(w, "terminated;reason=timeout\r\n");
@@ -141,6 +148,7 @@ static void notifier_take(struct load *l, const struct load_message *m, unsigned
     }
     bool again = m->number == w->pair.cseq_in;
     w->pair.cseq_in = m->number;
+    w->dialog.ends_s = (uint32_t)(load_now_us() / 1000000) + expires_s;
     load_sip_learn_target(&w->dialog, m);
     notifier_answer_ok(l, m, i, expires_s);
     if (again)
@@ -148,6 +156,20 @@ static void notifier_take(struct load *l, const struct load_message *m, unsigned
     if (!expires_s)
         w->pair.live = false;
     notifier_tell(l, i, true);
+}
+
+// A pair's first dialog may be granted less: so those that began together end one after the other.
+// The shares are the fractional parts of i times the golden ratio, which lie evenly for any number
+// of pairs (Knuth, "The Art of Computer Programming" 3, §6.4, theorem S).
+static uint32_t notifier_grant_s(const struct load *l, unsigned i, bool first, uint32_t asked_s)
+{
+    enum { LEAST_S = 60 };
+    uint32_t most_s = l->setup.expires_s;
+    if (l->setup.spread && first && l->watch[i].dialog.number == 1 && most_s > LEAST_S) {
+        uint32_t share = i * 0x9e3779b9u;
+        most_s = LEAST_S + (uint32_t)((uint64_t)share * (most_s - LEAST_S) >> 32);
+    }
+    return asked_s < most_s ? asked_s : most_s;
 }
 
 void load_notifier_asked(struct load *l, const struct load_message *m)
@@ -169,5 +191,5 @@ void load_notifier_asked(struct load *l, const struct load_message *m)
         notifier_open(l, m, i);
     if (!same && asked_s && !w->pair.wanted && !load_is_under_way(l, LOAD_UNWATCH, i))
         load_fault(l, "a SUBSCRIBE for %u, who does not watch", i);
-    notifier_take(l, m, i, asked_s < l->setup.expires_s ? asked_s : l->setup.expires_s);
+    notifier_take(l, m, i, notifier_grant_s(l, i, !load_message_tag(m->to).p, asked_s));
 }
