@@ -1,6 +1,6 @@
 """
 python3 -m report all [--gateway FILE] [--binaries DIR] [--load N]    runs the suite, makes the report
-python3 -m report report [FIGURES]      makes the report of what there is
+python3 -m report report [--markdown] [FIGURES]    makes the report of what there is; or only a table
 python3 -m report compare OLD NEW       two files of figures beside each other
 
 `./dev bench` does it from the top of the tree. The report goes to build/bench. Exit status: 0 if all
@@ -15,7 +15,7 @@ from . import suite
 from .compare import compared
 from .figures import read
 from .report import Report
-from .table import table
+from .table import markdown, table
 
 TOP = Path(__file__).resolve().parent.parent.parent
 FIGURES = Path("build/bench/figures.jsonl")
@@ -44,7 +44,9 @@ def arguments() -> argparse.Namespace:
     everything.add_argument("--load", type=float, default=0.0,
                             help="the load average before the tree was built")
     everything.add_argument("--figures", type=Path, default=FIGURES)
-    commands.add_parser("report").add_argument("figures", type=Path, nargs="?", default=FIGURES)
+    again = commands.add_parser("report")
+    again.add_argument("figures", type=Path, nargs="?", default=FIGURES)
+    again.add_argument("--markdown", action="store_true", help="only the table, as Markdown")
     both = commands.add_parser("compare")
     both.add_argument("old", type=Path)
     both.add_argument("new", type=Path)
@@ -61,6 +63,9 @@ def main() -> int:
                   suite.benchmarks())
     if not options.figures.is_file():
         sys.exit(f"no figures: {options.figures} is not there")
+    if options.command == "report" and options.markdown:
+        print(markdown(Report(options.figures).rows))
+        return 0
     return make(options.figures)
 
 

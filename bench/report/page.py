@@ -20,8 +20,8 @@ MARKS = {AIM: ("good", "✓✓ aim reached"), REACHED: ("good", "✓ reached"),
          MISSED: ("missed", "✗ missed"), UNKNOWN: ("unknown", "? not measured")}
 
 HOW = """
-<p>All figures are of one run of <code>./dev bench all</code> on one machine. The gateway is the daemon
-that is installed, with one shard unless it is said; a driver plays the XMPP server, the SIP proxy
+<p>All figures are of one run of <code>./dev bench all</code> on one machine. The gateway is the release
+build, with one shard unless it is said; a driver plays the XMPP server, the SIP proxy
 and all people on both sides, over loopback and UDP.</p>
 <ul>
 <li><b>CPU</b> is user and system time of the whole process, all threads, divided by the events that

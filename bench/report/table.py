@@ -1,4 +1,4 @@
-"""The table of bars as text."""
+"""The table of bars as text, for a terminal or a README."""
 
 from .bars import Row
 from .words import number
@@ -23,3 +23,14 @@ def table(rows: list[Row]) -> str:
     return "\n".join("  ".join(text.ljust(width) if n in (0, 2, 7) else text.rjust(width)
                                for n, (text, width) in enumerate(zip(line, widths))).rstrip()
                      for line in lines)
+
+
+def markdown(rows: list[Row]) -> str:
+    lines = ["| what | Isthmus | bar | ÷ floor | Kamailio ÷ | |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        bars = ", ".join(bar.bar + (f" ({bar.measured})" if "× that" in bar.bar else "")
+                         for bar in row.bars)
+        beside = ("" if value is None else number(value) for value in (row.floor, row.kamailio))
+        said = f"**{row.verdict}**" if not row.good else row.verdict
+        lines.append("| " + " | ".join((row.what, row.ours, bars, *beside, said)) + " |")
+    return "\n".join(lines)

@@ -6,7 +6,7 @@ import unittest
 import made_up
 from made_up import good, report, verdicts, with_value, without
 from report.bars import AIM, BARS, MISSED, REACHED, UNKNOWN
-from report.table import table
+from report.table import markdown, table
 
 OURS = {"who": "isthmus"}
 PRESENCE = {"bench": "presence-in", "what": "cpu", "at": 10000, **OURS}
@@ -114,6 +114,12 @@ class Table(unittest.TestCase):
         self.assertRegex(lines[1], r"^presence → NOTIFY.* 10\.0 µs .*≤ 2\.5 × the floor +5\.00")
         self.assertTrue(lines[1].endswith("MISSED"))
         self.assertTrue(lines[2].endswith("MISSED"))
+
+    def test_markdown(self):
+        lines = markdown(report(with_value(good(), 10.0001, **PRESENCE)).rows).splitlines()
+        self.assertEqual({line.count(" |") for line in lines[2:]}, {6})
+        self.assertTrue(lines[2].startswith("| presence → NOTIFY"))
+        self.assertTrue(lines[2].endswith("| 5.00 | 10.00 | **missed** |"), lines[2])
 
     def test_nothing_measured(self):
         self.assertNotIn(" reached", table(report([]).rows))
