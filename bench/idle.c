@@ -4,12 +4,12 @@
 // side, so that what is compared was measured in turns within one run:
 //
 //   set up   half of the subscriptions in each direction, a live dialog each ─▶ memory, store
-//   rest     every dialog is refreshed within the hour, spread evenly        ─▶ CPU
+//   rest     every dialog is refreshed once an hour (--every), spread evenly ─▶ CPU
 //   --hot    presence changes of pairs at random, both ways                  ─▶ CPU per event
 //   --restart  killed, and started again                                     ─▶ time until ready
 //
-//   bench_idle [--gateway FILE] [--figures FILE] [--subscriptions 1000000[,N…]] [--window 60]
-//              [--rest 35] [--hot EVENTS] [--restart]
+//   bench_idle [--gateway FILE] [--figures FILE] [--subscriptions 1000000[,N…]] [--window 30]
+//              [--rest 35] [--every 3600] [--hot EVENTS] [--restart]
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,27 +17,30 @@
 
 #include "bench/load/figures.h"
 #include "bench/load/ready.h"
+#include "bench/load/scratch.h"
 #include "tests/number.h"
 
 enum {
     CROWDS = 4,
     WINDOW = 256, // events under way at a time
     SAY_EVERY = 16,
-    HOUR_S = 3600,
+    EVERY_S = 3600,
     BLOCKS = 8,    // in which the gateways take turns; a further one warms up
     SETTLE_S = 7,  // client transactions live for 5 s
     REST_S = 35,   // server transactions for 32 s
     STRIDE = 7919, // who is refreshed next is nobody's neighbour
-    AFTER_S = 10,  // of its new life
+    WATCHED_S = 30,
+    AFTER_S = 5, // of its new life
     START_MS = 60000,
     STEP_US = 1000,
     PATIENCE_US = 40000000,
-    NAMES = 4, // bench names that figures go under
 };
 
 // A gateway with its subscriptions.
 struct crowd {
     struct load *load;
+    struct scratch scratch;
+    char dir[64];
     unsigned pairs; // in each direction
     unsigned next;  // to be refreshed
     uint64_t next_us, random, cpu_ns, began_ns, own, lost;
@@ -58,7 +61,7 @@ static void die(struct idle *b, const char *what)
     fprintf(stderr, "bench_idle: %s\n", what);
     for (unsigned i = 0; i < b->n_crowds; i++)
         load_destroy(b->crowd[i].load);
-    exit(1);
+    exit(1); // their folders go with us
 }
 
 static void say(struct idle *b, const char *bench, const struct crowd *c, const char *what,
@@ -138,10 +141,10 @@ static void drive(struct idle *b, struct crowd *c, enum load_kind kind, unsigned
 }
 
 // The SIP side refreshes what it watches; what the XMPP side watches the gateway refreshes.
-static void refresh_who_is_due(struct crowd *c)
+static void refresh_who_is_due(const struct idle *b, struct crowd *c)
 {
     for (uint64_t now_us = load_now_us(); c->next_us <= now_us;
-         c->next_us += HOUR_S * 1000000ull / c->pairs) {
+         c->next_us += b->setup.expires_s * 1000000ull / c->pairs) {
         load_begin(c->load, LOAD_REFRESH, c->next, 0);
         c->next = (unsigned)(((uint64_t)c->next + STRIDE) % c->pairs);
     }
@@ -152,7 +155,7 @@ static void rest(struct idle *b, unsigned seconds)
     uint64_t end_us = load_now_us() + seconds * 1000000ull;
     while (load_now_us() < end_us)
         for (unsigned i = 0; i < b->n_crowds; i++) {
-            refresh_who_is_due(&b->crowd[i]);
+            refresh_who_is_due(b, &b->crowd[i]);
             load_play(b->crowd[i].load, STEP_US);
         }
 }
@@ -164,22 +167,41 @@ static double per(double bytes, double n)
     return bytes / n;
 }
 
-static void set_up(struct idle *b, struct crowd *c)
+static void start(struct idle *b, struct crowd *c)
 {
+    struct load_setup setup = b->setup;
     struct ready first;
-    b->setup.pairs = c->pairs;
-    if (load_create(&c->load, &b->setup) || ready_start(c->load, START_MS, &first))
+    snprintf(c->dir, sizeof c->dir, "/var/tmp/isthmus-bench-XXXXXX"); // /tmp may be memory
+    setup.pairs = c->pairs;
+    setup.dir = c->dir;
+    c->random = 0x9e3779b97f4a7c15u + c->pairs;
+    if (scratch_create(&c->scratch, c->dir) || load_create(&c->load, &setup) ||
+        ready_start(c->load, START_MS, &first))
         die(b, "the gateway does not start");
-    uint64_t own = load_memory_bytes(c->load);
-    drive(b, c, LOAD_WATCH, c->pairs, false);
-    uint64_t end_us = load_now_us() + (b->rest_s < SETTLE_S ? b->rest_s : SETTLE_S) * 1000000ull;
-    while (load_now_us() < end_us)
-        play(b, c, STEP_US);
     c->own = load_memory_bytes(c->load);
-    say(b, "idle", c, "memory-watch", "B/subscription",
-        per((double)c->own - (double)own, c->pairs));
-    drive(b, c, LOAD_SERVE, c->pairs, false);
-    c->next_us = load_now_us();
+}
+
+static void set_up(struct idle *b)
+{
+    unsigned settle_s = b->rest_s < SETTLE_S ? b->rest_s : SETTLE_S;
+    for (unsigned i = 0; i < b->n_crowds; i++) {
+        start(b, &b->crowd[i]);
+        drive(b, &b->crowd[i], LOAD_WATCH, b->crowd[i].pairs, false);
+    }
+    for (uint64_t end_us = load_now_us() + settle_s * 1000000ull; load_now_us() < end_us;)
+        play(b, &b->crowd[0], STEP_US);
+    for (unsigned i = 0; i < b->n_crowds; i++) {
+        struct crowd *c = &b->crowd[i];
+        double before = (double)c->own, own = (double)load_memory_bytes(c->load);
+        say(b, "idle", c, "memory-watch", "B/subscription", per(own - before, c->pairs));
+        c->own = (uint64_t)own;
+    }
+    for (unsigned i = 0; i < b->n_crowds; i++) {
+        struct crowd *c = &b->crowd[i];
+        drive(b, c, LOAD_SERVE, c->pairs, false);
+        c->next_us = load_now_us();
+        b->faults += c->lost != 0;
+    }
 }
 
 static void weigh(struct idle *b, struct crowd *c)
@@ -213,7 +235,8 @@ static void look_at_rest(struct idle *b)
         b->crowd[i].cpu_ns = load_cpu_ns(b->crowd[i].load) - b->crowd[i].began_ns;
     for (unsigned i = 0; i < b->n_crowds; i++) {
         struct crowd *c = &b->crowd[i];
-        double per_s = (refreshes(c) - c->refreshes) / ran_ns * 1e9, due = 2.0 * c->pairs / HOUR_S;
+        double per_s = (refreshes(c) - c->refreshes) / ran_ns * 1e9,
+               due = 2.0 * c->pairs / b->setup.expires_s;
         say(b, "idle", c, "cpu", "% of a core", 100 * (double)c->cpu_ns / ran_ns);
         say(b, "idle", c, "refreshes", "1/s", per_s);
         if (per_s < due / 2 && due * b->window_s > 100) {
@@ -291,16 +314,18 @@ static void end(struct idle *b, struct crowd *c)
         fprintf(stderr, "bench_idle: %s\n", why);
         b->faults++;
     }
-    load_stop(c->load, START_MS);
+    if (load_stop(c->load, START_MS) != 0) {
+        fputs("bench_idle: the gateway did not end well\n", stderr);
+        b->faults++;
+    }
+    load_destroy(c->load);
+    c->load = NULL;
+    scratch_remove(&c->scratch);
 }
 
 static void run(struct idle *b)
 {
-    for (unsigned i = 0; i < b->n_crowds; i++) {
-        b->crowd[i].random = 0x9e3779b97f4a7c15u + i;
-        set_up(b, &b->crowd[i]);
-        b->faults += b->crowd[i].lost != 0;
-    }
+    set_up(b);
     rest(b, b->rest_s);
     for (unsigned i = 0; i < b->n_crowds; i++)
         weigh(b, &b->crowd[i]);
@@ -320,7 +345,8 @@ static void usage(int status)
 {
     fputs(
         "usage: bench_idle [--gateway FILE] [--figures FILE] [--subscriptions N[,N…]]\n"
-        "                  [--window SECONDS] [--rest SECONDS] [--hot EVENTS] [--restart]\n"
+        "                  [--window SECONDS] [--rest SECONDS] [--every SECONDS]\n"
+        "                  [--hot EVENTS] [--restart]\n"
         "Up to four numbers of subscriptions, each a gateway's own; the default is 1000000.\n",
         status ? stderr : stdout);
     exit(status);
@@ -347,6 +373,7 @@ static bool option(struct idle *b, int o)
     case 's': return crowds_of(b, optarg);
     case 'w': return number_of(optarg, 0, 3600, &b->window_s);
     case 'r': return number_of(optarg, 0, 3600, &b->rest_s);
+    case 'y': return number_of(optarg, 60, 86400, &b->setup.expires_s);
     case 'e': return number_of(optarg, BLOCKS, 1000000000, &b->events);
     case 'a': b->restart = true; return true;
     case 'h': usage(0); break;
@@ -357,21 +384,22 @@ static bool option(struct idle *b, int o)
 int main(int argc, char **argv)
 {
     static const struct option names[] = {
-        {"gateway", 1, NULL, 'g'}, {"figures", 1, NULL, 'f'}, {"subscriptions", 1, NULL, 's'},
-        {"window", 1, NULL, 'w'},  {"rest", 1, NULL, 'r'},    {"hot", 1, NULL, 'e'},
-        {"restart", 0, NULL, 'a'}, {"help", 0, NULL, 'h'},    {0}};
-    struct idle b = {.window_s = 60,
-                     .rest_s = REST_S,
-                     .n_crowds = 1,
-                     .crowd = {{.pairs = 500000}},
-                     .setup = {.binary = "build/release/isthmus", .spread = true}};
+        {"gateway", 1, NULL, 'g'},       {"figures", 1, NULL, 'f'},
+        {"subscriptions", 1, NULL, 's'}, {"window", 1, NULL, 'w'},
+        {"rest", 1, NULL, 'r'},          {"hot", 1, NULL, 'e'},
+        {"restart", 0, NULL, 'a'},       {"every", 1, NULL, 'y'},
+        {"help", 0, NULL, 'h'},          {0}};
+    struct idle b = {
+        .window_s = WATCHED_S,
+        .rest_s = REST_S,
+        .n_crowds = 1,
+        .crowd = {{.pairs = 500000}},
+        .setup = {.binary = "build/release/isthmus", .expires_s = EVERY_S, .spread = true}};
     for (int o; (o = getopt_long(argc, argv, "", names, NULL)) != -1;)
         if (!option(&b, o))
             usage(2);
     if (optind < argc)
         usage(2);
     run(&b);
-    for (unsigned i = 0; i < b.n_crowds; i++)
-        load_destroy(b.crowd[i].load);
     return b.faults != 0;
 }
