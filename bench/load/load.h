@@ -51,6 +51,24 @@ struct load_pair {
     uint32_t cseq_in; // highest CSeq of the daemon's requests in this dialog
 };
 
+// Where a gateway finds the worlds around it, and they find it: ports of 127.0.0.1.
+struct load_places {
+    uint16_t xmpp_port, proxy_port, sip_port;
+};
+
+// Another gateway than Isthmus, of which less is asked: what it says out of order is still counted
+// as a fault, but an event is done as soon as what it leads to has arrived.
+struct load_subject {
+    void *self;
+    pid_t (*start)(void *self, const struct load_places *at); // its first process; 0 and errno
+    void (*stop)(void *self);
+    uint64_t (*cpu_ns)(void *self);       // of all its processes
+    uint64_t (*memory_bytes)(void *self); // of them as well
+    // Whether a NOTIFY's PIDF tells of presence `round`: <show> is away if that is even, else dnd,
+    // and <status> "load <round>".
+    bool (*tells)(const char *pidf, unsigned round);
+};
+
 struct load_setup {
     const char *binary; // the daemon
     unsigned shards;    // 0: 1
@@ -61,6 +79,7 @@ struct load_setup {
     uint32_t expires_s;  // that the SIP side grants and asks for; 0: 3600
     bool spread;         // its first grants lie between a minute and that, evenly
     const char *address; // the honest SIP side's address on loopback; NULL: 127.0.0.1
+    const struct load_subject *subject; // NULL: Isthmus, `binary`
 };
 
 struct load;

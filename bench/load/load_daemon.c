@@ -112,24 +112,41 @@ bool load_alive(struct load *l, int *status)
     return false;
 }
 
+static int daemon_begin(struct load *l)
+{
+    const struct load_places at = {l->xmpp_port, l->proxy_port, l->sip_port};
+    const struct load_subject *subject = l->setup.subject;
+    pid_t own = getpid(), pid = subject ? subject->start(subject->self, &at) : fork();
+    if (pid == 0 && !subject)
+        daemon_exec(l, own);
+    l->pid = pid > 0 ? pid : 0;
+    return pid > 0 ? 0 : errno;
+}
+
+// Another than Isthmus may have no answer to it.
+static void daemon_ask_ready(struct load *l)
+{
+    if (l->setup.subject)
+        l->ready = true;
+    else if (!l->asked_ready)
+        load_xmpp_ask_ready(l);
+}
+
 int load_start(struct load *l, unsigned timeout_ms)
 {
     uint64_t end_us = load_now_us() + timeout_ms * 1000ull;
     l->ready = false;
     load_xmpp_drop(l); // the stream of its former life
-    pid_t own = getpid();
-    l->pid = fork();
-    if (l->pid < 0)
-        return errno;
-    if (l->pid == 0)
-        daemon_exec(l, own);
+    int err = daemon_begin(l);
+    if (err)
+        return err;
     while (!l->ready) {
         if (!load_alive(l, NULL))
             return ECHILD;
         if (load_now_us() > end_us)
             return ETIMEDOUT;
-        if (l->stream.step == LOAD_STREAM_UP && !l->asked_ready)
-            load_xmpp_ask_ready(l);
+        if (l->stream.step == LOAD_STREAM_UP)
+            daemon_ask_ready(l);
         load_play(l, DAEMON_STEP_US);
     }
     return 0;
@@ -137,10 +154,15 @@ int load_start(struct load *l, unsigned timeout_ms)
 
 void load_kill(struct load *l)
 {
+    const struct load_subject *subject = l->setup.subject;
     if (!l->pid)
         return;
-    kill(l->pid, SIGKILL);
-    waitpid(l->pid, &l->status, 0);
+    if (subject) {
+        subject->stop(subject->self);
+    } else {
+        kill(l->pid, SIGKILL);
+        waitpid(l->pid, &l->status, 0);
+    }
     l->pid = 0;
 }
 
@@ -166,6 +188,8 @@ uint64_t load_cpu_ns(const struct load *l)
 {
     clockid_t clock;
     struct timespec t;
+    if (l->pid && l->setup.subject)
+        return l->setup.subject->cpu_ns(l->setup.subject->self);
     if (!l->pid || clock_getcpuclockid(l->pid, &clock) != 0 || clock_gettime(clock, &t) != 0)
         return 0;
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
@@ -187,7 +211,8 @@ static uint64_t resident_bytes(const struct load *l, const char *kind)
 
 uint64_t load_memory_bytes(const struct load *l)
 {
-    return resident_bytes(l, "RssAnon:");
+    const struct load_subject *subject = l->setup.subject;
+    return subject ? subject->memory_bytes(subject->self) : resident_bytes(l, "RssAnon:");
 }
 
 uint64_t load_mapped_bytes(const struct load *l)

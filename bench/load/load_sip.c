@@ -185,16 +185,20 @@ void load_sip_answer(struct load *l, const struct load_message *m, const char *s
 
 // ---- Reading
 
+// A contact that names no port is behind who sent the message.
 void load_sip_learn_target(struct load_dialog *d, const struct load_message *m)
 {
     const char *open = m->contact.p ? memchr(m->contact.p, '<', m->contact.n) : NULL;
-    const char *at = open ? strchr(open, '@') : NULL, *port = at ? strchr(at, ':') : NULL;
-    uint32_t number;
-    if (!port || !load_digits(port + 1, &number))
+    const char *host = load_after(open, "<sip:"), *end = host ? strchr(host, '>') : NULL;
+    if (!end)
         return;
-    load_piece_copy((struct load_piece){open + 1, strcspn(open + 1, ">")}, d->target,
+    const char *at = memchr(host, '@', (size_t)(end - host));
+    host = at ? at + 1 : host;
+    const char *colon = memchr(host, ':', (size_t)(end - host));
+    uint32_t number;
+    load_piece_copy((struct load_piece){open + 1, (size_t)(end - open - 1)}, d->target,
                     sizeof d->target);
-    d->port = (uint16_t)number;
+    d->port = colon && load_digits(colon + 1, &number) ? (uint16_t)number : m->port;
 }
 
 // Call-IDs of ours name their pair: s<pair>.<number>@load. Those of watch pairs are made by the

@@ -106,10 +106,19 @@ void load_subscriber_given_up(struct load *l, struct load_request *r)
 
 // ---- NOTIFY
 
+// Whether it is her presence of that round, or a newer one.
+static bool subscriber_reads(const struct load *l, const char *pidf, unsigned wanted)
+{
+    const char *note = strstr(pidf, ">load ");
+    uint32_t round;
+    if (l->setup.subject)
+        return l->setup.subject->tells(pidf, wanted);
+    return load_digits(load_after(note, ">load "), &round) && round >= wanted;
+}
+
 static void subscriber_sees(struct load *l, const struct load_message *m, unsigned i)
 {
     struct load_side *s = &l->serve[i];
-    uint32_t round;
     if (load_after(m->state.p, "terminated")) {
         s->pair.live = false;
         return;
@@ -119,9 +128,7 @@ static void subscriber_sees(struct load *l, const struct load_message *m, unsign
         return;
     s->pair.told = s->pair.wanted;
     load_end(l, LOAD_SERVE, i, LOAD_DONE);
-    const char *note = strstr(open, ">load ");
-    if (load_digits(load_after(note, ">load "), &round) &&
-        round >= l->event[LOAD_PRESENCE][i].round)
+    if (subscriber_reads(l, open, l->event[LOAD_PRESENCE][i].round))
         load_end(l, LOAD_PRESENCE, i, LOAD_DONE);
 }
 

@@ -148,7 +148,7 @@ struct stanza {
 
 static const char *stanza_attribute(struct stanza *s, const char *name, size_t n)
 {
-    const char *value = name + n + 2, *end = strchr(value, '\'');
+    const char *value = name + n + 2, *end = strchr(value, value[-1]);
     struct load_piece *to = n == 4 && memcmp(name, "type", 4) == 0   ? &s->type
                             : n == 4 && memcmp(name, "from", 4) == 0 ? &s->from
                             : n == 2 && memcmp(name, "to", 2) == 0   ? &s->to
@@ -159,7 +159,7 @@ static const char *stanza_attribute(struct stanza *s, const char *name, size_t n
     return end;
 }
 
-// As the daemon writes it: one space before each name, values in apostrophes.
+// As daemons write it: one space before each name, values in quotes of either kind.
 static void stanza_read(struct stanza *s, const char *start)
 {
     *s = (struct stanza){.start = start, .inside = ""};
