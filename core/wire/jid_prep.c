@@ -60,26 +60,25 @@ static bool resource_is_plain(struct text t)
 }
 
 // Inner hyphens only, and no A-label.
-static bool label_is_plain(struct text t)
+static bool label_is_plain(const char *p, size_t n)
 {
-    return t.n > 0 && t.n <= LABEL_MAX && t.p[0] != '-' && t.p[t.n - 1] != '-' &&
-           !text_starts(t, TEXT("xn--"));
+    return n > 0 && n <= LABEL_MAX && p[0] != '-' && p[n - 1] != '-' &&
+           !(p[0] == 'x' && text_starts((struct text){p, n}, TEXT("xn--")));
 }
 
 static bool domain_is_plain(struct text t)
 {
+    const char *label = t.p, *end = t.p + t.n;
     if (t.n > HOSTNAME_MAX)
         return false;
-    for (;;) {
-        size_t n = span_of(t, LABEL);
-        if (!label_is_plain((struct text){t.p, n}))
+    for (const char *p = t.p; p < end; p++) {
+        if (classes[(unsigned char)*p] & LABEL)
+            continue;
+        if (*p != '.' || !label_is_plain(label, (size_t)(p - label)))
             return false;
-        if (n == t.n)
-            return true;
-        if (t.p[n] != '.')
-            return false;
-        t = (struct text){t.p + n + 1, t.n - n - 1};
+        label = p + 1;
     }
+    return label_is_plain(label, (size_t)(end - label));
 }
 
 // ---- What has to be prepared -------------------------------------------------------------------

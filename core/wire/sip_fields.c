@@ -47,6 +47,8 @@ static struct value value_open(struct sip_parser *p, msg_hclass_t *hc, struct te
     if (t.n == 0 || t.n > SIP_VALUE_MAX)
         return v;
     char *copy = value_copy(p, t);
+    if (!p->home)
+        p->home = su_home_auto(p->area, sizeof p->area);
     v.copy = copy;
     msg_header_t *h = msg_header_alloc(p->home, hc, 0);
     if (h && hc->hc_parse(p->home, h, copy, (isize_t)t.n) >= 0)
@@ -352,10 +354,12 @@ static void read_event(struct sip_parser *p)
     struct sip_message *m = p->m;
     if (p->count[H_EVENT] == 0)
         return;
-    struct text text = parser_text(p, p->first[H_EVENT]), name = before_params(text);
+    struct text text = parser_text(p, p->first[H_EVENT]);
+    bool alone = scan_is_token(text); // nothing behind it
+    struct text name = alone ? text : before_params(text);
     m->event_name = parser_span(p, name);
     m->event = (uint8_t)package_of(name);
-    if (scan_is_token(text)) // nothing behind it
+    if (alone)
         return;
     struct value v = value_open(p, sip_event_class, text);
     if (!v.h || !scan_is_token(name) ||
@@ -365,19 +369,31 @@ static void read_event(struct sip_parser *p)
         read_rates(m, v.h->sh_event->o_params);
 }
 
+// The values are good until the next one is opened.
+static bool any_substate(struct sip_parser *p, struct text text, struct plain_substate *out)
+{
+    struct value v = value_open(p, sip_subscription_state_class, text);
+    out->state = before_params(text);
+    if (!v.h || !scan_is_token(out->state))
+        return false;
+    msg_param_t const *params = v.h->sh_subscription_state->ss_params;
+    out->reason = text_of(msg_params_find(params, "reason="));
+    out->expires = text_of(msg_params_find(params, "expires="));
+    out->retry_after = text_of(msg_params_find(params, "retry-after="));
+    return true;
+}
+
 static void read_substate(struct sip_parser *p)
 {
     if (p->count[H_SUBSTATE] == 0)
         return;
-    struct text text = parser_text(p, p->first[H_SUBSTATE]), state = before_params(text);
-    struct value v = value_open(p, sip_subscription_state_class, text);
-    if (v.h && scan_is_token(state)) {
-        const sip_subscription_state_t *s = v.h->sh_subscription_state;
-        msg_param_t const *params = s->ss_params;
-        p->m->substate = (uint8_t)sip_substate_of(state);
-        p->m->reason = (uint8_t)sip_reason_of(text_of(msg_params_find(params, "reason=")));
-        p->m->substate_expires = seconds(text_of(msg_params_find(params, "expires=")));
-        p->m->substate_retry_after = seconds(text_of(msg_params_find(params, "retry-after=")));
+    struct text text = parser_text(p, p->first[H_SUBSTATE]);
+    struct plain_substate s;
+    if (plain_substate(text, &s) || any_substate(p, text, &s)) {
+        p->m->substate = (uint8_t)sip_substate_of(s.state);
+        p->m->reason = (uint8_t)sip_reason_of(s.reason);
+        p->m->substate_expires = seconds(s.expires);
+        p->m->substate_retry_after = seconds(s.retry_after);
     } else {
         parser_defect(p, 400, "Bad Subscription-State");
     }
@@ -507,7 +523,7 @@ static void read_challenges(struct sip_parser *p, enum sip_header h)
 int fields_read(struct sip_parser *p)
 {
     memory_lend();
-    p->home = su_home_auto(p->area, sizeof p->area);
+    p->home = NULL; // nearly all messages do without sofia
     read_vias(p);
     read_from(p);
     read_to(p);
@@ -524,7 +540,8 @@ int fields_read(struct sip_parser *p)
     p->m->require = parser_join(p, H_REQUIRE);
     p->m->etag = entity_tag(p, H_ETAG);
     p->m->suppress_if_match = entity_tag(p, H_SUPPRESS_IF_MATCH);
-    su_home_deinit(p->home);
+    if (p->home)
+        su_home_deinit(p->home);
     // What sofia has no memory for looks as if it were not there, or bad.
     return memory_lent(EAGAIN) == ENOMEM ? ENOMEM : 0;
 }

@@ -30,6 +30,20 @@ static bool is_host(struct text t)
     return t.n > 0;
 }
 
+static struct text skip(struct text t, size_t n)
+{
+    return (struct text){t.p + n, t.n - n};
+}
+
+// Length of the first bytes up to a ';', or of all.
+static size_t to_semicolon(struct text t)
+{
+    size_t n = 0;
+    while (n < t.n && t.p[n] != ';')
+        n++;
+    return n;
+}
+
 static bool plain_sent_by(struct text t, struct plain_via *out)
 {
     const char *colon = t.n ? memchr(t.p, ':', t.n) : NULL;
@@ -40,26 +54,59 @@ static bool plain_sent_by(struct text t, struct plain_via *out)
     return is_host(out->host) && (!colon || text_to_u32(out->port, UINT16_MAX, &port));
 }
 
-static bool plain_via_params(struct text params, struct plain_via *out)
+// Takes `name`, which is ";…=", and the token behind it from the front; *value, which was absent,
+// is the token. false: something else is there, and nothing is taken.
+static bool take_token(struct text *params, struct text name, struct text *value)
 {
-    struct text name, is;
-    while (scan_param(&params, &name, &is)) {
-        if (text_eq(name, TEXT("branch")) && !out->branch.n && scan_is_token(is))
-            out->branch = is;
-        else if (text_eq(name, TEXT("rport")) && is.p == name.p + name.n) // not even '='
-            out->rport = true;
-        else
-            return false;
-    }
+    if (!text_starts(*params, name) || value->p)
+        return false;
+    struct text rest = skip(*params, name.n);
+    size_t n = scan_token(rest);
+    if (n == 0 || (n < rest.n && rest.p[n] != ';'))
+        return false;
+    *value = (struct text){rest.p, n};
+    *params = skip(rest, n);
     return true;
+}
+
+static bool take_rport(struct text *params, bool *rport)
+{
+    if (!text_starts(*params, TEXT(";rport")) || (params->n > 6 && params->p[6] != ';'))
+        return false;
+    *params = skip(*params, 6);
+    return *rport = true;
 }
 
 bool plain_via(struct text value, struct plain_via *out)
 {
-    size_t blank = scan_until(value, ' '), n = scan_until(value, ';');
     *out = (struct plain_via){0};
-    return text_starts(value, TEXT("SIP/2.0/")) && blank < n &&
-           scan_is_token((struct text){value.p + 8, blank - 8}) &&
-           plain_sent_by((struct text){value.p + blank + 1, n - blank - 1}, out) &&
-           plain_via_params((struct text){value.p + n, value.n - n}, out);
+    if (!text_starts(value, TEXT("SIP/2.0/")))
+        return false;
+    struct text rest = skip(value, 8);
+    size_t n = scan_token(rest);
+    if (n == 0 || n == rest.n || rest.p[n] != ' ')
+        return false;
+    rest = skip(rest, n + 1);
+    n = to_semicolon(rest);
+    if (!plain_sent_by((struct text){rest.p, n}, out))
+        return false;
+    rest = skip(rest, n);
+    while (rest.n)
+        if (!take_token(&rest, TEXT(";branch="), &out->branch) && !take_rport(&rest, &out->rport))
+            return false;
+    return true;
+}
+
+bool plain_substate(struct text value, struct plain_substate *out)
+{
+    *out = (struct plain_substate){.state = {value.p, scan_token(value)}};
+    struct text rest = skip(value, out->state.n);
+    if (out->state.n == 0 || (rest.n && rest.p[0] != ';'))
+        return false;
+    while (rest.n)
+        if (!take_token(&rest, TEXT(";expires="), &out->expires) &&
+            !take_token(&rest, TEXT(";reason="), &out->reason) &&
+            !take_token(&rest, TEXT(";retry-after="), &out->retry_after))
+            return false;
+    return true;
 }

@@ -14,7 +14,13 @@ struct plain_via {
     struct text host, port, branch; // the last two may be empty
     bool rport;
 };
-// "SIP/2.0/UDP host:port;branch=…;rport", in any order and nothing else; no IPv6.
+// "SIP/2.0/UDP host:port;branch=…;rport", in any order and nothing else; no IPv6, no blanks.
 bool plain_via(struct text value, struct plain_via *out);
+
+struct plain_substate {
+    struct text state, expires, reason, retry_after; // the last three may be absent: p is NULL
+};
+// "active;expires=…;reason=…;retry-after=…", each at most once, in any order and nothing else.
+bool plain_substate(struct text value, struct plain_substate *out);
 
 #endif

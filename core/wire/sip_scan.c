@@ -3,11 +3,6 @@
 
 #include <arpa/inet.h>
 
-bool scan_is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 // RFC 3261 §25.1: alphanum and - . ! % * _ + ` ' ~
 static const bool token_char[256] = {
     ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['-'] = true, ['.'] = true,
@@ -15,21 +10,12 @@ static const bool token_char[256] = {
     ['`'] = true,         ['\''] = true,        ['~'] = true,
 };
 
-bool scan_is_token(struct text t)
+size_t scan_token(struct text t)
 {
-    for (size_t i = 0; i < t.n; i++)
-        if (!token_char[(unsigned char)t.p[i]])
-            return false;
-    return t.n > 0;
-}
-
-struct text scan_trim(struct text t)
-{
-    while (t.n && scan_is_blank(t.p[0]))
-        t.p++, t.n--;
-    while (t.n && scan_is_blank(t.p[t.n - 1]))
-        t.n--;
-    return t;
+    size_t n = 0;
+    while (n < t.n && token_char[(unsigned char)t.p[n]])
+        n++;
+    return n;
 }
 
 static int hex_digit(char c)

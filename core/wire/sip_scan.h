@@ -7,10 +7,29 @@
 
 #include "core/wire/text.h"
 
-bool scan_is_blank(char c); // SP or HTAB
-// token of RFC 3261 §25.1; false when empty.
-bool scan_is_token(struct text t);
-struct text scan_trim(struct text t);
+// SP or HTAB
+static inline bool scan_is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+// Length of the first bytes that a token of RFC 3261 §25.1 may hold.
+size_t scan_token(struct text t);
+// token; false when empty.
+static inline bool scan_is_token(struct text t)
+{
+    return t.n > 0 && scan_token(t) == t.n;
+}
+
+// Inline: of each line twice, and nearly never with more than one blank to take away.
+static inline struct text scan_trim(struct text t)
+{
+    while (t.n && scan_is_blank(t.p[0]))
+        t.p++, t.n--;
+    while (t.n && scan_is_blank(t.p[t.n - 1]))
+        t.n--;
+    return t;
+}
 // The byte that "%hh" at t.p[i] stands for; -1: it is no such triplet.
 int scan_percent(struct text t, size_t i);
 // An IPv6 address as it may stand in brackets, without them.

@@ -11,6 +11,8 @@ enum {
     ALPHA = 2,  // also the first of a scheme
     SCHEME = 4, // RFC 3986 §3.1
     HOST = 8,   // RFC 3261 §25.1 hostname; underscores are seen and taken
+    // What nearly all user parts are made of: neither a delimiter nor an escape.
+    USUAL = 16,
 };
 
 static const uint8_t classes[256] = {
@@ -19,13 +21,13 @@ static const uint8_t classes[256] = {
     ['<'] = NEVER,
     ['>'] = NEVER,
     ['"'] = NEVER,
-    ['a' ... 'z'] = ALPHA | SCHEME | HOST,
-    ['A' ... 'Z'] = ALPHA | SCHEME | HOST,
-    ['0' ... '9'] = SCHEME | HOST,
-    ['-'] = SCHEME | HOST,
-    ['.'] = SCHEME | HOST,
-    ['+'] = SCHEME,
-    ['_'] = HOST,
+    ['a' ... 'z'] = ALPHA | SCHEME | HOST | USUAL,
+    ['A' ... 'Z'] = ALPHA | SCHEME | HOST | USUAL,
+    ['0' ... '9'] = SCHEME | HOST | USUAL,
+    ['-'] = SCHEME | HOST | USUAL,
+    ['.'] = SCHEME | HOST | USUAL,
+    ['+'] = SCHEME | USUAL,
+    ['_'] = HOST | USUAL,
 };
 
 // Length of the first bytes that are all of `class`.
@@ -199,9 +201,30 @@ static int take_phone(struct sip_uri *out, struct text rest)
     return 0;
 }
 
+// "sip:user@host" and maybe a port: all that most URIs are, each byte of it looked at once. false:
+// it is more, or less, or a bad one; *out has changed then.
+static bool is_usual(struct sip_uri *out, struct text uri)
+{
+    if (!text_starts(uri, TEXT("sip:")))
+        return false;
+    struct text rest = skip(uri, 4);
+    out->user = (struct text){rest.p, span_of(rest, USUAL)};
+    rest = skip(rest, out->user.n);
+    if (out->user.n == 0 || rest.n == 0 || rest.p[0] != '@')
+        return false;
+    rest = skip(rest, 1);
+    out->host = (struct text){rest.p, span_of(rest, HOST)};
+    rest = skip(rest, out->host.n);
+    out->scheme = SCHEME_SIP;
+    return out->host.n && take_port(&rest, &out->port) && rest.n == 0;
+}
+
 int sip_uri_parse(struct sip_uri *out, struct text uri)
 {
     struct text rest = uri;
+    *out = (struct sip_uri){0};
+    if (is_usual(out, uri))
+        return 0;
     *out = (struct sip_uri){0};
     if (!plain(uri) || !take_scheme(&rest, &out->scheme) || rest.n == 0)
         return EBADMSG;

@@ -58,6 +58,9 @@ static bool names(struct text via, struct text host, uint16_t first, uint16_t la
 bool sip_passed(const struct sip_message *m, struct text host, uint16_t first, uint16_t last)
 {
     struct text rest = sip_text(m, m->vias);
+    if (m->n_vias == 1 && m->sent_by_port) // nearly always, and it has been taken apart already
+        return m->sent_by_port >= first && m->sent_by_port <= last &&
+               scan_host_eq(sip_text(m, m->sent_by), without_brackets(host));
     while (rest.n)
         if (names(scan_value(rest, &rest), host, first, last))
             return true;

@@ -13,19 +13,36 @@ static unsigned char fold(char c)
     return u >= 'A' && u <= 'Z' ? (unsigned char)(u + ('a' - 'A')) : u;
 }
 
-bool text_eq_nocase(struct text a, struct text b)
+static bool bytes_eq_nocase(const char *a, const char *b, size_t n)
 {
-    if (a.n != b.n)
-        return false;
-    for (size_t i = 0; i < a.n; i++)
-        if (a.p[i] != b.p[i] && fold(a.p[i]) != fold(b.p[i]))
+    for (size_t i = 0; i < n; i++)
+        if (a[i] != b[i] && fold(a[i]) != fold(b[i]))
             return false;
     return true;
 }
 
-bool text_starts(struct text t, struct text prefix)
+// Words are nearly always the same to the byte.
+static inline bool word_eq_nocase(const char *a, const char *b, size_t n)
 {
-    return t.n >= prefix.n && text_eq((struct text){t.p, prefix.n}, prefix);
+    uint64_t x = 0, y = 0;
+    memcpy(&x, a, n);
+    memcpy(&y, b, n);
+    return x == y || bytes_eq_nocase(a, b, n);
+}
+
+// By words of eight; the last one overlaps the one before.
+bool text_eq_nocase(struct text a, struct text b)
+{
+    if (a.n != b.n)
+        return false;
+    if (a.n < 8)
+        return a.n < 4
+                   ? bytes_eq_nocase(a.p, b.p, a.n)
+                   : word_eq_nocase(a.p, b.p, 4) && word_eq_nocase(a.p + a.n - 4, b.p + a.n - 4, 4);
+    for (size_t i = 0; i + 8 < a.n; i += 8)
+        if (!word_eq_nocase(a.p + i, b.p + i, 8))
+            return false;
+    return word_eq_nocase(a.p + a.n - 8, b.p + a.n - 8, 8);
 }
 
 static bool is_white(char c)
@@ -165,26 +182,24 @@ static const char *xml_replacement(unsigned char c)
     }
 }
 
-// How many bytes at p stay as they are; 0: what is there must be replaced.
-static size_t xml_plain(const unsigned char *p, size_t n)
-{
-    if (*p >= 0x80)
-        return utf8_sequence(p, n);
-    return xml_replacement(*p) ? 0 : 1;
-}
+// The bytes that stay as they are.
+static const bool xml_plain[256] = {
+    [' '] = true,         ['!'] = true, ['#' ... '%'] = true,
+    ['(' ... ';'] = true, ['='] = true, ['?' ... 0x7f] = true,
+};
 
 void buffer_xml(struct buffer *b, struct text t)
 {
-    const unsigned char *p = (const unsigned char *)t.p, *end = t.n ? p + t.n : p;
+    const unsigned char *p = (const unsigned char *)t.p, *end = t.n ? p + t.n : p, *from = p;
     while (p < end) {
-        const unsigned char *from = p;
-        for (size_t n; p < end && (n = xml_plain(p, (size_t)(end - p))) > 0;)
-            p += n;
-        buffer_add(b, from, (size_t)(p - from));
-        if (p == end)
-            break;
+        size_t n = xml_plain[*p] ? 1 : *p >= 0x80 ? utf8_sequence(p, (size_t)(end - p)) : 0;
+        p += n;
+        if (n)
+            continue;
         const char *instead = *p < 0x80 ? xml_replacement(*p) : "";
+        buffer_add(b, from, (size_t)(p - from));
         buffer_add(b, instead, strlen(instead));
-        p++;
+        from = ++p;
     }
+    buffer_add(b, from, (size_t)(p - from));
 }

@@ -30,9 +30,13 @@ static inline bool text_eq(struct text a, struct text b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+static inline bool text_starts(struct text t, struct text prefix)
+{
+    return t.n >= prefix.n && text_eq((struct text){t.p, prefix.n}, prefix);
+}
+
 // ASCII case is folded, other bytes are compared as they are.
 bool text_eq_nocase(struct text a, struct text b);
-bool text_starts(struct text t, struct text prefix);
 // Without XML's white space (space, tab, CR, LF) at both ends.
 struct text text_trim(struct text t);
 // UTF-8, and only characters that XML 1.0 §2.2 allows.

@@ -90,6 +90,11 @@ static void other_vias(void **state)
         "SIP/2.0/UDP  h",
         "SIP/2.0/UDP h;branch",
         "SIP/2.0/UDP h;branch=",
+        "SIP/2.0/UDP h;branch=;rport",
+        "SIP/2.0/UDP h ;branch=a",
+        "SIP/2.0/UDP h; branch=a",
+        "SIP/2.0/UDP h;",
+        "SIP/2.0/UDP h;rport;",
         "SIP/2.0/UDP h;branch=a;branch=b",
         "SIP/2.0/UDP h;branch=\"a\"",
         "SIP/2.0/UDP h;rport=",
@@ -111,13 +116,60 @@ static void other_vias(void **state)
     }
 }
 
+static void substate(const char *value, const char *state, const char *expires, const char *reason,
+                     const char *retry_after)
+{
+    struct plain_substate s;
+    assert_true(plain_substate(text_of(value), &s));
+    is(s.state, state);
+    is(s.expires, expires);
+    is(s.reason, reason);
+    is(s.retry_after, retry_after);
+}
+
+static void substates(void **state)
+{
+    (void)state;
+    substate("active", "active", "", "", "");
+    substate("active;expires=3600", "active", "3600", "", "");
+    substate("terminated;reason=probation;retry-after=5", "terminated", "", "probation", "5");
+    substate("x;retry-after=1;expires=2;reason=y", "x", "2", "y", "1");
+}
+
+static void other_substates(void **state)
+{
+    (void)state;
+    static const char *const values[] = {
+        "",
+        ";expires=1",
+        "active;",
+        "active ",
+        "active ;expires=1",
+        "active; expires=1",
+        "active;expires",
+        "active;expires=",
+        "active;expires=;reason=x",
+        "active;expires =1",
+        "active;expires=1;expires=2",
+        "active;Expires=1",
+        "active;expires=\"1\"",
+        "active;expires=1, active",
+        "active;reason=x=y",
+        "active;max-rate=1",
+    };
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct plain_substate s;
+        if (plain_substate(text_of(values[i]), &s))
+            fail_msg("%s counts as plain", values[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(addresses),
-        cmocka_unit_test(other_addresses),
-        cmocka_unit_test(vias),
-        cmocka_unit_test(other_vias),
+        cmocka_unit_test(addresses), cmocka_unit_test(other_addresses),
+        cmocka_unit_test(vias),      cmocka_unit_test(other_vias),
+        cmocka_unit_test(substates), cmocka_unit_test(other_substates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,24 @@ static void assert_buffer(const struct buffer *b, const char *want)
     assert_text((struct text){b->p, b->n}, want);
 }
 
+// Of every length, and with a difference at every place.
+static void compares_without_case(void **state)
+{
+    (void)state;
+    static const char upper[] = "SUBSCRIPTION-STATE: ACTIVE",
+                      lower[] = "subscription-state: active";
+    for (size_t n = 0; n < sizeof upper; n++) {
+        struct text t = {upper, n};
+        assert_true(text_eq_nocase(t, (struct text){lower, n}));
+        for (size_t i = 0; i < n; i++) {
+            char other[sizeof lower];
+            memcpy(other, lower, sizeof lower);
+            other[i] ^= 1;
+            assert_false(text_eq_nocase(t, (struct text){other, n}));
+        }
+    }
+}
+
 static void compares(void **state)
 {
     (void)state;
@@ -227,11 +245,17 @@ static void knows_xml_characters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compares),        cmocka_unit_test(reads_numbers),
-        cmocka_unit_test(grows),           cmocka_unit_test(appends_nothing),
-        cmocka_unit_test(keeps_its_limit), cmocka_unit_test(writes_numbers),
-        cmocka_unit_test(escapes_xml),     cmocka_unit_test(drops_what_is_not_utf8),
-        cmocka_unit_test(trims),           cmocka_unit_test(knows_xml_characters),
+        cmocka_unit_test(compares),
+        cmocka_unit_test(compares_without_case),
+        cmocka_unit_test(reads_numbers),
+        cmocka_unit_test(grows),
+        cmocka_unit_test(appends_nothing),
+        cmocka_unit_test(keeps_its_limit),
+        cmocka_unit_test(writes_numbers),
+        cmocka_unit_test(escapes_xml),
+        cmocka_unit_test(drops_what_is_not_utf8),
+        cmocka_unit_test(trims),
+        cmocka_unit_test(knows_xml_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
