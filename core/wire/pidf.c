@@ -249,6 +249,18 @@ static bool enter(struct pidf_reader *r, struct pidf_element e, const xmlChar **
     return true;
 }
 
+// What the element is here. A document has few kinds, and most documents have the same.
+static const struct pidf_met *meet(struct pidf_reader *r, const xmlChar *uri, const xmlChar *local)
+{
+    enum pidf_place below = place_now(r);
+    struct pidf_met *m = &r->met[((uintptr_t)local / 8 + (uintptr_t)below) % PIDF_MET];
+    if (m->local != local || m->uri != uri || m->below != below) {
+        enum pidf_ns ns = pidf_ns_of(xml_text(uri));
+        *m = (struct pidf_met){uri, local, below, ns, pidf_element_of(below, ns, xml_text(local))};
+    }
+    return m;
+}
+
 static void on_start(void *arg, const xmlChar *local, const xmlChar *prefix, const xmlChar *uri,
                      int n_ns, const xmlChar **ns, int n_attributes, int n_defaulted,
                      const xmlChar **attributes)
@@ -259,14 +271,13 @@ static void on_start(void *arg, const xmlChar *local, const xmlChar *prefix, con
         r->skip++;
         return;
     }
-    enum pidf_ns of = pidf_ns_of(xml_text(uri));
-    struct text name = xml_text(local);
-    struct pidf_element e = pidf_element_of(place_now(r), of, name);
+    const struct pidf_met *m = meet(r, uri, local);
+    struct pidf_element e = m->is;
     if (e.place == AT_NOWHERE && is_extension(place_now(r)) &&
         must_be_understood(attributes, n_attributes))
         r->duties |= 1u << r->deep;
     if (e.place == AT_NOWHERE && holds_words(place_now(r)))
-        take_word(r, of, name);
+        take_word(r, m->ns, xml_text(local));
     if (!enter(r, e, attributes, n_attributes))
         r->skip = 1;
 }
@@ -417,6 +428,7 @@ static bool reader_has_parser(struct pidf_reader *r)
     if (!r->xml && (r->xml = xmlNewParserCtxt()) != NULL) {
         *r->xml->sax = HANDLER;
         r->xml->userData = r;
+        memset(r->met, 0, sizeof r->met);
     }
     return memory_lent(r->xml ? 0 : ENOMEM) == 0;
 }
@@ -434,9 +446,6 @@ static void reader_reset(struct pidf_reader *r, struct text default_lang, struct
     r->lang = r->default_lang = keep(r, default_lang);
 }
 
-// The parser reads straight from our copy, which ends in a NUL as it wants. That takes half the
-// time of xmlCtxtReadMemory() for a small document, whose buffer it tries to refill before every
-// token.
 // The declaration that most documents begin with says what is known by now, and to read it takes as
 // long as two elements do.
 static struct text behind_declaration(struct text body)
@@ -451,9 +460,11 @@ static struct text behind_declaration(struct text body)
     return body;
 }
 
+// The parser reads straight from our copy, which ends in a NUL as it wants. That takes half the
+// time of xmlCtxtReadMemory() for a small document, whose buffer it tries to refill before every
+// token.
 static bool parse_utf8(struct pidf_reader *r, struct text body, int options)
 {
-    body = behind_declaration(body);
     buffer_reset(&r->copy);
     buffer_text(&r->copy, body);
     buffer_char(&r->copy, '\0');
@@ -470,7 +481,9 @@ static bool parse_utf8(struct pidf_reader *r, struct text body, int options)
     }
     // RFC 3863 §4.1 obliges us to UTF-8 only: iconv's hundreds of encodings stay out of reach.
     xmlCtxtUseOptions(r->xml, options | XML_PARSE_IGNORE_ENC);
+    r->xml->progressive = 1; // all is there: it need not look for more before every token
     xmlParseDocument(r->xml);
+    r->xml->progressive = 0;
     return true;
 }
 
@@ -491,9 +504,10 @@ static int parse(struct pidf_reader *r, struct text body)
     if (body.n == 0 || body.n > INT_MAX)
         return EBADMSG;
     memory_lend();
-    if (!pidf_is_utf8(body))
+    struct text rest = behind_declaration(body);
+    if (rest.p == body.p && !pidf_is_utf8(body))
         parse_other(r, body, OPTIONS);
-    else if (!parse_utf8(r, body, OPTIONS))
+    else if (!parse_utf8(r, rest, OPTIONS))
         return memory_lent(ENOMEM);
     bool bad = r->refused || !r->is_pidf || !r->xml->wellFormed || r->xml->disableSAX;
     int error = r->scratch->failed ? ENOMEM : memory_lent(bad ? EBADMSG : 0);

@@ -41,9 +41,21 @@ struct pidf_before {
     struct pidf_notes notes;
 };
 
+// An element that was looked up before. Names are the parser's, which has each of them once and
+// keeps it for life: so they are compared as pointers, and forgotten with the parser.
+struct pidf_met {
+    const unsigned char *uri, *local;
+    enum pidf_place below;
+    enum pidf_ns ns;
+    struct pidf_element is;
+};
+
+enum { PIDF_MET = 32 };
+
 struct pidf_reader {
     struct _xmlParserCtxt *xml; // libxml2's, whose headers stay in pidf.c
-    struct buffer copy;         // of the document that is read
+    struct pidf_met met[PIDF_MET];
+    struct buffer copy; // of the document that is read
     struct buffer *scratch;
     bool refused, is_pidf;
     unsigned skip; // depth inside an element that we pass over; 0: not inside one
