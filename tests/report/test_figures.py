@@ -20,7 +20,7 @@ class Reading(unittest.TestCase):
                          ("presence-in", "floor", "cpu", "us/event", 2.05, "subscriptions", 10000))
 
     def test_a_malformed_line_is_told_and_the_others_are_read(self):
-        for line in ("garbage", '{"bench":"x"', "[]", "3", '{"bench":"x","who":"y"}',
+        for line in ("garbage", '{"suite":{"load":NaN}}', '{"bench":"x"', "[]", "3", '{"bench":"x","who":"y"}',
                      '{"bench":"b","who":"w","what":"c","unit":"u","value":"7"}',
                      '{"bench":"b","who":"w","what":"c","unit":"u","value":true}',
                      '{"bench":"b","who":"w","what":"c","unit":"u","value":nan}',
