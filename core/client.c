@@ -330,9 +330,9 @@ void client_unreachable(struct core *c, const struct hop *hop)
 {
     uint32_t peer = peer_find(c, hop);
     uint32_t left = peer ? core_peer(c, peer)->in_flight : 0;
-    for (uint32_t h = 1; h <= c->clients.used && left; h++) {
+    for (uint32_t h = 0; left && (h = pool_after(&c->clients, h));) {
         const struct client *t = client_at(c, h);
-        if (!t->n || t->hop != peer)
+        if (t->hop != peer)
             continue;
         left--;
         if (!(t->flags & CLIENT_REFUSED))
@@ -449,10 +449,10 @@ static struct client *client_match(struct core *c, const struct sip_message *m, 
     uint64_t shard, h, nonce;
     if (!branch_read(sip_text(m, m->branch), &shard, &h, &nonce) || shard != c->cfg.shard)
         return NULL;
-    if (h == 0 || h > c->clients.used)
+    if (!pool_has(&c->clients, h))
         return NULL;
     struct client *t = client_at(c, (uint32_t)h);
-    if (!t->n || t->nonce != nonce || t->method != m->method) // n == 0: free
+    if (t->nonce != nonce || t->method != m->method)
         return NULL;
     *handle = (uint32_t)h;
     return t;
@@ -537,7 +537,7 @@ void client_due(struct core *c, uint32_t handle)
 
 void client_free_all(struct core *c)
 {
-    for (uint32_t h = 1; h <= c->clients.used; h++) {
+    for (uint32_t h = 0; (h = pool_after(&c->clients, h));) {
         struct client *t = client_at(c, h);
         if (t->trial)
             free(t->trial->last);

@@ -87,7 +87,7 @@ void dialog_free(struct core *c, uint32_t handle)
 
 void dialog_free_all(struct core *c)
 {
-    for (uint32_t h = 1; h <= c->dialogs.used; h++)
+    for (uint32_t h = 0; (h = pool_after(&c->dialogs, h));)
         free(core_dialog(c, h)->text);
 }
 

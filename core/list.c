@@ -24,7 +24,7 @@ static bool list_matches(const struct list *l, const struct sub *s)
 {
     const struct core_filter *f = l->filter;
     struct jid jid;
-    if (!s->user || (s->flags & SUB_ENDED) || (f->direction >= 0 && s->direction != f->direction) ||
+    if ((s->flags & SUB_ENDED) || (f->direction >= 0 && s->direction != f->direction) ||
         (f->state >= 0 && s->state != f->state))
         return false;
     if (f->jid.n) {
@@ -92,9 +92,11 @@ static uint64_t list_user(struct list *l, uint64_t cursor)
 static uint64_t list_all(struct list *l, uint64_t cursor, size_t scan_max)
 {
     const struct core *c = l->core;
-    uint64_t at = cursor ? cursor : 1;
-    for (size_t looked = 0; at <= c->subs.used; at++, looked++) {
-        const struct sub *s = core_sub(c, (uint32_t)at);
+    uint32_t at = cursor ? (uint32_t)(cursor - 1) : 0;
+    if (cursor > UINT32_MAX)
+        return 0; // not from here
+    for (size_t looked = 0; (at = pool_after(&c->subs, at)); looked++) {
+        const struct sub *s = core_sub(c, at);
         if (looked == scan_max || (list_matches(l, s) && !list_one(l, s)))
             return at;
     }

@@ -136,7 +136,7 @@ static bool name_room(struct core *c)
     uint32_t oldest = 0;
     if (c->names.live < NEXT_HOP_NAMES_MAX)
         return true;
-    for (uint32_t h = 1; h <= c->names.used; h++) { // at the limit all of them are in use
+    for (uint32_t h = 0; (h = pool_after(&c->names, h));) {
         const struct name *o = name_at(c, h);
         if (!o->users && (!oldest || o->used_ms < name_at(c, oldest)->used_ms))
             oldest = h;
@@ -391,7 +391,7 @@ void next_hop_due(struct core *c, uint32_t name)
 
 void next_hop_free_all(struct core *c)
 {
-    for (uint32_t h = 1; h <= c->names.used; h++) {
+    for (uint32_t h = 0; (h = pool_after(&c->names, h));) {
         free(name_at(c, h)->uri);
         free(name_at(c, h)->hops);
     }

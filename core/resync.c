@@ -38,7 +38,7 @@ static void resync_begin(struct core *c)
 {
     if (c->resync_timer || !resync_take_waiting(c))
         return;
-    c->resync_at = 1;
+    c->resync_at = 0;
     resync_again_at(c, c->now_ms);
 }
 
@@ -55,7 +55,7 @@ int resync_all(struct core *c)
             c->domains[i].flags |= DOMAIN_WAITS;
     if (c->resync_timer || !resync_take_waiting(c))
         return 0; // after the pass that is under way, or when the gateway's own stream is up
-    c->resync_at = 1;
+    c->resync_at = 0;
     c->resync_timer = wheel_add(&c->wheel, c->now_ms, TIMER_RESYNC, 0);
     return c->resync_timer ? 0 : ENOMEM;
 }
@@ -63,7 +63,7 @@ int resync_all(struct core *c)
 static void resync_one(struct core *c, uint32_t sub)
 {
     const struct sub *s = core_sub(c, sub);
-    if (!s->user || (s->flags & SUB_ENDED) || !domain_is(c, s->peer_domain, DOMAIN_PASS) ||
+    if ((s->flags & SUB_ENDED) || !domain_is(c, s->peer_domain, DOMAIN_PASS) ||
         !sub_stream_up(c, s) || !sub_trusted(c, s))
         return;
     if (s->direction == XMPP_TO_SIP)
@@ -75,9 +75,13 @@ static void resync_one(struct core *c, uint32_t sub)
 void resync_due(struct core *c)
 {
     c->resync_timer = 0;
-    for (unsigned i = 0; i < CORE_RESYNC_STEP && c->resync_at <= c->subs.used; i++)
-        resync_one(c, c->resync_at++);
-    if (c->resync_at <= c->subs.used) {
+    uint32_t sub = pool_after(&c->subs, c->resync_at);
+    for (unsigned i = 0; i < CORE_RESYNC_STEP && sub; i++) {
+        c->resync_at = sub;
+        resync_one(c, sub);
+        sub = pool_after(&c->subs, sub);
+    }
+    if (sub) {
         resync_again_at(c, c->now_ms + CORE_RESYNC_MS);
         return;
     }

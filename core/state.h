@@ -313,7 +313,7 @@ struct core {
     size_t n_unsaved, unsaved_cap;
     uint64_t next_id;
     uint32_t streams_up;              // how often a stream has come up
-    uint32_t resync_at, resync_timer; // next subscription to look at
+    uint32_t resync_at, resync_timer; // subscription that was looked at last
     uint32_t n_fetches;               // dialogs without subscription
     uint32_t n_remembered;            // peers with a timer
     struct turnstile overdue, busy;

@@ -221,10 +221,8 @@ void sub_flush(struct core *c)
 
 void sub_free_all(struct core *c)
 {
-    for (uint32_t h = 1; h <= c->subs.used; h++) {
+    for (uint32_t h = 0; (h = pool_after(&c->subs, h));) {
         struct sub *s = core_sub(c, h);
-        if (!s->user) // free
-            continue;
         known_free(&s->known);
         free(s->text);
     }

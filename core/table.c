@@ -6,69 +6,122 @@
 
 #include "core/wire/memory.h"
 
-enum { TABLE_FIRST = 64 };
+enum { PART_FIRST = 8 };
 
-static void table_put(struct table *t, struct table_slot s)
+static uint32_t part_most(uint32_t slots)
 {
-    uint32_t at = s.hash & t->mask;
-    while (t->v[at].handle)
-        at = (at + 1) & t->mask;
-    t->v[at] = s;
+    return slots / 5 * 4 + slots % 5 * 4 / 5;
 }
 
-static bool table_grow(struct table *t)
+// A quarter of a power of two more: the sizes that the allocator has, too.
+static uint32_t part_more(uint32_t slots)
 {
-    uint32_t slots = t->v ? (t->mask + 1) * 2 : TABLE_FIRST;
-    struct table bigger = {memory_take_zeroed(slots, sizeof *t->v), slots - 1, t->n};
-    if (!bigger.v)
-        return false;
-    for (uint32_t i = 0; t->v && i <= t->mask; i++)
-        if (t->v[i].handle)
-            table_put(&bigger, t->v[i]);
-    free(t->v);
-    *t = bigger;
-    return true;
+    return slots ? slots + ((1u << (31 - __builtin_clz(slots))) >> 2) : PART_FIRST;
+}
+
+static void part_put(struct table_part *p, struct table_slot s)
+{
+    uint32_t at = table_home(p, s.hash);
+    while (p->v[at].handle)
+        at = table_behind(p, at);
+    p->v[at] = s;
+}
+
+// Into `v`, which has `slots`, all zero.
+static void part_move(struct table *t, struct table_part *p, struct table_slot *v, uint32_t slots)
+{
+    struct table_part moved = {v, slots, p->n};
+    for (uint32_t i = 0; i < p->slots; i++)
+        if (p->v[i].handle)
+            part_put(&moved, p->v[i]);
+    t->bytes += slots * sizeof *v;
+    t->bytes -= p->slots * sizeof *v;
+    free(p->v);
+    *p = moved;
+}
+
+static bool part_grow(struct table *t, struct table_part *p)
+{
+    uint32_t slots = part_more(p->slots);
+    struct table_slot *v = memory_take_zeroed(slots, sizeof *v);
+    if (v)
+        part_move(t, p, v, slots);
+    return v != NULL;
+}
+
+// From less than a third to half full. Without memory for that it stays as it is.
+static void part_shrink(struct table *t, struct table_part *p)
+{
+    uint32_t slots = PART_FIRST;
+    while (slots < p->n * 2)
+        slots = part_more(slots);
+    struct table_slot *v = calloc(slots, sizeof *v);
+    if (v)
+        part_move(t, p, v, slots);
 }
 
 void table_free(struct table *t)
 {
-    free(t->v);
+    for (unsigned i = 0; t->parts && i < TABLE_PARTS; i++)
+        free(t->parts[i].v);
+    free(t->parts);
     *t = (struct table){0};
+}
+
+static bool table_begin(struct table *t)
+{
+    t->parts = memory_take_zeroed(TABLE_PARTS, sizeof *t->parts);
+    if (t->parts)
+        t->bytes = TABLE_PARTS * sizeof *t->parts;
+    return t->parts != NULL;
 }
 
 bool table_add(struct table *t, uint32_t hash, uint32_t handle)
 {
     assert(handle);
-    if (!t->v || t->n >= (t->mask + 1) / 4 * 3) // at most three quarters full
-        if (!table_grow(t))
-            return false;
-    table_put(t, (struct table_slot){hash, handle});
+    if (!t->parts && !table_begin(t))
+        return false;
+    struct table_part *p = &t->parts[hash % TABLE_PARTS];
+    if (p->n >= part_most(p->slots) && !part_grow(t, p))
+        return false;
+    part_put(p, (struct table_slot){hash, handle});
+    p->n++;
     t->n++;
     return true;
 }
 
+// How far `to` is behind `from`, round the end.
+static uint32_t part_distance(const struct table_part *p, uint32_t from, uint32_t to)
+{
+    return to >= from ? to - from : to + p->slots - from;
+}
+
 // Backward shift: each entry behind the hole that may live in it moves up, so that no probe run is
 // ever cut and no tombstones slow later probes down.
-void table_remove(struct table *t, uint32_t hash, uint32_t handle)
+static void part_close(struct table_part *p, uint32_t hole)
 {
-    uint32_t at = hash & t->mask;
-    while (t->v[at].handle != handle || t->v[at].hash != hash) {
-        assert(t->v[at].handle);
-        at = (at + 1) & t->mask;
-    }
-    uint32_t hole = at;
-    for (at = (at + 1) & t->mask; t->v[at].handle; at = (at + 1) & t->mask) {
-        uint32_t home = t->v[at].hash & t->mask;
-        if (((at - home) & t->mask) >= ((at - hole) & t->mask)) {
-            t->v[hole] = t->v[at];
+    uint32_t at = table_behind(p, hole);
+    for (; p->v[at].handle; at = table_behind(p, at)) {
+        uint32_t home = table_home(p, p->v[at].hash);
+        if (part_distance(p, home, at) >= part_distance(p, hole, at)) {
+            p->v[hole] = p->v[at];
             hole = at;
         }
     }
-    t->v[hole].handle = 0;
-    t->n--;
+    p->v[hole] = (struct table_slot){0};
 }
 
-size_t table_bytes(const struct table *t)
+void table_remove(struct table *t, uint32_t hash, uint32_t handle)
 {
-    return t->v ? ((size_t)t->mask + 1) * sizeof *t->v : 0;
+    struct table_part *p = &t->parts[hash % TABLE_PARTS];
+    uint32_t at = table_home(p, hash);
+    while (p->v[at].handle != handle || p->v[at].hash != hash) {
+        assert(p->v[at].handle);
+        at = table_behind(p, at);
+    }
+    part_close(p, at);
+    p->n--;
+    t->n--;
+    if (p->slots > PART_FIRST && p->n < p->slots / 3)
+        part_shrink(t, p);
 }

@@ -1,7 +1,10 @@
-// Hash index from a 32-bit hash to object handles: eight bytes an entry, linear probing, no
-// tombstones.
+// Hash index from a 32-bit hash to object handles: eight bytes an entry and little more, linear
+// probing, no tombstones.
 //
-// The table knows nothing of the objects: the caller walks the handles of a hash and compares.
+// The table knows nothing of the objects: the caller walks the handles of a hash and compares. The
+// hashes have to be good in all their bits. The low ones choose one of many parts, which grow and
+// shrink by themselves and by small steps: there is no moment at which a large table is copied as a
+// whole, and none at which it is half empty.
 #ifndef CORE_TABLE_H
 #define CORE_TABLE_H
 
@@ -9,48 +12,66 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { TABLE_PARTS = 64 };
+
 struct table_slot {
     uint32_t hash, handle; // handle 0: empty
 };
 
+struct table_part {
+    struct table_slot *v; // NULL: none yet
+    uint32_t slots, n;    // of them in use: at most four fifths
+};
+
 struct table {
-    struct table_slot *v;
-    uint32_t mask, n; // mask + 1 slots; v NULL: none yet
+    uint32_t n;
+    size_t bytes;
+    struct table_part *parts; // NULL: none yet
 };
 
 void table_free(struct table *t);
 // False: no memory. Duplicates of a hash are welcome.
 bool table_add(struct table *t, uint32_t hash, uint32_t handle);
+// There is room then to add another of the same hash.
 void table_remove(struct table *t, uint32_t hash, uint32_t handle);
 
-// for (uint32_t at = table_first(t, h, &x); x; at = table_next(t, h, at, &x)) …
-static inline uint32_t table_seek(const struct table *t, uint32_t hash, uint32_t at,
-                                  uint32_t *handle)
+static inline uint32_t table_home(const struct table_part *p, uint32_t hash)
 {
-    *handle = 0;
-    if (!t->v)
-        return 0;
-    for (;; at = (at + 1) & t->mask) {
-        if (!t->v[at].handle)
-            return at;
-        if (t->v[at].hash == hash) {
-            *handle = t->v[at].handle;
-            return at;
-        }
-    }
+    return (uint32_t)((uint64_t)hash * p->slots >> 32);
 }
 
+static inline uint32_t table_behind(const struct table_part *p, uint32_t at)
+{
+    return at + 1 == p->slots ? 0 : at + 1;
+}
+
+static inline uint32_t table_seek(const struct table_part *p, uint32_t hash, uint32_t at,
+                                  uint32_t *handle)
+{
+    while (p->v[at].handle && p->v[at].hash != hash)
+        at = table_behind(p, at);
+    *handle = p->v[at].handle;
+    return at;
+}
+
+// for (uint32_t at = table_first(t, h, &x); x; at = table_next(t, h, at, &x)) …
 static inline uint32_t table_first(const struct table *t, uint32_t hash, uint32_t *handle)
 {
-    return table_seek(t, hash, hash & t->mask, handle);
+    const struct table_part *p = t->parts ? &t->parts[hash % TABLE_PARTS] : NULL;
+    *handle = 0;
+    return p && p->v ? table_seek(p, hash, table_home(p, hash), handle) : 0;
 }
 
 static inline uint32_t table_next(const struct table *t, uint32_t hash, uint32_t at,
                                   uint32_t *handle)
 {
-    return table_seek(t, hash, (at + 1) & t->mask, handle);
+    const struct table_part *p = &t->parts[hash % TABLE_PARTS];
+    return table_seek(p, hash, table_behind(p, at), handle);
 }
 
-size_t table_bytes(const struct table *t);
+static inline size_t table_bytes(const struct table *t)
+{
+    return t->bytes;
+}
 
 #endif

@@ -154,6 +154,6 @@ void server_refuse(struct core *c, const struct event *ev, unsigned status, stru
 void transaction_free_all(struct core *c)
 {
     client_free_all(c);
-    for (uint32_t h = 1; h <= c->servers.used; h++)
+    for (uint32_t h = 0; (h = pool_after(&c->servers, h));)
         free(((struct server *)pool_at(&c->servers, h))->bytes);
 }

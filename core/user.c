@@ -148,6 +148,6 @@ void user_forget_due(struct core *c, uint32_t handle)
 
 void user_free_all(struct core *c)
 {
-    for (uint32_t h = 1; h <= c->users.used; h++)
-        free(core_user(c, h)->local); // NULL in free objects
+    for (uint32_t h = 0; (h = pool_after(&c->users, h));)
+        free(core_user(c, h)->local);
 }

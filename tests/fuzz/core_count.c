@@ -43,9 +43,8 @@ static void count_subs(const struct core *c, uint32_t user, struct counts *n)
 static uint64_t in_flight(const struct core *c)
 {
     uint64_t n = 0;
-    for (uint32_t i = 0; c->peer_index.v && i <= c->peer_index.mask; i++)
-        if (c->peer_index.v[i].handle)
-            n += ((const struct peer *)pool_at(&c->peers, c->peer_index.v[i].handle))->in_flight;
+    for (uint32_t h = 0; (h = pool_after(&c->peers, h));)
+        n += ((const struct peer *)pool_at(&c->peers, h))->in_flight;
     return n;
 }
 
@@ -61,13 +60,12 @@ void world_count(const struct core *c)
 {
     struct counts n = {0};
     const struct core_stats *s = &c->stats;
-    for (uint32_t i = 0; c->user_index.v && i <= c->user_index.mask; i++)
-        if (c->user_index.v[i].handle) {
-            n.users++;
-            count_subs(c, c->user_index.v[i].handle, &n);
-        }
+    for (uint32_t h = 0; (h = pool_after(&c->users, h));) {
+        n.users++;
+        count_subs(c, h, &n);
+    }
     n.dialogs += c->n_fetches;
-    fuzz_expect(n.users == s->users && n.users == c->users.live, "users");
+    fuzz_expect(n.users == s->users && n.users == c->user_index.n, "users");
     fuzz_expect(n.subs == c->subs.live && n.alive == s->subscriptions, "subscriptions");
     fuzz_expect(n.alive == c->sub_index.n, "the index of subscriptions");
     fuzz_expect(memcmp(n.by_state, s->by_state, sizeof n.by_state) == 0, "states");
