@@ -16,6 +16,8 @@ int main(int argc, char **argv)
     struct program p = {
         .name = "notify-in", .help = help, .subscriptions = 10000, .events = 400000, .seconds = 5};
     program_begin(&p, argc, argv);
+    program_start(&p);
     hot_measure(&p, &(struct hot){LOAD_WATCH, LOAD_NOTIFY, FLOOR_NOTIFY_IN});
+    program_stop(&p);
     return program_end(&p);
 }

@@ -19,6 +19,8 @@ int main(int argc, char **argv)
                         .events = 400000,
                         .seconds = 5};
     program_begin(&p, argc, argv);
+    program_start(&p);
     hot_measure(&p, &(struct hot){LOAD_SERVE, LOAD_PRESENCE, FLOOR_PRESENCE_IN});
+    program_stop(&p);
     return program_end(&p);
 }

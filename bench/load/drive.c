@@ -43,25 +43,31 @@ uint64_t drive_disk_bytes(const struct load *l)
 }
 
 struct drive_before {
-    uint64_t us, cpu_ns, disk_bytes;
-    double commits, turns;
+    uint64_t us, cpu_ns, disk_bytes, commits;
+    double turns;
 };
 
 // Questions over REST cost the daemon a little: they are outside of what is measured.
 static void drive_begin(struct drive_before *b, const struct drive *d)
 {
     load_figures_reset(d->load);
-    b->commits = drive_counter(d->load, "isthmus_commits_total");
+    b->commits = (uint64_t)drive_counter(d->load, "isthmus_commits_total");
     b->turns = drive_counter(d->load, "isthmus_turns_total");
     b->disk_bytes = drive_disk_bytes(d->load);
     b->cpu_ns = load_cpu_ns(d->load);
     b->us = load_now_us();
 }
 
+// What it was before, of a daemon that is no more.
+static uint64_t since(uint64_t before, uint64_t now)
+{
+    return now > before ? now - before : 0;
+}
+
 static void drive_end(struct drive_result *r, const struct drive_before *b, const struct drive *d)
 {
     double us = (double)(load_now_us() - b->us);
-    double cpu_us = (double)(load_cpu_ns(d->load) - b->cpu_ns) / 1000;
+    double cpu_us = (double)since(b->cpu_ns, load_cpu_ns(d->load)) / 1000;
     const struct load_figure *f = load_figure(d->load, d->kind);
     double done = f->done ? (double)f->done : 1;
     double turns = drive_counter(d->load, "isthmus_turns_total") - b->turns;
@@ -74,8 +80,8 @@ static void drive_end(struct drive_result *r, const struct drive_before *b, cons
         .per_s = done * 1e6 / us,
         .busy = cpu_us / us,
         .per_turn = turns > 0 ? done / turns : 0,
-        .disk_bytes = drive_disk_bytes(d->load) - b->disk_bytes,
-        .commits = (uint64_t)(drive_counter(d->load, "isthmus_commits_total") - b->commits),
+        .disk_bytes = since(b->disk_bytes, drive_disk_bytes(d->load)),
+        .commits = since(b->commits, (uint64_t)drive_counter(d->load, "isthmus_commits_total")),
         .latency_us = f->latency_us,
     };
 }
@@ -88,18 +94,35 @@ static uint64_t drive_over(const struct drive *d)
     return f->done + f->refused + f->given_up + f->overtaken;
 }
 
-// Until no more than `most` are under way. False: nothing moves any more.
-static bool drive_wait(const struct drive *d, uint64_t most)
+// When something was over last.
+struct drive_pulse {
+    uint64_t over, us;
+};
+
+static struct drive_pulse drive_pulse_begin(const struct drive *d)
 {
-    uint64_t over = drive_over(d), end_us = 0;
+    return (struct drive_pulse){drive_over(d), load_now_us()};
+}
+
+// False: nothing moves any more, and will not.
+static bool drive_moves(struct drive *d, struct drive_pulse *p)
+{
+    uint64_t over = drive_over(d), now_us = load_now_us();
+    if (over != p->over)
+        *p = (struct drive_pulse){over, now_us};
+    if (now_us - p->us < WAIT_US)
+        return true;
+    return now_us - p->us < PATIENCE_US && load_alive(d->load, NULL);
+}
+
+// Until no more than `most` are under way. False: it does not come to that.
+static bool drive_wait(struct drive *d, uint64_t most)
+{
+    struct drive_pulse pulse = drive_pulse_begin(d);
     while (load_under_way(d->load, d->kind) > most) {
         load_play(d->load, WAIT_US);
-        uint64_t now_us = load_now_us();
-        if (!end_us || drive_over(d) != over)
-            end_us = now_us + PATIENCE_US;
-        else if (now_us > end_us)
+        if (!drive_moves(d, &pulse))
             return false;
-        over = drive_over(d);
     }
     return true;
 }
@@ -140,29 +163,43 @@ void drive_closed(struct drive_result *out, struct drive *d, uint64_t events)
     drive_end(out, &before, d);
 }
 
+// Begins what is due, but not too much before it reads again.
+static uint64_t open_begin(struct drive *d, double per_s, uint64_t begin_us, uint64_t i,
+                           uint64_t events)
+{
+    double since_us = (double)(load_now_us() - begin_us);
+    unsigned pair;
+    for (unsigned n = 0; n < AT_ONCE && i < events; n++, i++) {
+        double due_us = (double)i * 1e6 / per_s;
+        if (due_us > since_us || !drive_pick(d, &pair))
+            break;
+        load_begin(d->load, d->kind, pair, begin_us + (uint64_t)due_us);
+    }
+    return i;
+}
+
 // Never sleeps: who wakes up late would find fault with the daemon.
-static void open_loop(struct drive *d, double per_s, uint64_t events)
+static bool open_loop(struct drive *d, double per_s, uint64_t events)
 {
     uint64_t begin_us = load_now_us(), i = 0;
-    unsigned pair;
+    struct drive_pulse pulse = drive_pulse_begin(d);
     while (i < events) {
-        double since_us = (double)(load_now_us() - begin_us);
-        for (unsigned n = 0; n < AT_ONCE && i < events; n++, i++) {
-            double due_us = (double)i * 1e6 / per_s;
-            if (due_us > since_us || !drive_pick(d, &pair))
-                break;
-            load_begin(d->load, d->kind, pair, begin_us + (uint64_t)due_us);
-        }
+        i = open_begin(d, per_s, begin_us, i, events);
         load_play(d->load, 0);
+        if (load_under_way(d->load, d->kind) == 0)
+            pulse = drive_pulse_begin(d); // nothing is there that could move
+        else if (!drive_moves(d, &pulse))
+            return false;
     }
+    return true;
 }
 
 void drive_open(struct drive_result *out, struct drive *d, double per_s, double seconds)
 {
     struct drive_before before;
     drive_begin(&before, d);
-    open_loop(d, per_s, (uint64_t)(per_s * seconds));
-    drive_wait(d, 0);
+    if (open_loop(d, per_s, (uint64_t)(per_s * seconds)))
+        drive_wait(d, 0);
     drive_end(out, &before, d);
 }
 

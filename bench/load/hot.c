@@ -18,6 +18,7 @@ struct hot_sum {
 
 static void hot_count(struct hot_sum *s, const struct drive_result *r)
 {
+    program_check_alive(s->program);
     s->events += r->begun;
     s->lost += r->lost;
     s->disk_bytes += r->disk_bytes;
@@ -92,6 +93,7 @@ static void hot_set_up(struct hot_sum *s)
         load_figure(p->load, s->hot->subscribe)->done != p->subscriptions)
         program_die(p, "the subscriptions are not all there");
     drive_closed(&r, &s->drive, p->events / 20 + 1);
+    program_check_alive(p);
     s->lost += r.lost;
 }
 
@@ -106,10 +108,8 @@ void hot_measure(struct program *p, const struct hot *hot)
     for (unsigned i = 0; i < HOT_BLOCKS; i++)
         hot_block(&s, p->events / HOT_BLOCKS + 1);
     hot_say_closed(&s);
-    if (p->seconds) {
-        hot_open(&s, 0.5);
-        hot_open(&s, 0.8);
-    }
+    hot_open(&s, 0.5);
+    hot_open(&s, 0.8);
     program_say(p, "disk", "B/event", (double)s.disk_bytes / (double)s.events);
     program_say(p, "commits", "1/event", (double)s.commits / (double)s.events);
     program_lost(p, s.lost);

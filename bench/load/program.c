@@ -12,6 +12,8 @@
 
 enum { START_MS = 30000 };
 
+#define WHERE "/var/tmp" // /tmp may be memory
+
 void program_die(struct program *p, const char *why)
 {
     fprintf(stderr, "%s: %s\n", p->name, why);
@@ -24,13 +26,31 @@ _Noreturn static void program_usage(const struct program *p, FILE *to)
     fprintf(to,
             "%s\n"
             "  --gateway FILE      the daemon; default %s\n"
-            "  --figures FILE      the figures as lines of JSON, appended\n"
-            "  --dir FOLDER        for its store; default a new one in /tmp, removed afterwards\n"
-            "  --subscriptions N   default %u\n"
-            "  --events N          of the closed loop; default %llu\n"
-            "  --seconds N         of each open loop; default %u\n",
-            p->help, p->setup.binary, p->subscriptions, (unsigned long long)p->events, p->seconds);
+            "  --figures FILE      figures as lines of JSON are appended to it\n"
+            "  --dir FOLDER        for the store; default a new one in " WHERE
+            ", then removed\n"
+            "  --subscriptions N   default %u\n",
+            p->help, p->setup.binary, p->subscriptions);
+    if (p->events)
+        fprintf(to, "  --events N          default %llu\n", (unsigned long long)p->events);
+    if (p->seconds)
+        fprintf(to, "  --seconds N         default %u\n", p->seconds);
     exit(to == stdout ? 0 : 2);
+}
+
+static bool program_option(struct program *p, const struct program *defaults, int o,
+                           const char **file)
+{
+    switch (o) {
+    case 'g': p->setup.binary = optarg; return true;
+    case 'f': *file = optarg; return true;
+    case 'd': p->setup.dir = optarg; return true;
+    case 's': return number_of(optarg, 1, 10000000, &p->subscriptions);
+    case 'e': return defaults->events && number_u64(optarg, 1, 1000000000, &p->events);
+    case 't': return defaults->seconds && number_of(optarg, 1, 3600, &p->seconds);
+    case 'h': program_usage(defaults, stdout);
+    default: return false;
+    }
 }
 
 static void program_options(struct program *p, int argc, char **argv, const char **file)
@@ -41,30 +61,11 @@ static void program_options(struct program *p, int argc, char **argv, const char
         {"events", 1, NULL, 'e'},  {"seconds", 1, NULL, 't'},
         {"help", 0, NULL, 'h'},    {0}};
     const struct program defaults = *p;
-    bool good = true;
-    for (int o; good && (o = getopt_long(argc, argv, "", names, NULL)) != -1;)
-        switch (o) {
-        case 'g': p->setup.binary = optarg; break;
-        case 'f': *file = optarg; break;
-        case 'd': p->setup.dir = optarg; break;
-        case 's': good = number_of(optarg, 1, 10000000, &p->subscriptions); break;
-        case 'e': good = number_u64(optarg, 1, 1000000000, &p->events); break;
-        case 't': good = number_of(optarg, 0, 3600, &p->seconds); break;
-        case 'h': program_usage(&defaults, stdout);
-        default: good = false;
-        }
-    if (!good || optind < argc)
+    for (int o; (o = getopt_long(argc, argv, "", names, NULL)) != -1;)
+        if (!program_option(p, &defaults, o, file))
+            program_usage(&defaults, stderr);
+    if (optind < argc)
         program_usage(&defaults, stderr);
-}
-
-// Durable means something only on a disk.
-static void program_say_where(const struct program *p)
-{
-    struct statfs fs;
-    bool memory = statfs(load_dir(p->load), &fs) == 0 &&
-                  (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
-    printf("%s: %u subscriptions, store in %s%s\n", p->name, p->subscriptions, load_dir(p->load),
-           memory ? ", which is memory and no disk" : "");
 }
 
 void program_begin(struct program *p, int argc, char **argv)
@@ -77,12 +78,63 @@ void program_begin(struct program *p, int argc, char **argv)
         p->setup.pairs = p->subscriptions;
     if (figures_open(&p->figures, p->name, file))
         program_die(p, "the file of figures can't be written");
-    if (load_create(&p->load, &p->setup) || load_start(p->load, START_MS))
-        program_die(p, "the gateway does not start");
-    program_say_where(p);
 }
 
 int program_end(struct program *p)
+{
+    figures_close(p->figures);
+    return p->faults ? 1 : 0;
+}
+
+// Durable means something only on a disk.
+static void program_say_where(const struct program *p)
+{
+    struct statfs fs;
+    bool memory = statfs(load_dir(p->load), &fs) == 0 &&
+                  (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+    printf("%s: %u subscriptions, store in %s%s\n", p->name, p->subscriptions, load_dir(p->load),
+           memory ? ", which is memory and no disk" : "");
+}
+
+// It goes with the folder.
+static void program_show_log(const struct program *p)
+{
+    char path[300], line[512];
+    snprintf(path, sizeof path, "%s/log", load_dir(p->load));
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f))
+        fputs(line, stderr);
+    if (f)
+        fclose(f);
+}
+
+void program_start(struct program *p)
+{
+    struct load_setup setup = p->setup;
+    if (!setup.dir) {
+        snprintf(p->dir, sizeof p->dir, WHERE "/isthmus-bench-XXXXXX");
+        if (scratch_create(&p->scratch, p->dir))
+            program_die(p, "no folder for the store can be made in " WHERE);
+        setup.dir = p->dir;
+    }
+    if (load_create(&p->load, &setup))
+        program_die(p, "no ports or no folder to be had");
+    if (load_start(p->load, START_MS)) {
+        program_show_log(p);
+        program_die(p, "the gateway does not start");
+    }
+    program_say_where(p);
+}
+
+void program_check_alive(struct program *p)
+{
+    if (load_alive(p->load, NULL))
+        return;
+    program_show_log(p);
+    program_die(p, "the gateway died");
+}
+
+void program_stop(struct program *p)
 {
     char why[256];
     if (load_faults(p->load, why)) {
@@ -90,12 +142,13 @@ int program_end(struct program *p)
         p->faults++;
     }
     if (load_stop(p->load, START_MS) != 0) {
+        program_show_log(p);
         fprintf(stderr, "%s: the gateway did not end well\n", p->name);
         p->faults++;
     }
     load_destroy(p->load);
-    figures_close(p->figures);
-    return p->faults ? 1 : 0;
+    p->load = NULL;
+    scratch_remove(&p->scratch);
 }
 
 void program_say(struct program *p, const char *what, const char *unit, double value)
