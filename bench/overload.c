@@ -15,7 +15,7 @@
 // how many of its requests are taken.
 //
 //   bench_overload --gateway build/release/isthmus [--seconds 8] [--only xmpp-to-sip|sip-to-xmpp]
-//                  [--dir FOLDER]     for the stores, one after the other
+//                  [--figures FILE] [--dir FOLDER]     for the stores, one after the other
 #include <arpa/inet.h>
 #include <getopt.h>
 #include <sched.h>
@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/load/figures.h"
 #include "bench/load/load.h"
 #include "bench/load/scratch.h"
 #include "tests/number.h"
@@ -50,6 +51,8 @@ struct bench {
     enum load_kind kind;
     unsigned seconds, next; // pair
     const char *dir;        // where stores are made
+    struct figures *figures;
+    bool faulty;
     struct scratch scratch;
 };
 
@@ -96,8 +99,10 @@ static void begin(struct bench *b, unsigned pairs)
 static void end(struct bench *b)
 {
     char why[256];
-    if (load_faults(b->load, why))
+    if (load_faults(b->load, why)) {
         fprintf(stderr, "bench_overload: %s\n", why);
+        b->faulty = true;
+    }
     load_kill(b->load);
     load_destroy(b->load);
     scratch_remove(&b->scratch);
@@ -164,6 +169,18 @@ static double within(const struct histogram *h, uint64_t us)
     return (double)h->n * least / 1e6;
 }
 
+// Of a direction, and of a load if there is one: how many times the capacity.
+static void say(struct bench *b, const char *what, const char *unit, double value, double times)
+{
+    char name[32];
+    snprintf(name, sizeof name, "%s-%s", what, load_kind_name(b->kind));
+    figures_say(b->figures, &(struct figure){.what = name,
+                                             .unit = unit,
+                                             .value = value,
+                                             .x = times > 0 ? "load" : NULL,
+                                             .at = times});
+}
+
 static double ms_at(const struct histogram *h, uint32_t of_million)
 {
     return (double)histogram_at(h, of_million) / 1000;
@@ -210,8 +227,12 @@ static double open_loop(struct bench *b, double per_s, struct quiet *q, double c
     return within(&load_figure(b->load, b->kind)->latency_us, GOOD_US) / b->seconds;
 }
 
-// Returns the goodput per second.
-static double load_once(struct bench *b, double peak, double times)
+// What became of a load: how many times the capacity it was, set-ups a second, µs.
+struct outcome {
+    double times, good_per_s, refused_per_s, p99_us;
+};
+
+static struct outcome load_once(struct bench *b, double peak, double times)
 {
     begin(b, (unsigned)(peak * times * b->seconds) + WINDOW);
     double cpu[2], good = open_loop(b, peak * times, NULL, cpu);
@@ -224,9 +245,10 @@ static double load_once(struct bench *b, double peak, double times)
     print_settled(b->load, LOAD_PRESENCE);
     print_settled(b->load, LOAD_NOTIFY);
     printf("  %4.0f %% %4.0f %%\n", cpu[0], cpu[1]);
-    fflush(stdout);
+    struct outcome o = {times, good, (double)f->refused / b->seconds,
+                        (double)histogram_at(&f->latency_us, 990000)};
     end(b);
-    return good;
+    return o;
 }
 
 // ---- The quiet peer
@@ -356,22 +378,33 @@ static void fairness(struct bench *b, double peak)
 
 // ---- All of it
 
+static void say_outcome(struct bench *b, const struct outcome *o)
+{
+    say(b, "goodput", "1/s", o->good_per_s, o->times);
+    say(b, "refused", "1/s", o->refused_per_s, o->times);
+    say(b, "p99", "us", o->p99_us, o->times);
+}
+
 static void measure(struct bench *b, enum load_kind kind, const char *direction)
 {
     static const double times[] = {0.5, 1, 1.5, 2, 3};
     b->kind = kind;
+    struct outcome outcomes[sizeof times / sizeof *times];
     double capacity = closed_loop(b), peak = capacity, at_twice = 0;
     printf("%s: in a closed loop %.0f set-ups a second\n", direction, capacity);
     printf(
         "  load  offered     good     of     done  refused   p50 ms   p99 ms   refresh  p99 ms "
         " presence  p99 ms    notify  p99 ms   CPU driver\n");
     for (unsigned i = 0; i < sizeof times / sizeof *times; i++) {
-        double good = load_once(b, capacity, times[i]);
-        peak = good > peak ? good : peak;
-        at_twice = times[i] == 2 ? good : at_twice;
+        const struct outcome *o = &outcomes[i];
+        outcomes[i] = load_once(b, capacity, times[i]);
+        peak = o->good_per_s > peak ? o->good_per_s : peak;
+        at_twice = o->times == 2 ? o->good_per_s : at_twice;
     }
-    printf("%s: goodput at twice the capacity is %.0f %% of the peak\n", direction,
-           100 * at_twice / peak);
+    say(b, "capacity", "1/s", capacity, 0);
+    say(b, "at-twice", "% of the peak", 100 * at_twice / peak, 0); // of the goodput
+    for (unsigned i = 0; i < sizeof times / sizeof *times; i++)
+        say_outcome(b, &outcomes[i]);
     if (kind == LOAD_SERVE)
         fairness(b, capacity);
 }
@@ -381,43 +414,55 @@ static bool is_direction(const char *text)
     return strcmp(text, "sip-to-xmpp") == 0 || strcmp(text, "xmpp-to-sip") == 0;
 }
 
-static void usage(void)
+_Noreturn static void usage(FILE *to)
 {
     fputs(
-        "usage: bench_overload [--gateway FILE] [--seconds N] [--only xmpp-to-sip|sip-to-xmpp] [--dir DIR]\n",
-        stderr);
-    exit(2);
+        "usage: bench_overload [--gateway FILE] [--seconds N] [--only xmpp-to-sip|sip-to-xmpp]\n"
+        "                      [--figures FILE] [--dir DIR]\n",
+        to);
+    exit(to == stdout ? 0 : 2);
 }
 
-int main(int argc, char **argv)
+// What only one direction is asked for by; none: "".
+static const char *options(struct bench *b, const char **figures, int argc, char **argv)
 {
     static const struct option names[] = {{"gateway", 1, NULL, 'g'},
                                           {"seconds", 1, NULL, 's'},
                                           {"only", 1, NULL, 'o'},
+                                          {"figures", 1, NULL, 'f'},
                                           {"dir", 1, NULL, 'd'},
+                                          {"help", 0, NULL, 'h'},
                                           {0}};
-    struct bench b = {.setup = {.binary = "build/release/isthmus",
-                                .toml = "[limits]\nnew_subscriptions_per_user_per_min = 1000000\n"},
-                      .seconds = 8};
     const char *only = "";
     bool good = true;
     for (int o; good && (o = getopt_long(argc, argv, "", names, NULL)) != -1;)
-        if (o == 'g')
-            b.setup.binary = optarg;
-        else if (o == 's')
-            good = number_of(optarg, 1, 3600, &b.seconds);
-        else if (o == 'o')
-            only = optarg;
-        else if (o == 'd')
-            b.dir = optarg;
-        else
-            good = false;
+        switch (o) {
+        case 'g': b->setup.binary = optarg; break;
+        case 's': good = number_of(optarg, 1, 3600, &b->seconds); break;
+        case 'o': only = optarg; break;
+        case 'f': *figures = optarg; break;
+        case 'd': b->dir = optarg; break;
+        case 'h': usage(stdout);
+        default: good = false;
+        }
     if (!good || optind < argc || (*only && !is_direction(only)))
-        usage();
+        usage(stderr);
+    return only;
+}
+
+int main(int argc, char **argv)
+{
+    struct bench b = {.setup = {.binary = "build/release/isthmus",
+                                .toml = "[limits]\nnew_subscriptions_per_user_per_min = 1000000\n"},
+                      .seconds = 8};
+    const char *figures = NULL, *only = options(&b, &figures, argc, argv);
     setvbuf(stdout, NULL, _IOLBF, 0);
+    if (figures_open(&b.figures, "overload", figures))
+        die(&b, "the file of figures can't be written");
     if (!*only || strcmp(only, "sip-to-xmpp") == 0)
         measure(&b, LOAD_SERVE, "SIP to XMPP");
     if (!*only || strcmp(only, "xmpp-to-sip") == 0)
         measure(&b, LOAD_WATCH, "XMPP to SIP");
-    return 0;
+    figures_close(b.figures);
+    return b.faulty ? 1 : 0;
 }

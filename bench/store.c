@@ -1,21 +1,31 @@
 // What the store costs: CPU per put in turns of a hundred, bytes on disk, opening, scan,
 // re-partition.
 //
-//   bench_store [DIR [RECORDS]]    DIR must not be there yet; it stays, to be looked at. None:
-//                                  one is made in the working directory, and removed.
-
+//   bench_store [--figures FILE] [DIR [RECORDS]]
+//
+// DIR must not be there yet; it stays, to be looked at. None: one is made in the working directory,
+// and removed.
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
+#include "bench/load/figures.h"
 #include "bench/load/scratch.h"
 #include "core/record.h"
 #include "store/store.h"
 
 enum { TURN = 100, RECORD_BYTES = 250 };
+
+static struct figures *figures;
+
+static void say(const char *what, const char *unit, double value)
+{
+    figures_say(figures, &(struct figure){.what = what, .unit = unit, .value = value});
+}
 
 static double seconds(clockid_t clock)
 {
@@ -33,12 +43,14 @@ static struct span_of_time begin(void)
     return (struct span_of_time){seconds(CLOCK_PROCESS_CPUTIME_ID), seconds(CLOCK_MONOTONIC)};
 }
 
-static void end(struct span_of_time t, const char *what, uint64_t n)
+static void end_each(struct span_of_time t, const char *what, uint64_t n)
 {
-    double cpu_s = seconds(CLOCK_PROCESS_CPUTIME_ID) - t.cpu_s;
-    double wall_s = seconds(CLOCK_MONOTONIC) - t.wall_s;
-    printf("%-28s %8.3f us CPU each, %8.3f s CPU, %8.3f s in all\n", what, cpu_s / (double)n * 1e6,
-           cpu_s, wall_s);
+    say(what, "us/record", (seconds(CLOCK_PROCESS_CPUTIME_ID) - t.cpu_s) / (double)n * 1e6);
+}
+
+static void end_all(struct span_of_time t, const char *what)
+{
+    say(what, "s", seconds(CLOCK_MONOTONIC) - t.wall_s);
 }
 
 static void must(int rc, const struct store_error *why)
@@ -81,14 +93,14 @@ static int count(void *arg, uint64_t id, struct text record)
     return 0;
 }
 
-static void print_size(const char *dir, const struct store_shard *s, uint64_t n)
+static void say_size(const char *dir, const struct store_shard *s, uint64_t n)
 {
     char path[4096];
     struct stat st = {0};
     snprintf(path, sizeof path, "%s/gen-1/shard-0/data.mdb", dir);
     stat(path, &st);
-    printf("%-28s %8.1f bytes of pages in use, %.1f of disk\n", "a record takes",
-           (double)store_shard_bytes(s) / (double)n, (double)st.st_blocks * 512 / (double)n);
+    say("pages", "B/record", (double)store_shard_bytes(s) / (double)n);
+    say("disk", "B/record", (double)st.st_blocks * 512 / (double)n);
 }
 
 static void fill_and_scan(struct store *store, const char *dir, uint64_t n)
@@ -98,54 +110,74 @@ static void fill_and_scan(struct store *store, const char *dir, uint64_t n)
     must(store_shard_open(&s, store, 0, &why), &why);
     struct span_of_time t = begin();
     commit_all(s, n, store_next_id(store), 1, true);
-    end(t, "put, fresh", n);
-    print_size(dir, s, n);
+    end_each(t, "cpu-put", n);
+    say_size(dir, s, n);
     uint64_t sum = 0;
     t = begin();
     store_shard_scan(s, count, &sum);
-    end(t, "scan", n);
+    end_each(t, "cpu-scan", n);
     t = begin();
     commit_all(s, n / 10, 1, 7, false); // every 7th: each on a page of two or so
-    end(t, "put, of old ones far apart", n / 10);
+    end_each(t, "cpu-put-apart", n / 10);
     store_shard_close(s);
 }
 
-static struct store *open_timed(const char *dir, unsigned shards, const char *what, uint64_t n)
+static struct store *open_timed(const char *dir, unsigned shards, const char *what)
 {
     struct store_error why;
     struct store *store;
     struct span_of_time t = begin();
     must(store_open(&store, dir, shards, &why), &why);
-    end(t, what, n);
+    end_all(t, what);
     return store;
 }
 
 static void run(const char *dir, uint64_t n)
 {
-    struct store *store = open_timed(dir, 1, "open, new", 1);
+    struct store *store = open_timed(dir, 1, "open-new");
     fill_and_scan(store, dir, n);
     store_close(store);
-    store_close(open_timed(dir, 1, "open, as it was", n));
-    store_close(open_timed(dir, 2, "open, 1 shard into 2", n));
-    store_close(open_timed(dir, 3, "open, 2 shards into 3", n));
+    store_close(open_timed(dir, 1, "open"));
+    store_close(open_timed(dir, 2, "open-1-into-2"));
+    store_close(open_timed(dir, 3, "open-2-into-3"));
+}
+
+_Noreturn static void usage(FILE *to)
+{
+    fputs("usage: bench_store [--figures FILE] [DIR [RECORDS]]   (DIR is made)\n", to);
+    exit(to == stdout ? 0 : 2);
+}
+
+static const char *file_of_figures(int argc, char **argv)
+{
+    static const struct option names[] = {{"figures", 1, NULL, 'f'}, {"help", 0, NULL, 'h'}, {0}};
+    const char *file = NULL;
+    for (int o; (o = getopt_long(argc, argv, "", names, NULL)) != -1;)
+        if (o == 'f')
+            file = optarg;
+        else
+            usage(o == 'h' ? stdout : stderr);
+    return file;
 }
 
 int main(int argc, char **argv)
 {
     char own[] = "bench-store-XXXXXX";
-    uint64_t n = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000000;
-    const char *dir = argc > 1 ? argv[1] : own;
+    const char *file = file_of_figures(argc, argv);
+    argc -= optind;
+    argv += optind;
+    uint64_t n = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
+    const char *dir = argc > 0 ? argv[0] : own;
     struct scratch scratch = {0};
-    if (argc > 3 || n < TURN || *dir == '-') {
-        fprintf(stderr, "usage: bench_store [DIR [RECORDS]]   (DIR is made)\n");
-        return 2;
-    }
-    int error = argc > 1 ? (mkdir(dir, 0700) ? errno : 0) : scratch_create(&scratch, own);
-    if (error) {
+    if (argc > 2 || n < TURN)
+        usage(stderr);
+    int error = argc > 0 ? (mkdir(dir, 0700) ? errno : 0) : scratch_create(&scratch, own);
+    if (error || (error = figures_open(&figures, "store", file)) != 0) {
         fprintf(stderr, "bench_store: %s: %s\n", dir, strerror(error));
         return 1;
     }
     run(dir, n - n % TURN);
+    figures_close(figures);
     scratch_remove(&scratch);
     return 0;
 }

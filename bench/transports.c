@@ -5,6 +5,7 @@
 // the daemon's CPU time (user + system, all threads) for each request with its answer.
 //
 //   bench_transports --gateway build/release/isthmus [--requests 100000] [--window 64] [--rounds 3]
+//                    [--figures FILE]
 #include <arpa/inet.h>
 #include <getopt.h>
 #include <netinet/in.h>
@@ -22,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/load/figures.h"
 #include "bench/load/free_ports.h"
 #include "bench/load/scratch.h"
 #include "tests/certificates.h"
@@ -34,7 +36,7 @@ enum {
 };
 
 struct bench {
-    const char *gateway;
+    const char *gateway, *figures;
     unsigned requests, window, rounds;
     char dir[64];
     struct scratch scratch;
@@ -225,12 +227,23 @@ static double measure(struct wire *w)
     return (double)(cpu_ns() - before) / 1000 / b.requests;
 }
 
+_Noreturn static void usage(FILE *to)
+{
+    fputs(
+        "usage: bench_transports [--gateway FILE] [--requests N] [--window N] [--rounds N]\n"
+        "                        [--figures FILE]\n",
+        to);
+    exit(to == stdout ? 0 : 2);
+}
+
 static void parse_args(int argc, char **argv)
 {
     static const struct option options[] = {{"gateway", required_argument, NULL, 'g'},
                                             {"requests", required_argument, NULL, 'n'},
                                             {"window", required_argument, NULL, 'w'},
                                             {"rounds", required_argument, NULL, 'r'},
+                                            {"figures", required_argument, NULL, 'f'},
+                                            {"help", no_argument, NULL, 'h'},
                                             {0}};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (option) {
@@ -238,17 +251,31 @@ static void parse_args(int argc, char **argv)
         case 'n': b.requests = (unsigned)atoi(optarg); break;
         case 'w': b.window = (unsigned)atoi(optarg); break;
         case 'r': b.rounds = (unsigned)atoi(optarg); break;
-        default: exit(2);
+        case 'f': b.figures = optarg; break;
+        case 'h': usage(stdout);
+        default: usage(stderr);
         }
     }
+}
+
+static void say_figures(const double sum_us[3])
+{
+    static const char *const names[] = {"cpu-udp", "cpu-tcp", "cpu-tls"};
+    struct figures *f;
+    if (figures_open(&f, "transports", b.figures))
+        die("the file of figures can't be written");
+    for (int i = 0; i < 3; i++)
+        figures_say(f, &(struct figure){
+                           .what = names[i], .unit = "us/request", .value = sum_us[i] / b.rounds});
+    figures_close(f);
 }
 
 int main(int argc, char **argv)
 {
     parse_args(argc, argv);
     signal(SIGPIPE, SIG_IGN);
-    if (!b.requests || !b.window || b.window > WINDOW_MAX)
-        die("--requests and --window are above 0, and --window is 1024 at most");
+    if (!b.requests || !b.rounds || !b.window || b.window > WINDOW_MAX)
+        die("--requests, --rounds and --window are above 0, and --window is 1024 at most");
     start_gateway();
     static struct wire wires[3] = {{.name = "UDP", .type = SOCK_DGRAM},
                                    {.name = "TCP", .type = SOCK_STREAM},
@@ -259,11 +286,16 @@ int main(int argc, char **argv)
     for (int i = 2; i >= 0; i--) // a connection waits for the gateway to be there, a datagram can't
         wire_open(&wires[i]);
     printf("CPU of the gateway for a request and its answer, %u at a time, in us\n", b.window);
+    double sum_us[3] = {0};
     for (unsigned round = 0; round < b.rounds; round++) {
-        for (int i = 0; i < 3; i++)
-            printf("%s %.2f  ", wires[i].name, measure(&wires[i]));
+        for (int i = 0; i < 3; i++) {
+            double us = measure(&wires[i]);
+            sum_us[i] += us;
+            printf("%s %.2f  ", wires[i].name, us);
+        }
         printf("\n");
     }
     end_gateway();
+    say_figures(sum_us);
     return 0;
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from . import bars, machine
 from .figures import Figures, read
-from .suite import NOT_THERE, TOO_LATE
+from .suite import NOT_THERE, SKIPPED, TOO_LATE
 
 
 class Report:
@@ -58,7 +58,8 @@ class Report:
 
 
 def ending(status: int | None) -> str:
-    words = {0: "good", None: "did not end", TOO_LATE: "took too long", NOT_THERE: "is not there"}
+    words = {0: "good", None: "did not end", TOO_LATE: "took too long", NOT_THERE: "is not there",
+             SKIPPED: "skipped, as something that it wants is not installed"}
     if isinstance(status, int) and -100 < status < 0:
         return f"killed by signal {-status}"
     return words.get(status, f"exit status {status}")

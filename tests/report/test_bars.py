@@ -95,7 +95,8 @@ class Verdicts(unittest.TestCase):
 
 class Failures(unittest.TestCase):
     def test_a_program_that_failed_is_told(self):
-        for status, words in ((3, "exit status 3"), (-11, "killed by signal 11"),
+        for status, words in ((3, "exit status 3"), (77, "skipped, as something that it wants is "
+                               "not installed"), (-11, "killed by signal 11"),
                               (-100, "took too long"), (-101, "is not there")):
             lines = good() + [{"run": "mixed"}, {"ended": "mixed", "status": status}]
             self.assertEqual(report(lines).missed, [f"mixed: {words}"])

@@ -103,6 +103,14 @@ class Suite(unittest.TestCase):
         self.run_suite(Benchmark("one", 5, ["--more", "7"]))
         self.assertEqual((self.folder / "said").read_text(), f"--figures {self.figures} --more 7\n")
 
+    def test_a_gateway_is_named_to_those_who_have_one(self):
+        path = suite.program(self.folder, "one")
+        path.write_text(f'#!/bin/sh\necho "$1 $2" >> {self.folder}/said\n')
+        path.chmod(0o755)
+        self.run_suite(Benchmark("one", 5), Benchmark("one", 5, gateway=False))
+        self.assertEqual((self.folder / "said").read_text(),
+                         f"--gateway /bin/true\n--figures {self.figures}\n")
+
 
 def gone(pid: int) -> bool:
     """Soon: who has been killed may still be on his way out."""
