@@ -41,6 +41,9 @@ enum {
     CORE_ATTEMPT_GAP_S = 10, // between two dialogs opened for one pair at the user's wish
     CORE_NOTIFY_RETRY_MS = 5000,
     CORE_REFRESH_FLOOR_MS = 5000, // no refresh sooner, however little a notifier grants
+    // Refreshes that fall due within so long begin together: one turn and one commit for many. Less
+    // than the turnstile lets through at once of what is four times the usual pace.
+    CORE_REFRESH_TOGETHER_MS = 250,
     CORE_GONE_MS = 600000,        // a device that left is remembered so long, to be told of again
     CORE_SESSION_GRACE_MS = 5000, // from her last `unavailable` to the end of her session
     CORE_SESSION_STEP = 20,       // dialogs closed or opened per CORE_SESSION_MS, of one user

@@ -170,6 +170,7 @@ void watch_schedule(struct core *c, uint32_t dialog)
     margin_ms += hash_random_below(&c->random, (uint32_t)(left_ms / 10) + 1);
     uint64_t due_ms = d->expires_ms > margin_ms ? d->expires_ms - margin_ms : 0;
     uint64_t floor_ms = c->now_ms + CORE_REFRESH_FLOOR_MS;
+    due_ms -= due_ms % CORE_REFRESH_TOGETHER_MS;
     dialog_wait(c, dialog, WAIT_REFRESH, due_ms > floor_ms ? due_ms : floor_ms);
 }
 
