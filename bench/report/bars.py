@@ -8,6 +8,8 @@ A row of bars.json has a name, words, the figure that it is about, and its bars:
     "cheaper": N, "to": {…}   the other figure divided by this one, at least N
     "aim": N                  what to go on for when the bar is reached
 
+Of a figure at several places the worst counts; with "anywhere", of several programs as well.
+
 A row is reached when all its bars are. What was not measured is not reached.
 """
 
