@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -384,6 +385,21 @@ static int floor_prepare(struct floor_run *r)
     return error ? error : r->shared == MAP_FAILED ? ENOMEM : 0;
 }
 
+// To the first core that it may use, as the gateway's first shard. (If it can't be, it runs
+// anywhere.) Two processes on one core hand bytes over within its caches, which would be cheaper.
+static void child_pin(void)
+{
+    cpu_set_t all, one;
+    int cpu = 0;
+    CPU_ZERO(&one);
+    if (sched_getaffinity(0, sizeof all, &all))
+        return;
+    while (!CPU_ISSET(cpu, &all))
+        cpu++;
+    CPU_SET(cpu, &one);
+    sched_setaffinity(0, sizeof one, &one);
+}
+
 static int floor_fork(struct floor_run *r)
 {
     pid_t own = getpid();
@@ -391,6 +407,7 @@ static int floor_fork(struct floor_run *r)
     if (r->child)
         return r->child < 0 ? errno : 0;
     scratch_die_with_parent(own);
+    child_pin();
     close(r->end[0].tcp);
     close(r->end[0].udp);
     child_run(&r->end[1], r->setup->way, r->shared);
