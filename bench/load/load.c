@@ -39,19 +39,30 @@ uint64_t load_faults(const struct load *l, char why[256])
 
 const char *load_kind_name(enum load_kind kind)
 {
-    static const char *const names[LOAD_KINDS] = {"watch",   "serve",   "presence", "notify",
-                                                  "refresh", "unwatch", "unserve"};
+    static const char *const names[LOAD_KINDS] = {
+        "watch", "serve", "presence", "notify", "refresh", "unwatch", "unserve", "login", "logout"};
     return names[kind];
 }
 
 static bool of_watch(enum load_kind kind)
 {
-    return kind == LOAD_WATCH || kind == LOAD_NOTIFY || kind == LOAD_UNWATCH;
+    return kind == LOAD_WATCH || kind == LOAD_NOTIFY || kind == LOAD_UNWATCH ||
+           kind == LOAD_LOGIN || kind == LOAD_LOGOUT;
 }
 
 struct load_side *load_side(struct load *l, enum load_kind kind, unsigned i)
 {
     return of_watch(kind) ? &l->watch[i] : &l->serve[i];
+}
+
+unsigned load_user(const struct load *l, unsigned i)
+{
+    return i / l->setup.per_user;
+}
+
+const char *load_watched(const struct load *l)
+{
+    return l->setup.mutual ? "x" : "j";
 }
 
 bool load_is_under_way(const struct load *l, enum load_kind kind, unsigned i)
@@ -94,12 +105,12 @@ void load_begin(struct load *l, enum load_kind kind, unsigned i, uint64_t intend
         side->pair.wanted = side->pair.told = false;
     if (kind == LOAD_PRESENCE || kind == LOAD_NOTIFY)
         e->round = ++side->round;
-    if (kind == LOAD_WATCH || kind == LOAD_UNWATCH || kind == LOAD_PRESENCE)
-        load_xmpp_begin(l, kind, i);
-    else if (kind == LOAD_NOTIFY)
+    if (kind == LOAD_NOTIFY)
         load_notifier_begin(l, i);
-    else
+    else if (kind == LOAD_SERVE || kind == LOAD_REFRESH || kind == LOAD_UNSERVE)
         load_subscriber_begin(l, kind, i);
+    else
+        load_xmpp_begin(l, kind, i);
 }
 
 const struct load_figure *load_figure(const struct load *l, enum load_kind kind)
@@ -120,7 +131,8 @@ uint64_t load_unsaid(const struct load *l)
 void load_figures_reset(struct load *l)
 {
     for (unsigned k = 0; k < LOAD_KINDS; k++) {
-        memset(l->event[k], 0, l->setup.pairs * sizeof *l->event[k]);
+        if (l->under_way[k])
+            memset(l->event[k], 0, l->setup.pairs * sizeof *l->event[k]);
         l->under_way[k] = 0;
     }
     memset(l->figure, 0, sizeof l->figure);
@@ -231,6 +243,7 @@ int load_create(struct load **out, const struct load_setup *setup)
         return ENOMEM;
     l->setup = *setup;
     l->setup.shards = setup->shards ? setup->shards : 1;
+    l->setup.per_user = setup->per_user ? setup->per_user : 1;
     l->setup.expires_s = setup->expires_s ? setup->expires_s : 3600;
     l->setup.address = setup->address ? setup->address : "127.0.0.1";
     l->sip = l->stream.fd = l->stream.listener = -1;

@@ -8,6 +8,10 @@
 //   watch i:  x<i>@example.com (XMPP) watches sip:s<i>@example.net
 //   serve i:  sip:r<i>@example.net watches j<i>@example.com (XMPP)
 //
+// With `per_user` pairs of one XMPP user it is x<i / per_user> and j<i / per_user>, and if `mutual`
+// x is watched, too, instead of j: so her sessions are seen. All that is said and counted stays
+// that of a pair: a user's change that reaches all her watchers is one event of each of her pairs.
+//
 // Open loop: an event's latency is counted from when it was meant to begin, not from when the
 // driver came to it. What our side says over UDP is said again as RFC 3261 §17.1.2 asks, until it
 // is answered or given up after 32 s. Not thread-safe; one thread may have several.
@@ -29,6 +33,8 @@ enum load_kind {
     LOAD_REFRESH,  // serve pair: SUBSCRIBE within the dialog → 2xx
     LOAD_UNWATCH,  // watch pair: XMPP unsubscribe → SUBSCRIBE Expires 0, 200 → `unsubscribed`
     LOAD_UNSERVE,  // serve pair: SUBSCRIBE Expires 0 within the dialog → 2xx
+    LOAD_LOGIN,    // watch pair: her server's probe → SUBSCRIBE, 200, NOTIFY → presence
+    LOAD_LOGOUT,   // mutual pair: her `unavailable` → SUBSCRIBE Expires 0 to whom she watches
     LOAD_KINDS,
 };
 const char *load_kind_name(enum load_kind kind); // "watch", …
@@ -73,6 +79,8 @@ struct load_setup {
     const char *binary; // the daemon
     unsigned shards;    // 0: 1
     unsigned pairs;
+    unsigned per_user; // pairs; 0: 1
+    bool mutual;
     const char *toml;    // further lines of gateway.toml, sections of their own; NULL: none
     const char *sip;     // further lines of its [sip]; NULL: none
     const char *dir;     // folder for store and configuration; NULL: a temporary one, removed

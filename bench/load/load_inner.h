@@ -57,6 +57,7 @@ struct load_side {
     struct load_request *request; // unanswered
     uint8_t waits;                // bit per kind: to be said when that one is answered
     unsigned round;               // of the presence that is shown
+    bool away;                    // serve: nothing is
 };
 
 struct load_event {
@@ -95,6 +96,10 @@ struct load {
 };
 
 // load.c
+// The number of the XMPP user whose pair it is, and what is before it in the name of who is
+// watched.
+unsigned load_user(const struct load *l, unsigned i);
+const char *load_watched(const struct load *l);
 struct load_side *load_side(struct load *l, enum load_kind kind, unsigned i);
 enum load_end { LOAD_DONE, LOAD_REFUSED, LOAD_GIVEN_UP };
 // Ends what is under way of that kind and pair, if anything is.

@@ -44,8 +44,8 @@ static void notifier_write(struct load_writer *w, struct load *l, unsigned i)
                    "To: <sip:x%u@example.com>;tag=%s\r\nCall-ID: %s\r\nCSeq: %u NOTIFY\r\n"
                    "Contact: <sip:s%u@%s:%u>\r\nEvent: presence\r\nSubscription-State: ",
                    d->target, l->setup.address, l->proxy_port, i, load_sip_branch(l), i, i,
-                   d->number, i, d->their_tag, d->call_id, d->cseq, i, l->setup.address,
-                   l->proxy_port);
+                   d->number, load_user(l, i), d->their_tag, d->call_id, d->cseq, i,
+                   l->setup.address, l->proxy_port);
     if (side->pair.live) {
         load_sip_write(w, "active;expires=%u\r\n", notifier_left_s(d));
         notifier_write_state(&body, l, i);
@@ -153,8 +153,10 @@ static void notifier_take(struct load *l, const struct load_message *m, unsigned
     notifier_answer_ok(l, m, i, expires_s);
     if (again)
         return;
-    if (!expires_s)
+    if (!expires_s) {
         w->pair.live = false;
+        load_end(l, LOAD_LOGOUT, i, LOAD_DONE);
+    }
     notifier_tell(l, i, true);
 }
 

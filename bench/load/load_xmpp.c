@@ -103,21 +103,35 @@ static void xmpp_say_presence(struct load *l, unsigned i)
 {
     static const char *const shows[] = {"away", "dnd"};
     unsigned round = l->serve[i].round;
-    xmpp_say(l,
-             "<presence from='j%u@example.com/load' to='r%u@example.net'><show>%s</show>"
-             "<status>load %u</status></presence>",
-             i, i, shows[round % 2], round);
+    if (l->serve[i].away)
+        xmpp_say(l,
+                 "<presence from='%s%u@example.com/load' to='r%u@example.net' type='unavailable'/>",
+                 load_watched(l), load_user(l, i), i);
+    else
+        xmpp_say(l,
+                 "<presence from='%s%u@example.com/load' to='r%u@example.net'><show>%s</show>"
+                 "<status>load %u</status></presence>",
+                 load_watched(l), load_user(l, i), i, shows[round % 2], round);
+}
+
+static void xmpp_say_to_contact(struct load *l, unsigned i, const char *resource, const char *type)
+{
+    xmpp_say(l, "<presence from='x%u@example.com%s' to='s%u@example.net' type='%s'/>",
+             load_user(l, i), resource, i, type);
 }
 
 void load_xmpp_begin(struct load *l, enum load_kind kind, unsigned i)
 {
     if (l->stream.step != LOAD_STREAM_UP)
         return;
-    if (kind == LOAD_PRESENCE)
+    if (kind == LOAD_PRESENCE || kind == LOAD_LOGOUT) {
+        l->serve[i].away = kind == LOAD_LOGOUT;
         xmpp_say_presence(l, i);
-    else
-        xmpp_say(l, "<presence from='x%u@example.com' to='s%u@example.net' type='%s'/>", i, i,
-                 kind == LOAD_WATCH ? "subscribe" : "unsubscribe");
+    } else if (kind == LOAD_LOGIN) {
+        xmpp_say_to_contact(l, i, "/load", "probe");
+    } else {
+        xmpp_say_to_contact(l, i, "", kind == LOAD_WATCH ? "subscribe" : "unsubscribe");
+    }
 }
 
 void load_xmpp_ask_ready(struct load *l)
@@ -131,7 +145,8 @@ void load_xmpp_ask_ready(struct load *l)
 // The stream is up anew: what was said to the old one may be lost.
 static void xmpp_say_all_again(struct load *l)
 {
-    static const enum load_kind kinds[] = {LOAD_WATCH, LOAD_UNWATCH, LOAD_PRESENCE};
+    static const enum load_kind kinds[] = {LOAD_WATCH, LOAD_UNWATCH, LOAD_LOGOUT, LOAD_LOGIN,
+                                           LOAD_PRESENCE};
     for (unsigned k = 0; k < sizeof kinds / sizeof *kinds; k++)
         for (unsigned i = 0; l->under_way[kinds[k]] && i < l->setup.pairs; i++)
             if (load_is_under_way(l, kinds[k], i))
@@ -184,13 +199,13 @@ static void take_iq(struct load *l, const struct stanza *s)
                  (int)s->to.n, s->to.p, (int)s->from.n, s->from.p, (int)s->id.n, s->id.p);
 }
 
-// Of a SIP user whom j<i> is watched by.
+// Of a SIP user who watches one of hers.
 static void take_of_watcher(struct load *l, const struct stanza *s, unsigned i)
 {
     bool asked = load_piece_eq(s->type, "subscribe");
     if (asked)
-        xmpp_say(l, "<presence from='j%u@example.com' to='r%u@example.net' type='subscribed'/>", i,
-                 i);
+        xmpp_say(l, "<presence from='%s%u@example.com' to='r%u@example.net' type='subscribed'/>",
+                 load_watched(l), load_user(l, i), i);
     if (asked || load_piece_eq(s->type, "probe"))
         xmpp_say_presence(l, i);
 }
@@ -199,8 +214,10 @@ static void take_shown(struct load *l, const struct stanza *s, unsigned i)
 {
     uint32_t round;
     const char *status = strstr(s->inside, "<status>load ");
-    if (load_digits(load_after(status, "<status>load "), &round) &&
-        round >= l->event[LOAD_NOTIFY][i].round)
+    if (!load_digits(load_after(status, "<status>load "), &round))
+        return;
+    load_end(l, LOAD_LOGIN, i, LOAD_DONE);
+    if (round >= l->event[LOAD_NOTIFY][i].round)
         load_end(l, LOAD_NOTIFY, i, LOAD_DONE);
 }
 
@@ -219,6 +236,7 @@ static void take_of_contact(struct load *l, const struct stanza *s, unsigned i)
         load_end(l, LOAD_UNWATCH, i, LOAD_DONE);
     } else if (load_piece_eq(s->type, "error")) {
         load_end(l, LOAD_WATCH, i, LOAD_REFUSED);
+        load_end(l, LOAD_LOGIN, i, LOAD_REFUSED);
     }
 }
 
