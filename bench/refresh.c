@@ -17,7 +17,6 @@ enum {
     GRANT_S = 12, // half of it is kept for a retry, and a tenth is chance
     CYCLE_S = 6,  // so a dialog is refreshed at least so often
     CYCLE_MS = 5500,
-    PATIENCE_MS = 40000,
 };
 
 static const char help[] =
@@ -30,17 +29,19 @@ static const char help[] =
 static void serve(struct program *p)
 {
     static struct drive_result r;
-    struct drive d = {.load = NULL, .kind = LOAD_REFRESH, .pairs = p->subscriptions};
+    struct drive d = {.kind = LOAD_SERVE, .pairs = p->subscriptions};
     program_start(p);
     d.load = p->load;
-    if (!load_begin_all(p->load, LOAD_SERVE, p->subscriptions, DRIVE_WINDOW, PATIENCE_MS))
+    if (!drive_set_up(&d))
         program_die(p, "the subscriptions are not all there");
+    d.kind = LOAD_REFRESH;
     drive_closed(&r, &d, p->events);
     program_check_alive(p);
     program_say(p, "cpu-serve", "us/refresh", r.cpu_us);
     program_say(p, "disk-serve", "B/refresh", (double)r.disk_bytes / (double)r.done);
-    if (r.lost) {
-        fprintf(stderr, "refresh: %llu of the SIP side were lost\n", (unsigned long long)r.lost);
+    if (r.done != r.begun) {
+        fprintf(stderr, "refresh: %llu of the SIP side's were lost or refused\n",
+                (unsigned long long)(r.begun - r.done));
         p->faults++;
     }
     program_stop(p);
@@ -104,14 +105,14 @@ static void say(struct program *p, const struct watch *before)
 static void watch(struct program *p)
 {
     static struct drive_result set_up;
-    struct drive d = {.load = NULL, .kind = LOAD_WATCH, .pairs = p->subscriptions};
+    struct drive d = {.kind = LOAD_WATCH, .pairs = p->subscriptions};
     struct watch before = {.cseq = calloc(p->subscriptions, sizeof *before.cseq)};
     if (!before.cseq)
         program_die(p, "no memory");
     program_start(p);
     d.load = p->load;
     drive_open(&set_up, &d, p->subscriptions * 1000.0 / CYCLE_MS, CYCLE_MS / 1000.0);
-    if (set_up.lost)
+    if (!drive_set_up(&d)) // those that were refused
         program_die(p, "the subscriptions are not all there");
     load_play_until(p->load, load_now_us() + 1000000);
     look(&before, p);

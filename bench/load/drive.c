@@ -9,6 +9,8 @@ enum {
     AT_ONCE = 64, // begun by an open loop that is late, before it reads again
     PATIENCE_US = 40000000,
     WAIT_US = 100000,
+    SET_UP_TRIES = 10,
+    SET_UP_WAIT_US = 1000000,
 };
 
 // ---- What the daemon counts
@@ -74,7 +76,8 @@ static void drive_end(struct drive_result *r, const struct drive_before *b, cons
     *r = (struct drive_result){
         .begun = f->begun,
         .done = f->done,
-        .lost = f->begun - f->done,
+        .refused = f->refused,
+        .lost = f->begun - f->done - f->refused,
         .said_again = f->said_again,
         .cpu_us = cpu_us / done,
         .per_s = done * 1e6 / us,
@@ -201,6 +204,38 @@ void drive_open(struct drive_result *out, struct drive *d, double per_s, double 
     if (open_loop(d, per_s, (uint64_t)(per_s * seconds)))
         drive_wait(d, 0);
     drive_end(out, &before, d);
+}
+
+// A pair that is not told yet and has nothing under way was refused.
+static bool set_up_again(struct drive *d)
+{
+    for (unsigned i = d->first; i < d->first + d->pairs; i++) {
+        if (load_pair(d->load, d->kind, i)->told || load_is_under_way(d->load, d->kind, i))
+            continue;
+        if (!drive_wait(d, DRIVE_WINDOW - 1))
+            return false;
+        load_begin(d->load, d->kind, i, 0);
+    }
+    return drive_wait(d, 0);
+}
+
+static bool set_up_is_done(const struct drive *d)
+{
+    for (unsigned i = d->first; i < d->first + d->pairs; i++)
+        if (!load_pair(d->load, d->kind, i)->told)
+            return false;
+    return true;
+}
+
+bool drive_set_up(struct drive *d)
+{
+    bool moves = true;
+    for (unsigned tries = 0; moves && tries < SET_UP_TRIES && !set_up_is_done(d); tries++) {
+        if (tries) // who was refused is to wait a while
+            load_play_until(d->load, load_now_us() + SET_UP_WAIT_US);
+        moves = set_up_again(d);
+    }
+    return set_up_is_done(d);
 }
 
 // ---- Figures

@@ -24,7 +24,8 @@ struct drive {
 
 struct drive_result {
     uint64_t begun, done;
-    uint64_t lost;       // begun and not done: refused, given up, never heard of again
+    uint64_t refused;    // an honest no, to new work when there is too much of it
+    uint64_t lost;       // neither: given up, never heard of again
     uint64_t said_again; // retransmissions of the driver's
     double cpu_us;       // of the whole daemon, for each that is done
     double per_s;        // done, in real time
@@ -39,6 +40,10 @@ struct drive_result {
 // nothing has moved for 40 s: what is under way then is lost.
 void drive_closed(struct drive_result *out, struct drive *d, uint64_t events);
 void drive_open(struct drive_result *out, struct drive *d, double per_s, double seconds);
+
+// Subscribes all pairs (`kind` is LOAD_WATCH or LOAD_SERVE), and again whoever was refused. False:
+// some could not be.
+bool drive_set_up(struct drive *d);
 
 // "p50", "p99", "p99.9", "max" with `suffix` ("-watch"; "": none), at `load` of the peak.
 void drive_say_latency(struct figures *f, const struct drive_result *r, const char *suffix,

@@ -5,8 +5,6 @@
 
 #include "bench/load/drive.h"
 
-enum { PATIENCE_MS = 40000 };
-
 struct hot_sum {
     struct program *program;
     const struct hot *hot;
@@ -20,7 +18,7 @@ static void hot_count(struct hot_sum *s, const struct drive_result *r)
 {
     program_check_alive(s->program);
     s->events += r->begun;
-    s->lost += r->lost;
+    s->lost += r->lost + r->refused; // nothing of this may be refused
     s->disk_bytes += r->disk_bytes;
     s->commits += r->commits;
 }
@@ -89,12 +87,13 @@ static void hot_set_up(struct hot_sum *s)
 {
     static struct drive_result r;
     struct program *p = s->program;
-    if (!load_begin_all(p->load, s->hot->subscribe, p->subscriptions, DRIVE_WINDOW, PATIENCE_MS) ||
-        load_figure(p->load, s->hot->subscribe)->done != p->subscriptions)
+    struct drive set_up = s->drive;
+    set_up.kind = s->hot->subscribe;
+    if (!drive_set_up(&set_up))
         program_die(p, "the subscriptions are not all there");
     drive_closed(&r, &s->drive, p->events / 20 + 1);
     program_check_alive(p);
-    s->lost += r.lost;
+    s->lost += r.lost + r.refused;
 }
 
 void hot_measure(struct program *p, const struct hot *hot)
