@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .figures import Figure, Figures
-from .words import number_beside, plain, quantity
+from .words import plain, quantity
 
 BARS = Path(__file__).with_name("bars.json")
 
@@ -31,12 +31,13 @@ class Verdict:
     aim: str
     value: float | None
     against: float  # what the value is held to
+    unit: str       # "": a ratio
     verdict: str
     note: str = ""
 
     @property
     def measured(self) -> str:
-        return "–" if self.value is None else number_beside(self.value, self.against)
+        return "–" if self.value is None else quantity(self.value, self.unit, self.against)
 
 
 @dataclass
@@ -113,8 +114,8 @@ def in_words(bar: dict, key: str) -> str:
 def verdict(figures: Figures, wanted: dict, bar: dict) -> Verdict:
     value, note = compare(figures, wanted, bar)
     key = "cheaper" if "cheaper" in bar else "most"
-    return Verdict(in_words(bar, key), in_words(bar, "aim"), value, bar[key], judge(value, bar),
-                   note)
+    return Verdict(in_words(bar, key), in_words(bar, "aim"), value, bar[key], bar.get("unit", ""),
+                   judge(value, bar), note)
 
 
 def row(figures: Figures, said: dict) -> Row:
