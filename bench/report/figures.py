@@ -92,6 +92,12 @@ class Figures:
         found = (self.worst(wanted, n) for n in self.runs_for(wanted["bench"]))
         return next((f for f in found if f), None)
 
+    def curve(self, wanted: dict) -> list[Figure]:
+        """Over the axis, of the one run that has the most of it: others had other circumstances."""
+        runs = [[f for f in self.latest(wanted, n) if f.at is not None]
+                for n in self.runs_for(wanted["bench"])]
+        return max(runs, key=len)
+
     def pair(self, ours: dict, theirs: dict) -> tuple[Figure | None, Figure | None, bool]:
         """Two figures to be compared, from one run if any has both; whether it had."""
         for number in self.runs_for(ours["bench"]):

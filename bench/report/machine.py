@@ -17,11 +17,12 @@ STOLEN = 0.01   # share of the time in which the host did not let this virtual m
 
 
 def said_by(*command: str) -> str:
-    """Nothing, if there is no such program or it fails."""
+    """Nothing, if there is no such program."""
     if not shutil.which(command[0]):
         return ""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    return done.stdout.strip() if done.returncode == 0 else ""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                          check=False)
+    return done.stdout.strip()
 
 
 def field_of(path: str, name: str) -> str:
@@ -35,14 +36,14 @@ def field_of(path: str, name: str) -> str:
 def libraries(binary: Path) -> dict[str, str]:
     """The packages, with their versions, of the libraries that the gateway is linked with."""
     files = re.findall(r"=> (/\S+)", said_by("ldd", str(binary)))
-    found = {}
-    for file in files:
-        owner = said_by("dpkg", "-S", os.path.realpath(file)) or said_by("dpkg", "-S", file)
-        package = owner.partition(": ")[0].partition(",")[0]
-        version = package and said_by("dpkg-query", "-W", "-f=${Version}", package)
-        if version:
-            found[package.partition(":")[0]] = version
-    return dict(sorted(found.items()))
+    if not files:
+        return {}
+    owners = said_by("dpkg", "-S", *files, *map(os.path.realpath, files))
+    packages = set(re.findall(r"^([a-z0-9.+-]+)(?::\w+)?: /", owners, re.MULTILINE))
+    if not packages:
+        return {}
+    versions = said_by("dpkg-query", "-W", "-f=${Package} ${Version}\n", *sorted(packages))
+    return dict(line.split(" ", 1) for line in versions.splitlines())
 
 
 def commit(tree: Path) -> str:

@@ -34,8 +34,8 @@ reading them: what no gateway can go below.</li>
 the one before it was late is not forgotten.</li>
 <li><b>Memory</b> is what the process has for itself (RssAnon). Pages of the store's files that are
 mapped into it are told apart: the kernel takes them back when it needs them.</li>
-<li>Ratios are of figures from one run of one program. Times in µs are of this machine;
-the ratios carry over to others.</li>
+<li>Ratios are of figures from one run of one program, and so is each curve. Times in µs are of
+this machine; the ratios carry over to others.</li>
 </ul>
 """
 

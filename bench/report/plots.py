@@ -17,7 +17,6 @@ class Curve:
     """One figure over its axis, of whoever has it."""
     what: str
     label: str = ""
-    bench: str = ""  # "": the plot's
     style: int = 0   # dashes and points
 
 
@@ -39,7 +38,8 @@ def latency(bench: str, title: str, suffix: str = "", main: bool = True) -> Plot
     return Plot(f"latency-{bench}{suffix}", f"Latency against load: {title}", bench,
                 "load, of the peak", "µs",
                 tuple(Curve(what + suffix, what, style=n) for n, what in enumerate(whats)),
-                "y", main, ("set format x '%.0f %%'", "scale = 100", "set xrange [0:100]"))
+                "y", main, ("set format y '%.0f'", "set format x '%.0f %%'", "scale = 100",
+                            "set xrange [0:100]"))
 
 
 def cpu(bench: str, title: str) -> Plot:
@@ -84,9 +84,8 @@ def lines(plot: Plot, figures: Figures) -> list[tuple[str, Curve, list[Figure]]]
     found = []
     for who in WHO:
         for curve in plot.curves:
-            said = figures.latest({"bench": curve.bench or plot.bench, "what": curve.what,
-                                   "who": who})
-            points = [f for f in said if f.at is not None and positive(f, plot.log)]
+            said = figures.curve({"bench": plot.bench, "what": curve.what, "who": who})
+            points = [f for f in said if positive(f, plot.log)]
             if points:
                 found.append((who, curve, points))
     return found

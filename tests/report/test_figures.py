@@ -49,6 +49,18 @@ class Reading(unittest.TestCase):
         found = made_up.figures([{"run": "store"}, GOOD, {"run": "other"}, GOOD | {"value": 4}])
         self.assertEqual(found.one({"bench": "store", "what": "put"}).value, 3.5)
 
+    def test_a_curve_is_of_one_run(self):
+        """Of the one with the most places; of two such the scenario's own."""
+        def run(name, *values):
+            return [{"run": name}, *made_up.each("store", "put", "us", "records",
+                                                 dict(enumerate(values)))]
+        wanted = {"bench": "store", "what": "put"}
+        found = made_up.figures([*run("store", 1), *run("idle", 2, 3), *run("other", 4)])
+        self.assertEqual([f.value for f in found.curve(wanted)], [2, 3])
+        found = made_up.figures([*run("store", 1, 2), *run("idle", 3, 4)])
+        self.assertEqual([f.value for f in found.curve(wanted)], [1, 2])
+        self.assertEqual(made_up.figures([GOOD]).curve(wanted), [])
+
     def test_a_run_that_did_not_end_has_no_status(self):
         found = made_up.figures([{"run": "store"}, GOOD, {"run": "b"},
                                  {"ended": "b", "status": 0, "seconds": 2}])
