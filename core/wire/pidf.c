@@ -234,6 +234,7 @@ static bool enter(struct pidf_reader *r, struct pidf_element e, const xmlChar **
         if (!begin_device(r))
             return false;
         break;
+    case AT_PERSON: r->has_person = true; break;
     case AT_DEVICE_INFO: begin_device_info(r, v, n); break;
     case AT_USER_INPUT: begin_user_input(r, v, n); break;
     case AT_CONTACT: begin_contact(r, v, n); break;
@@ -437,7 +438,7 @@ static void reader_reset(struct pidf_reader *r, struct text default_lang, struct
 {
     buffer_reset(scratch);
     r->scratch = scratch;
-    r->refused = r->is_pidf = false;
+    r->refused = r->is_pidf = r->has_person = false;
     r->skip = r->deep = r->dropped = 0;
     r->n = r->n_devices = r->notes.n = r->person_notes.n = 0;
     r->person = (struct pidf_rich){0};
@@ -460,6 +461,20 @@ static struct text behind_declaration(struct text body)
     return body;
 }
 
+// Ready for another document; the stream of the one before serves again, which spares its memory
+// being given back and taken. NULL: no memory.
+static xmlParserInputPtr reader_input(struct pidf_reader *r)
+{
+    xmlParserInputPtr in = inputPop(r->xml);
+    xmlCtxtReset(r->xml);
+    if (!in || in->buf || in->encoding || in->version || in->directory || in->filename) {
+        xmlFreeInputStream(in);
+        return xmlNewInputStream(r->xml);
+    }
+    *in = (xmlParserInput){.line = 1, .col = 1, .standalone = -1, .id = in->id};
+    return in;
+}
+
 // The parser reads straight from our copy, which ends in a NUL as it wants. That takes half the
 // time of xmlCtxtReadMemory() for a small document, whose buffer it tries to refill before every
 // token.
@@ -468,8 +483,7 @@ static bool parse_utf8(struct pidf_reader *r, struct text body, int options)
     buffer_reset(&r->copy);
     buffer_text(&r->copy, body);
     buffer_char(&r->copy, '\0');
-    xmlCtxtReset(r->xml);
-    xmlParserInputPtr in = r->copy.failed ? NULL : xmlNewInputStream(r->xml);
+    xmlParserInputPtr in = r->copy.failed ? NULL : reader_input(r);
     if (!in)
         return false;
     in->base = in->cur = (const xmlChar *)r->copy.p;

@@ -30,7 +30,8 @@ static void give_rich(const struct pidf_reader *r, const struct pidf_tuple *t, s
     for (size_t i = 0; id.n && i < r->n_devices; i++)
         if (text_eq(pidf_text_at(r, r->device[i].text[PRESENCE_DEVICE_ID]), id))
             pidf_rich_fill(&rich, &r->device[i]);
-    pidf_rich_fill(&rich, &r->person);
+    if (r->has_person)
+        pidf_rich_fill(&rich, &r->person);
     pidf_rich_give(&rich, r->scratch, out);
     if (!out->available)
         presence_leave(out);
@@ -50,22 +51,23 @@ static void give_tuple(const struct pidf_reader *r, const struct pidf_tuple *t,
     give_rich(r, t, out);
 }
 
-static void give_or_merge(struct pidf *out, const struct presence *p)
+// The last one in `out`, unless it names a device that was named before.
+static void merge_last(struct pidf *out)
 {
+    struct presence *p = &out->tuple[out->n];
     for (size_t i = 0; i < out->n; i++)
         if (text_eq(out->tuple[i].resource, p->resource)) {
             if (p->available && !out->tuple[i].available)
                 out->tuple[i] = *p;
             return;
         }
-    out->tuple[out->n++] = *p;
+    out->n++;
 }
 
 void pidf_give(const struct pidf_reader *r, struct pidf *out)
 {
     for (size_t i = 0; i < r->n; i++) {
-        struct presence p;
-        give_tuple(r, &r->tuple[i], &p);
-        give_or_merge(out, &p);
+        give_tuple(r, &r->tuple[i], &out->tuple[out->n]);
+        merge_last(out);
     }
 }

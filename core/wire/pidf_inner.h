@@ -68,6 +68,7 @@ struct pidf_reader {
     uint32_t text_from;
     struct pidf_said person_activity;
     struct pidf_notes notes, person_notes;
+    bool has_person;
     struct pidf_rich person; // of several persons the first that says a thing
     size_t n_devices;
     struct pidf_rich device[PIDF_DEVICES_MAX];

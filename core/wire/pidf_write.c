@@ -224,9 +224,8 @@ static void write_activities(struct buffer *b, const struct presence *p, unsigne
         return;
     buffer_lit(b, "<activities xmlns='urn:ietf:params:xml:ns:pidf:rpid'>");
     write_optional(b, TEXT("note"), p->text[PRESENCE_ACTIVITY_NOTE]);
-    for (unsigned i = 0; i < PRESENCE_ACTIVITIES; i++)
-        if (set & UINT32_C(1) << i)
-            write_element(b, activity_word(i), TEXT(""));
+    for (; set; set &= set - 1) // from the lowest bit up
+        write_element(b, activity_word((unsigned)__builtin_ctz(set)), TEXT(""));
     write_optional(b, TEXT("other"), p->text[PRESENCE_ACTIVITY_OTHER]);
     buffer_lit(b, "</activities>");
 }
@@ -237,9 +236,8 @@ static void write_mood(struct buffer *b, const struct presence *p)
         return;
     buffer_lit(b, "<mood xmlns='urn:ietf:params:xml:ns:pidf:rpid'>");
     write_optional(b, TEXT("note"), p->text[PRESENCE_MOOD_NOTE]);
-    for (unsigned i = 0; i < PRESENCE_MOODS; i++)
-        if (p->facts.moods & UINT64_C(1) << i)
-            write_element(b, presence_mood(i), TEXT(""));
+    for (uint64_t left = p->facts.moods; left; left &= left - 1)
+        write_element(b, presence_mood((unsigned)__builtin_ctzll(left)), TEXT(""));
     write_optional(b, TEXT("other"), p->text[PRESENCE_MOOD_OTHER]);
     if (!p->facts.moods && !p->text[PRESENCE_MOOD_OTHER].n)
         buffer_lit(b, "<unknown/>"); // the schema wants one

@@ -178,7 +178,7 @@ static void unpack(struct text *rest, void *to, size_t n)
     rest->n -= n;
 }
 
-static struct text unpack_text(struct text *rest)
+static size_t unpack_length(struct text *rest)
 {
     size_t n = 0;
     uint8_t byte;
@@ -187,8 +187,16 @@ static struct text unpack_text(struct text *rest)
         assert(shift < 8 * sizeof n);
         n |= (size_t)(byte & 0x7f) << shift;
         if (byte < 0x80)
-            break;
+            return n;
     }
+}
+
+static inline struct text unpack_text(struct text *rest)
+{
+    bool is_short = rest->n && (unsigned char)rest->p[0] < 0x80; // nearly always
+    size_t n = is_short ? (unsigned char)rest->p[0] : unpack_length(rest);
+    if (is_short)
+        rest->p++, rest->n--;
     assert(rest->n >= n);
     struct text t = {rest->p, n};
     rest->p += n;

@@ -50,7 +50,7 @@ struct text sip_reason_text(enum sip_reason r)
 
 enum sip_reason sip_reason_of(struct text name)
 {
-    for (unsigned r = REASON_DEACTIVATED; r <= REASON_INVARIANT; r++)
+    for (unsigned r = REASON_DEACTIVATED; name.n && r <= REASON_INVARIANT; r++)
         if (text_eq_nocase(name, reasons[r]))
             return r;
     return REASON_NONE;

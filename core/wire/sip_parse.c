@@ -209,7 +209,10 @@ static void take_line(struct sip_parser *p, struct text line, bool folded)
 {
     const char *colon = memchr(line.p, ':', line.n);
     size_t n = colon ? (size_t)(colon - line.p) : 0;
-    enum sip_header h = header_of(scan_trim((struct text){line.p, n}));
+    struct text name = {line.p, n};
+    if (n && (scan_is_blank(line.p[0]) || scan_is_blank(colon[-1])))
+        name = scan_trim(name);
+    enum sip_header h = header_of(name);
     if (h == H_COUNT)
         return;
     struct span at = unfold(p, (struct text){colon + 1, line.n - n - 1}, folded);

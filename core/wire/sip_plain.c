@@ -19,15 +19,16 @@ bool plain_address(struct text value, struct text *uri, struct text *tag)
     return scan_is_token(*tag);
 }
 
-// Letters, digits, dots and hyphens.
-static bool is_host(struct text t)
+static const bool host_char[256] = {
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['-'] = true, ['.'] = true,
+};
+
+static size_t host(struct text t)
 {
-    for (size_t i = 0; i < t.n; i++) {
-        char c = t.p[i], letter = (char)(c | 0x20);
-        if (!(letter >= 'a' && letter <= 'z') && !(c >= '0' && c <= '9') && c != '.' && c != '-')
-            return false;
-    }
-    return t.n > 0;
+    size_t n = 0;
+    while (n < t.n && host_char[(unsigned char)t.p[n]])
+        n++;
+    return n;
 }
 
 static struct text skip(struct text t, size_t n)
@@ -35,23 +36,21 @@ static struct text skip(struct text t, size_t n)
     return (struct text){t.p + n, t.n - n};
 }
 
-// Length of the first bytes up to a ';', or of all.
-static size_t to_semicolon(struct text t)
+// host and maybe a port, from the front; a parameter or nothing follows.
+static bool take_sent_by(struct text *rest, struct plain_via *out)
 {
-    size_t n = 0;
-    while (n < t.n && t.p[n] != ';')
-        n++;
-    return n;
-}
-
-static bool plain_sent_by(struct text t, struct plain_via *out)
-{
-    const char *colon = t.n ? memchr(t.p, ':', t.n) : NULL;
-    size_t n = colon ? (size_t)(colon - t.p) : t.n;
+    size_t n = host(*rest);
     uint32_t port;
-    out->host = (struct text){t.p, n};
-    out->port = colon ? (struct text){colon + 1, t.n - n - 1} : (struct text){0};
-    return is_host(out->host) && (!colon || text_to_u32(out->port, UINT16_MAX, &port));
+    out->host = (struct text){rest->p, n};
+    *rest = skip(*rest, n);
+    if (n && rest->n && rest->p[0] == ':') {
+        n = host(skip(*rest, 1));
+        out->port = (struct text){rest->p + 1, n};
+        *rest = skip(*rest, 1 + n);
+        if (!text_to_u32(out->port, UINT16_MAX, &port))
+            return false;
+    }
+    return n && (rest->n == 0 || rest->p[0] == ';');
 }
 
 // Takes `name`, which is ";…=", and the token behind it from the front; *value, which was absent,
@@ -87,10 +86,8 @@ bool plain_via(struct text value, struct plain_via *out)
     if (n == 0 || n == rest.n || rest.p[n] != ' ')
         return false;
     rest = skip(rest, n + 1);
-    n = to_semicolon(rest);
-    if (!plain_sent_by((struct text){rest.p, n}, out))
+    if (!take_sent_by(&rest, out))
         return false;
-    rest = skip(rest, n);
     while (rest.n)
         if (!take_token(&rest, TEXT(";branch="), &out->branch) && !take_rport(&rest, &out->rport))
             return false;

@@ -92,15 +92,24 @@ static void write_to(struct buffer *b, const struct sip_message *req, struct tex
     buffer_lit(b, "\r\n");
 }
 
-void sip_write_response(struct buffer *b, const struct sip_message *req,
-                        const struct sip_seen *seen, unsigned status, struct text phrase,
-                        struct text to_tag, struct text headers)
+static void write_status_line(struct buffer *b, unsigned status, struct text phrase)
 {
+    if (status == 200 && !phrase.n) {
+        buffer_lit(b, "SIP/2.0 200 OK\r\n");
+        return;
+    }
     buffer_lit(b, "SIP/2.0 ");
     buffer_u64(b, status);
     buffer_char(b, ' ');
     buffer_text(b, phrase.n ? phrase : sip_phrase(status));
     buffer_lit(b, "\r\n");
+}
+
+void sip_write_response(struct buffer *b, const struct sip_message *req,
+                        const struct sip_seen *seen, unsigned status, struct text phrase,
+                        struct text to_tag, struct text headers)
+{
+    write_status_line(b, status, phrase);
     write_vias(b, req, seen);
     field(b, TEXT("From: "), sip_text(req, req->from));
     write_to(b, req, to_tag);

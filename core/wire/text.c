@@ -125,14 +125,21 @@ char *buffer_reserve(struct buffer *b, size_t n)
     return b->p + b->n;
 }
 
+// Two digits at a time: each division waits for the one before.
 void buffer_u64(struct buffer *b, uint64_t v)
 {
+    static const char two[] =
+        "0001020304050607080910111213141516171819"
+        "2021222324252627282930313233343536373839"
+        "4041424344454647484950515253545556575859"
+        "6061626364656667686970717273747576777879"
+        "8081828384858687888990919293949596979899";
     char digits[20]; // of UINT64_MAX
     size_t at = sizeof digits;
-    do {
-        digits[--at] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v);
+    for (; v > 9; v /= 100)
+        memcpy(digits + (at -= 2), two + 2 * (v % 100), 2);
+    if (v || at == sizeof digits)
+        digits[--at] = (char)('0' + v);
     buffer_add(b, digits + at, sizeof digits - at);
 }
 

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "core/wire/text.h"
 
@@ -152,6 +154,14 @@ static void writes_numbers(void **state)
     buffer_char(&b, ' ');
     buffer_u64(&b, UINT64_MAX);
     assert_buffer(&b, "0 18446744073709551615");
+    for (uint64_t power = 1; power <= UINT64_MAX / 10; power *= 10)
+        for (uint64_t v = power - 1; v <= power + 1; v++) {
+            char want[32];
+            snprintf(want, sizeof want, "%" PRIu64, v);
+            buffer_reset(&b);
+            buffer_u64(&b, v);
+            assert_buffer(&b, want);
+        }
     buffer_free(&b);
 }
 
