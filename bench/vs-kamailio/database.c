@@ -104,7 +104,7 @@ static int database_fill(const struct database *d, const struct places *p)
     const struct server ask = {.log = p->log, .death_signal = SIGKILL};
     const char *ping[] = {"mariadb", "--no-defaults", p->socket, "--user=root", "-e", "DO 0", NULL};
     const char *fill[] = {"mariadb", "--no-defaults", p->socket, "--user=root", NULL};
-    for (unsigned i = 0; i < DATABASE_TRIES && kill(d->pid, 0) == 0; i++) {
+    for (unsigned i = 0; i < DATABASE_TRIES && server_runs(d->pid); i++) {
         if (server_run(&ask, ping) == 0)
             return server_run(&how, fill) ? EIO : 0;
         nanosleep(&step, NULL);

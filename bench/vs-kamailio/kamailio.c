@@ -40,6 +40,7 @@ const char *kamailio_missing(void)
         {"/usr/lib/*/kamailio/modules/db_mysql.so", "kamailio-mysql-modules"},
         {"/usr/sbin/mariadbd", "mariadb-server"},
         {"/usr/bin/mariadb-install-db", "mariadb-server"},
+        {"/usr/bin/mariadb", "mariadb-client"},
         {"/usr/share/kamailio/mysql/presence-create.sql", "kamailio"},
     };
     for (unsigned i = 0; i < sizeof wanted / sizeof *wanted; i++)
@@ -63,6 +64,9 @@ static unsigned shared_mb(const struct kamailio *k)
 
 static int kamailio_run(struct kamailio *k, uint16_t xmpp_port, uint16_t sip_port)
 {
+    static const char *const layouts[KAMAILIO_LAYOUTS] = {
+        "LAYOUT=1", "LAYOUT=1234567890123456", "LAYOUT=12345678901234567890123456789012",
+        "LAYOUT=123456789012345678901234567890123456789012345678"};
     char log[300], sip[64], xmpp[64], db[64], folder[300], shared[16], private[16];
     const struct server how = {
         .log = log, .preload = VS_KAMAILIO_ELEMENTS, .death_signal = SIGTERM};
@@ -73,21 +77,44 @@ static int kamailio_run(struct kamailio *k, uint16_t xmpp_port, uint16_t sip_por
     snprintf(folder, sizeof folder, "--substdef=!FOLDER!%s!g", k->folder);
     snprintf(shared, sizeof shared, "%u", shared_mb(k));
     snprintf(private, sizeof private, "%d", KAMAILIO_PRIVATE_MB);
-    const char *argv[] = {
-        "kamailio", "-DD", "-E", "-f", VS_KAMAILIO_CONFIG, "-m", shared,    "-M", private, "-x",
-        "fm",       "-X",  "fm", "-Y", k->folder,          "-w", k->folder, sip,  xmpp,    db,
-        folder,     NULL};
+    const char *argv[] = {"kamailio",
+                          "-DD",
+                          "-E",
+                          "-f",
+                          VS_KAMAILIO_CONFIG,
+                          "-m",
+                          shared,
+                          "-M",
+                          private,
+                          "-x",
+                          "fm",
+                          "-X",
+                          "fm",
+                          "-Y",
+                          k->folder,
+                          "-w",
+                          k->folder,
+                          sip,
+                          xmpp,
+                          db,
+                          folder,
+                          "-A",
+                          k->stateless ? "STATELESS" : "STATEFUL",
+                          "-A",
+                          layouts[k->layout],
+                          NULL};
     k->pid = server_start(&how, argv);
     return k->pid ? 0 : errno;
 }
 
-// One command over its control socket. False: it did not take it.
-static bool kamailio_tell(const struct kamailio *k, const char *const words[], unsigned n)
+// One command over its control socket. False: it did not take it. Its answer is added to the file.
+static bool kamailio_tell(const struct kamailio *k, const char *const words[], unsigned n,
+                          const char *answer)
 {
     char log[300], control[300];
     const char *argv[16] = {"kamcmd", "-s", control};
     const struct server how = {.log = log, .death_signal = SIGKILL};
-    kamailio_path(k, "control.log", log, sizeof log);
+    kamailio_path(k, answer, log, sizeof log);
     snprintf(control, sizeof control, "unix:%s/control", k->folder);
     for (unsigned i = 0; i < n; i++)
         argv[3 + i] = words[i];
@@ -101,7 +128,7 @@ static bool tell_address(const struct kamailio *k)
 {
     static const char *const words[] = {"dns.add_a", "host.example.org", SECONDS, "127.0.0.1",
                                         PERMANENT};
-    return kamailio_tell(k, words, sizeof words / sizeof *words);
+    return kamailio_tell(k, words, sizeof words / sizeof *words, "control.log");
 }
 
 // As a name server would say it (RFC 3263 §4.2).
@@ -111,14 +138,14 @@ static bool tell_service(const struct kamailio *k, const char *name, uint16_t po
     const char *const words[] = {"dns.add_srv",      name,     SECONDS, "1", "1", number,
                                  "host.example.org", PERMANENT};
     snprintf(number, sizeof number, "%u", port);
-    return kamailio_tell(k, words, sizeof words / sizeof *words);
+    return kamailio_tell(k, words, sizeof words / sizeof *words, "control.log");
 }
 
 // Until it listens.
 static int tell_places(const struct kamailio *k, uint16_t proxy_port, uint16_t sip_port)
 {
     const struct timespec step = {.tv_nsec = KAMAILIO_STEP_MS * 1000000l};
-    for (unsigned i = 0; i < KAMAILIO_TRIES && kill(k->pid, 0) == 0; i++) {
+    for (unsigned i = 0; i < KAMAILIO_TRIES && server_runs(k->pid); i++) {
         if (tell_address(k) && tell_service(k, "_sip._udp.example.com", sip_port) &&
             tell_service(k, "_sip._udp.example.net", proxy_port))
             return 0;
@@ -160,9 +187,9 @@ static bool kamailio_tells(const char *pidf, unsigned round)
     return strstr(pidf, round % 2 ? "<note>Busy (DND)<" : "<note>away<") != NULL;
 }
 
-int kamailio_create(struct kamailio *k, unsigned subscriptions)
+int kamailio_create(struct kamailio *k, unsigned subscriptions, bool stateless)
 {
-    *k = (struct kamailio){.subscriptions = subscriptions};
+    *k = (struct kamailio){.subscriptions = subscriptions, .stateless = stateless};
     k->subject = (struct load_subject){
         k, kamailio_start, kamailio_stop, kamailio_cpu_ns, kamailio_bytes, kamailio_tells};
     snprintf(k->folder, sizeof k->folder, "/tmp/isthmus-kamailio-XXXXXX");
@@ -177,7 +204,25 @@ void kamailio_destroy(struct kamailio *k)
     scratch_remove(&k->scratch);
 }
 
-// ---- What it said
+// ---- What it says
+
+uint64_t kamailio_in_use_bytes(const struct kamailio *k)
+{
+    static const char *const words[] = {"core.shmmem"};
+    char path[300], line[128];
+    unsigned long long bytes = 0;
+    kamailio_path(k, "memory", path, sizeof path);
+    remove(path);
+    if (!kamailio_tell(k, words, 1, "memory"))
+        return 0;
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, " real_used: %llu", &bytes) == 1)
+            break;
+    if (f)
+        fclose(f);
+    return bytes;
+}
 
 static void complain_with(const struct kamailio *k, const char *name)
 {

@@ -63,13 +63,18 @@ int server_run(const struct server *p, const char *const argv[])
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+bool server_runs(pid_t pid)
+{
+    return waitpid(pid, NULL, WNOHANG) == 0;
+}
+
 void server_stop(pid_t pid, unsigned timeout_ms)
 {
     const struct timespec step = {.tv_nsec = 10000000};
     kill(pid, SIGTERM);
     for (unsigned ms = 0; ms < timeout_ms; ms += 10) {
-        if (waitpid(pid, NULL, WNOHANG) != 0) { // it ended, now or before
-            kill(-pid, SIGKILL);                // children that it forgot
+        if (!server_runs(pid)) {
+            kill(-pid, SIGKILL); // children that it forgot
             return;
         }
         nanosleep(&step, NULL);

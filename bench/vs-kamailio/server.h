@@ -5,6 +5,7 @@
 #ifndef BENCH_SERVER_H
 #define BENCH_SERVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -19,6 +20,7 @@ struct server {
 pid_t server_start(const struct server *p, const char *const argv[]);
 // Starts it and waits until it ends. Its exit status, or -1.
 int server_run(const struct server *p, const char *const argv[]);
+bool server_runs(pid_t pid);
 // SIGTERM to the first process; SIGKILL to all that are left after a while.
 void server_stop(pid_t pid, unsigned timeout_ms);
 
