@@ -134,6 +134,7 @@ void core_destroy(struct core *c)
     dialog_free_all(c);
     sub_free_all(c);
     user_free_all(c);
+    shelf_free(&c->shelf);
     domain_free_all(c);
     struct pool *pools[] = {&c->users,   &c->subs,  &c->dialogs, &c->clients,
                             &c->servers, &c->peers, &c->names};

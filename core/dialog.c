@@ -1,11 +1,11 @@
 // Notification dialogs of both roles: identity, CSeq, targets, requests.
 //
-// A dialog's texts lie in one block: FIELD_COUNT lengths of two bytes each, then the bytes.
+// A dialog's texts lie in one block: FIELD_COUNT lengths of one byte each (`wide`: two), the bytes,
+// and behind them its next hop, if that is another than the proxy (`has_hop`).
 #include "core/dialog.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 
 #include "core/contact.h"
 #include "core/credentials.h"
@@ -17,8 +17,43 @@
 #include "core/transaction.h"
 #include "core/user.h"
 #include "core/watch.h"
-#include "core/wire/memory.h"
 #include "core/wire/sip_route.h"
+
+// ---- The block of texts
+
+static size_t dialog_length(const struct dialog *d, unsigned field)
+{
+    uint16_t wide;
+    if (!d->wide)
+        return (uint8_t)d->text[field];
+    memcpy(&wide, d->text + sizeof wide * field, sizeof wide);
+    return wide;
+}
+
+// Where a field begins; FIELD_COUNT: where all of them end.
+static size_t dialog_offset(const struct dialog *d, unsigned field)
+{
+    size_t at = (size_t)FIELD_COUNT << d->wide;
+    for (unsigned i = 0; i < field; i++)
+        at += dialog_length(d, i);
+    return at;
+}
+
+static void dialog_drop_texts(struct core *c, struct dialog *d)
+{
+    if (!d->text)
+        return;
+    size_t n = dialog_offset(d, FIELD_COUNT) + (d->has_hop ? sizeof(struct hop) : 0);
+    shelf_give(&c->shelf, d->text, n);
+}
+
+static void dialog_drop(struct core *c, uint32_t handle)
+{
+    dialog_drop_texts(c, core_dialog(c, handle));
+    pool_give(&c->dialogs, handle);
+}
+
+// ---- Begin and end
 
 static uint64_t dialog_fresh_tag(struct core *c)
 {
@@ -39,7 +74,6 @@ uint32_t dialog_create(struct core *c, uint32_t sub, uint32_t owner_hash,
     d->tag = tag ? tag : dialog_fresh_tag(c);
     d->owner_hash = owner_hash;
     d->direction = (uint8_t)direction;
-    d->next_hop = c->cfg.proxy;
     if (!table_add(&c->dialog_index, (uint32_t)d->tag, handle)) {
         pool_give(&c->dialogs, handle);
         return 0;
@@ -80,27 +114,21 @@ void dialog_free(struct core *c, uint32_t handle)
     else
         c->n_fetches--;
     table_remove(&c->dialog_index, (uint32_t)d->tag, handle);
-    free(d->text);
-    pool_give(&c->dialogs, handle);
+    dialog_drop(c, handle);
     c->stats.dialogs--;
 }
 
 void dialog_free_all(struct core *c)
 {
     for (uint32_t h = 0; (h = pool_after(&c->dialogs, h));)
-        free(core_dialog(c, h)->text);
+        dialog_drop(c, h);
 }
 
 struct text dialog_get(const struct dialog *d, enum dialog_field field)
 {
-    uint16_t n[FIELD_COUNT];
     if (!d->text)
         return (struct text){"", 0};
-    memcpy(n, d->text, sizeof n);
-    size_t at = sizeof n;
-    for (unsigned i = 0; i < field; i++)
-        at += n[i];
-    return (struct text){d->text + at, n[field]};
+    return (struct text){d->text + dialog_offset(d, field), dialog_length(d, field)};
 }
 
 static void dialog_get_all(const struct dialog *d, struct text fields[FIELD_COUNT])
@@ -114,48 +142,74 @@ static bool dialog_has_proxy(const struct core *c)
     return c->cfg.proxy.family || c->proxy;
 }
 
-// What its texts say of the way, once and for all: a numeric next hop (family 0: by name), and what
-// sort of routes there are.
-static void dialog_find_way(const struct core *c, struct dialog *d)
+// What its texts say of the way, once and for all: what sort of routes there are, and a numeric
+// next hop. False: that is the proxy, or goes by name.
+static bool dialog_find_way(const struct core *c, struct dialog *d,
+                            const struct text fields[FIELD_COUNT], struct hop *hop)
 {
-    struct text target = dialog_get(d, FIELD_TARGET), first, rest;
+    struct text target = fields[FIELD_TARGET], first, rest;
     struct sip_uri uri;
-    struct hop hop;
-    bool routed = sip_route_first(dialog_get(d, FIELD_ROUTES), &first, &rest);
+    bool routed = sip_route_first(fields[FIELD_ROUTES], &first, &rest);
     d->route = 0;
-    d->next_hop = c->cfg.proxy;
     if (routed && sip_uri_parse(&uri, first) == 0)
-        d->route = (uint8_t)((uri.scheme == SCHEME_SIPS ? ROUTE_SIPS : 0) |
-                             (uri.lr || !target.n ? 0 : ROUTE_STRICT));
+        d->route = ((uri.scheme == SCHEME_SIPS ? ROUTE_SIPS : 0u) |
+                    (uri.lr || !target.n ? 0u : ROUTE_STRICT)) &
+                   ROUTE_BITS;
     if (target.n >= 5 && text_eq_nocase((struct text){target.p, 5}, TEXT("sips:")))
         d->route |= ROUTE_SIPS;
     bool by_proxy = dialog_has_proxy(c) && !routed;
-    if (!by_proxy && next_hop_numeric(routed ? first : target, &hop))
-        d->next_hop = hop; // if it is trusted when it comes to that
+    return !by_proxy && next_hop_numeric(routed ? first : target, hop);
+}
+
+// The next hop that the texts name, if it is trusted when it comes to that; family 0: by name.
+static void dialog_hop(const struct core *c, const struct dialog *d, struct hop *out)
+{
+    if (d->has_hop)
+        memcpy(out, d->text + dialog_offset(d, FIELD_COUNT), sizeof *out);
+    else
+        *out = c->cfg.proxy;
+}
+
+static bool dialog_write_texts(struct core *c, struct dialog *d,
+                               const struct text fields[FIELD_COUNT], const struct hop *hop,
+                               size_t n)
+{
+    char *text = shelf_take(&c->shelf, n), *at = text;
+    if (!text)
+        return false;
+    for (unsigned i = 0; i < FIELD_COUNT; i++, at += 1 + d->wide) {
+        uint16_t length = (uint16_t)fields[i].n; // little endian: its first byte is the low one
+        memcpy(at, &length, 1 + d->wide);
+    }
+    for (unsigned i = 0; i < FIELD_COUNT; at += fields[i].n, i++)
+        if (fields[i].n)
+            memcpy(at, fields[i].p, fields[i].n);
+    if (d->has_hop)
+        memcpy(at, hop, sizeof *hop);
+    d->text = text;
+    return true;
 }
 
 int dialog_set(struct core *c, struct dialog *d, const struct text fields[FIELD_COUNT])
 {
-    uint16_t n[FIELD_COUNT];
-    size_t total = sizeof n;
+    struct dialog before = *d;
+    struct hop hop;
+    size_t total = FIELD_COUNT * sizeof(uint16_t), longest = 0;
     for (unsigned i = 0; i < FIELD_COUNT; i++) {
-        if (fields[i].n > CORE_DIALOG_TEXT_MAX)
-            return EMSGSIZE;
-        n[i] = (uint16_t)fields[i].n;
         total += fields[i].n;
+        longest = fields[i].n > longest ? fields[i].n : longest;
+        if (total > CORE_DIALOG_TEXT_MAX)
+            return EMSGSIZE;
     }
-    if (total > CORE_DIALOG_TEXT_MAX)
-        return EMSGSIZE;
-    char *text = memory_take(total), *at = text + sizeof n;
-    if (!text)
+    d->wide = longest > UINT8_MAX;
+    d->has_hop = dialog_find_way(c, d, fields, &hop);
+    if (!d->wide)
+        total -= FIELD_COUNT;
+    if (!dialog_write_texts(c, d, fields, &hop, total + (d->has_hop ? sizeof hop : 0))) {
+        *d = before;
         return ENOMEM;
-    memcpy(text, n, sizeof n);
-    for (unsigned i = 0; i < FIELD_COUNT; at += n[i], i++)
-        if (n[i])
-            memcpy(at, fields[i].p, n[i]);
-    free(d->text);
-    d->text = text;
-    dialog_find_way(c, d);
+    }
+    dialog_drop_texts(c, &before); // which the new ones may have been a part of
     return 0;
 }
 
@@ -374,9 +428,10 @@ static void dialog_next_hop(struct core *c, const struct dialog *d, struct text 
                             struct next_hop *to)
 {
     struct text first, rest;
-    const struct hop *hop = &d->next_hop;
-    if (hop->family && (hop_eq(hop, &c->cfg.proxy) || domain_source_trusted(c, hop)))
-        *to = (struct next_hop){.hop = *hop};
+    struct hop hop;
+    dialog_hop(c, d, &hop);
+    if (hop.family && (hop_eq(&hop, &c->cfg.proxy) || domain_source_trusted(c, &hop)))
+        *to = (struct next_hop){.hop = hop};
     else if (dialog_has_proxy(c))
         next_hop_of_proxy(c, to);
     else if (sip_route_first(dialog_get(d, FIELD_ROUTES), &first, &rest))

@@ -1,27 +1,50 @@
 // The presence known of one presentity.
 #include "core/known.h"
 
-#include <stdlib.h>
+#include <string.h>
 
-#include "core/wire/memory.h"
+static const struct known nothing;
+
+static size_t known_room(const struct known *k)
+{
+    return (size_t)k->steps * SHELF_STEP;
+}
 
 // Items, that of the person included.
 static size_t known_items(const struct known *k)
 {
-    return k ? k->n + k->person : 0;
+    return k ? k->n + k->person : 0u;
 }
 
-void known_free(struct known **k)
+// The packed values, of which that of item `i` begins at known_offset(k, i).
+static char *known_values(struct known *k)
 {
-    for (size_t i = 0; i < known_items(*k); i++)
-        free((*k)->v[i].packed);
-    free(*k);
+    return (char *)&k->v[known_items(k)];
+}
+
+static size_t known_offset(const struct known *k, size_t i)
+{
+    size_t offset = 0;
+    for (size_t before = 0; before < i; before++)
+        offset += k->v[before].n;
+    return offset;
+}
+
+static struct text known_packed(const struct known *k, size_t i)
+{
+    return (struct text){(const char *)&k->v[known_items(k)] + known_offset(k, i), k->v[i].n};
+}
+
+void known_free(struct shelf *s, struct known **k)
+{
+    if (*k)
+        shelf_give(s, *k, known_room(*k));
     *k = NULL;
 }
 
 void known_at(const struct known *k, size_t i, struct presence *out)
 {
-    presence_unpack((struct text){k->v[i].packed, k->v[i].n}, out);
+    presence_unpack(known_packed(k, i), out);
 }
 
 size_t known_find(const struct known *k, struct text resource)
@@ -47,20 +70,77 @@ bool known_any_available(const struct known *k)
     return false;
 }
 
-void known_remove(struct known **k, size_t i)
+// ── the block ──
+
+static size_t known_size(size_t items, size_t bytes)
 {
-    struct known *o = *k;
-    free(o->v[i].packed);
-    memmove(&o->v[i], &o->v[i + 1], (known_items(o) - i - 1) * sizeof o->v[0]);
-    o->n--;
-    if (known_items(o) == 0)
-        known_free(k);
+    size_t size = sizeof(struct known) + items * sizeof(struct known_item) + bytes;
+    return (size + SHELF_STEP - 1) / SHELF_STEP * SHELF_STEP;
 }
 
-void known_forget_resources(struct known **k)
+// A block in which `old` items from `at` on have given way to `new` ones (0 or 1) with `packed`.
+// The counts are the caller's to set.
+static bool known_splice(struct shelf *s, struct known **k, size_t at, size_t old, size_t new,
+                         struct text packed)
+{
+    const struct known *from = *k ? *k : &nothing;
+    size_t items = known_items(*k), begin = known_offset(from, at);
+    size_t end = known_offset(from, at + old), all = known_offset(from, items);
+    size_t size = known_size(items - old + new, all - (end - begin) + packed.n);
+    struct known *to = size <= KNOWN_BYTES_MAX ? shelf_take(s, size) : NULL;
+    if (!to)
+        return false;
+    *to = (struct known){from->n, from->person, (uint32_t)(size / SHELF_STEP)};
+    memcpy(to->v, from->v, at * sizeof to->v[0]);
+    if (new)
+        to->v[at] = (struct known_item){.n = (uint32_t)packed.n};
+    memcpy(to->v + at + new, from->v + at + old, (items - at - old) * sizeof to->v[0]);
+    char *values = (char *)&to->v[items - old + new];
+    const char *values_from = (const char *)&from->v[items];
+    memcpy(values, values_from, begin);
+    memcpy(values + begin, packed.p, packed.n);
+    memcpy(values + begin + packed.n, values_from + end, all - end);
+    known_free(s, k);
+    *k = to;
+    return true;
+}
+
+// Item `i` goes, in place; then the block gets smaller, if there is memory for that.
+static void known_cut(struct known *k, size_t i)
+{
+    size_t items = known_items(k), begin = known_offset(k, i);
+    size_t end = begin + k->v[i].n, all = known_offset(k, items);
+    char *values = known_values(k), *values_to = values - sizeof k->v[0];
+    memmove(&k->v[i], &k->v[i + 1], (items - i - 1) * sizeof k->v[0] + begin);
+    memmove(values_to + begin, values + end, all - end);
+}
+
+static void known_fit(struct shelf *s, struct known **k)
+{
+    size_t items = known_items(*k);
+    if (items == 0) {
+        known_free(s, k);
+        return;
+    }
+    size_t size = known_size(items, known_offset(*k, items));
+    struct known *fit = shelf_resize(s, *k, known_room(*k), size);
+    if (!fit)
+        return;
+    fit->steps = (uint32_t)(size / SHELF_STEP);
+    *k = fit;
+}
+
+void known_remove(struct shelf *s, struct known **k, size_t i)
+{
+    known_cut(*k, i);
+    (*k)->n--;
+    known_fit(s, k);
+}
+
+void known_forget_resources(struct shelf *s, struct known **k)
 {
     while (known_count(*k))
-        known_remove(k, known_count(*k) - 1);
+        known_remove(s, k, known_count(*k) - 1);
 }
 
 void known_doubt(struct known *k)
@@ -69,19 +149,19 @@ void known_doubt(struct known *k)
         k->v[i].doubted = true;
 }
 
-bool known_remove_doubted(struct known **k)
+bool known_remove_doubted(struct shelf *s, struct known **k)
 {
     bool any = false;
     for (size_t i = known_count(*k); i-- > 0;)
         if ((*k)->v[i].doubted) {
-            known_remove(k, i);
+            known_remove(s, k, i);
             any = true;
         }
     return any;
 }
 
 // Who has left makes room first.
-static void known_make_room(struct known **k)
+static void known_make_room(struct shelf *s, struct known **k)
 {
     size_t i = 0;
     struct presence p;
@@ -90,62 +170,44 @@ static void known_make_room(struct known **k)
         if (!p.available)
             break;
     }
-    known_remove(k, i < KNOWN_MAX ? i : 0);
+    known_remove(s, k, i < KNOWN_MAX ? i : 0);
 }
 
-static struct known_item *known_grow(struct known **k)
+static bool known_add(struct shelf *s, struct known **k, struct text packed)
 {
-    size_t n = known_count(*k);
-    if (n == KNOWN_MAX) {
-        known_make_room(k);
-        n--;
-    }
-    size_t person = known_items(*k) - n;
-    struct known *o = memory_grow(*k, sizeof *o + (n + person + 1) * sizeof o->v[0]);
-    if (!o)
-        return NULL;
-    if (person)
-        o->v[n + 1] = o->v[n];
-    o->v[n] = (struct known_item){0};
-    o->n = (uint32_t)n + 1;
-    o->person = (uint32_t)person;
-    *k = o;
-    return &o->v[n];
-}
-
-static bool known_store(struct known_item *item, const struct buffer *packed)
-{
-    if (item->n != packed->n) {
-        char *p = memory_grow(item->packed, packed->n);
-        if (!p)
-            return false;
-        item->packed = p;
-        item->n = (uint32_t)packed->n;
-    }
-    memcpy(item->packed, packed->p, packed->n);
+    if (known_count(*k) == KNOWN_MAX)
+        known_make_room(s, k);
+    if (!known_splice(s, k, known_count(*k), 0, 1, packed))
+        return false;
+    (*k)->n++;
     return true;
 }
 
-enum known_change known_put(struct known **k, const struct presence *p, struct buffer *scratch,
-                            uint64_t now_ms)
+// Item `i` that is there. False: no memory.
+static bool known_replace(struct shelf *s, struct known **k, size_t i, struct text packed)
+{
+    if ((*k)->v[i].n != packed.n)
+        return known_splice(s, k, i, 1, 1, packed);
+    memcpy(known_values(*k) + known_offset(*k, i), packed.p, packed.n);
+    return true;
+}
+
+enum known_change known_put(struct shelf *s, struct known **k, const struct presence *p,
+                            struct buffer *scratch, uint64_t now_ms)
 {
     buffer_reset(scratch);
     if (!presence_pack(scratch, p))
         return KNOWN_NO_MEMORY;
+    struct text packed = {scratch->p, scratch->n};
     size_t i = known_find(*k, p->resource);
-    struct known_item *item = i < known_count(*k) ? &(*k)->v[i] : known_grow(k);
-    if (!item)
-        return KNOWN_NO_MEMORY;
-    item->doubted = false;
-    if (item->packed && presence_packed_same((struct text){item->packed, item->n},
-                                             (struct text){scratch->p, scratch->n}))
+    bool there = i < known_count(*k);
+    if (there)
+        (*k)->v[i].doubted = false;
+    if (there && presence_packed_same(known_packed(*k, i), packed))
         return KNOWN_SAME;
-    if (!known_store(item, scratch)) {
-        if (!item->packed)
-            known_remove(k, (size_t)(item - (*k)->v));
+    if (!(there ? known_replace(s, k, i, packed) : known_add(s, k, packed)))
         return KNOWN_NO_MEMORY;
-    }
-    item->since_ms = now_ms;
+    (*k)->v[there ? i : known_count(*k) - 1].since_ms = now_ms;
     return KNOWN_CHANGED;
 }
 
@@ -159,54 +221,34 @@ bool known_person(const struct known *k, struct presence *out)
     return true;
 }
 
-static enum known_change known_remove_person(struct known **k)
+static enum known_change known_remove_person(struct shelf *s, struct known **k)
 {
-    struct known *o = *k;
-    if (!o || !o->person)
+    if (!*k || !(*k)->person)
         return KNOWN_SAME;
-    free(o->v[o->n].packed);
-    o->person = 0;
-    if (o->n == 0)
-        known_free(k);
+    known_cut(*k, (*k)->n);
+    (*k)->person = 0;
+    known_fit(s, k);
     return KNOWN_CHANGED;
 }
 
-static struct known_item *known_grow_person(struct known **k)
-{
-    size_t n = known_count(*k);
-    if (known_items(*k) > n)
-        return &(*k)->v[n];
-    struct known *o = memory_grow(*k, sizeof *o + (n + 1) * sizeof o->v[0]);
-    if (!o)
-        return NULL;
-    o->n = (uint32_t)n;
-    o->v[n] = (struct known_item){0};
-    o->person = 1;
-    *k = o;
-    return &o->v[n];
-}
-
-enum known_change known_put_person(struct known **k, const struct presence *p,
+enum known_change known_put_person(struct shelf *s, struct known **k, const struct presence *p,
                                    struct buffer *scratch, uint64_t now_ms)
 {
     struct presence person = {0};
     presence_take_person(&person, p);
     if (!presence_says(&person, PRESENCE_OF_MOOD) && !presence_says(&person, PRESENCE_OF_ACTIVITY))
-        return known_remove_person(k);
+        return known_remove_person(s, k);
     buffer_reset(scratch);
     if (!presence_pack(scratch, &person))
         return KNOWN_NO_MEMORY;
-    struct known_item *item = known_grow_person(k);
-    if (!item)
-        return KNOWN_NO_MEMORY;
-    if (item->packed && presence_packed_same((struct text){item->packed, item->n},
-                                             (struct text){scratch->p, scratch->n}))
+    struct text packed = {scratch->p, scratch->n};
+    size_t at = known_count(*k);
+    bool there = known_items(*k) > at;
+    if (there && presence_packed_same(known_packed(*k, at), packed))
         return KNOWN_SAME;
-    if (!known_store(item, scratch)) {
-        if (!item->packed)
-            known_remove_person(k);
+    if (!(there ? known_replace(s, k, at, packed) : known_splice(s, k, at, 0, 1, packed)))
         return KNOWN_NO_MEMORY;
-    }
-    item->since_ms = now_ms;
+    (*k)->person = 1;
+    (*k)->v[at].since_ms = now_ms;
     return KNOWN_CHANGED;
 }

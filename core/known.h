@@ -3,38 +3,42 @@
 #ifndef CORE_KNOWN_H
 #define CORE_KNOWN_H
 
+#include "core/shelf.h"
 #include "core/wire/presence.h"
 
 enum {
     // Resources per subscription; a further one replaces the oldest, if possible one that has left.
     KNOWN_MAX = 32,
+    KNOWN_BYTES_MAX = 64 << 20, // of all together; what would be more is not taken
 };
 
-struct known_item {
-    char *packed;
-    uint32_t n;
-    bool doubted;
+// Of twelve bytes.
+struct __attribute__((packed, aligned(4))) known_item {
     uint64_t since_ms;
+    uint32_t n : 31, doubted : 1; // bytes of the packed value
 };
 
+// One block of a shelf: this, the items, and behind them their packed values in the same order.
 struct known {
-    uint32_t n;
-    uint32_t person; // 1: v[n] is what was said of the person, and none of the resources
+    uint32_t n : 6;
+    uint32_t person : 1; // v[n] is what was said of the person, and none of the resources
+    uint32_t steps : 25; // size of the block, in steps of the shelf
     struct known_item v[];
 };
 
 enum known_change { KNOWN_SAME, KNOWN_CHANGED, KNOWN_NO_MEMORY };
 
-void known_free(struct known **k);
+void known_free(struct shelf *s, struct known **k);
 // Adds or replaces the value of p->resource. `scratch` is overwritten; p may borrow from anything
 // but `scratch` and the known value itself.
-enum known_change known_put(struct known **k, const struct presence *p, struct buffer *scratch,
-                            uint64_t now_ms);
-void known_remove(struct known **k, size_t i);
+enum known_change known_put(struct shelf *s, struct known **k, const struct presence *p,
+                            struct buffer *scratch, uint64_t now_ms);
+void known_remove(struct shelf *s, struct known **k, size_t i);
 // Doubts all: what is not put again before known_remove_doubted() is removed by that.
 void known_doubt(struct known *k);
-bool known_remove_doubted(struct known **k);   // whether there was any
-void known_forget_resources(struct known **k); // what was said of the person stays
+bool known_remove_doubted(struct shelf *s, struct known **k); // whether there was any
+// What was said of the person stays.
+void known_forget_resources(struct shelf *s, struct known **k);
 static inline size_t known_count(const struct known *k)
 {
     return k ? k->n : 0;
@@ -47,7 +51,7 @@ bool known_any_available(const struct known *k);
 // Mood and activity of the person herself, whichever device she uses (XEP-0107, XEP-0108): of `p`
 // nothing else counts, and of nothing at all no memory is held. `p` may borrow from the known
 // value.
-enum known_change known_put_person(struct known **k, const struct presence *p,
+enum known_change known_put_person(struct shelf *s, struct known **k, const struct presence *p,
                                    struct buffer *scratch, uint64_t now_ms);
 bool known_person(const struct known *k, struct presence *out);
 

@@ -111,7 +111,7 @@ void pep_in(struct core *c, const struct jid *from, const struct jid *to, const 
         said.text[i] = stanza_text(m, m->rich[i]);
     known_person(s->known, &person);
     presence_replace(&person, m->pep == PEP_MOOD ? PRESENCE_OF_MOOD : PRESENCE_OF_ACTIVITY, &said);
-    enum known_change change = known_put_person(&s->known, &person, &c->line, c->now_ms);
+    enum known_change change = known_put_person(&c->shelf, &s->known, &person, &c->line, c->now_ms);
     if (change == KNOWN_CHANGED && known_any_available(s->known))
         serve_notify_all(c, sub);
 }

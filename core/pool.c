@@ -5,16 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/hide.h"
 #include "core/wire/memory.h"
-
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/asan_interface.h>
-#define pool_hide(p, n) ASAN_POISON_MEMORY_REGION(p, n)
-#define pool_show(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
-#else
-#define pool_hide(p, n) ((void)(p), (void)(n))
-#define pool_show(p, n) ((void)(p), (void)(n))
-#endif
 
 enum { SLAB_WORDS = POOL_CHUNK / 64 };
 
@@ -83,7 +75,7 @@ static bool pool_hold(struct pool *p, uint32_t slab)
     p->chunks[slab] = memory_take(bytes);
     if (!p->chunks[slab])
         return false;
-    pool_hide(p->chunks[slab], bytes);
+    hide(p->chunks[slab], bytes);
     p->bytes += bytes;
     return true;
 }
@@ -113,7 +105,7 @@ uint32_t pool_take(struct pool *p)
         p->spare = 0;
     uint32_t handle = slab * POOL_CHUNK + pool_place(p, slab) + 1;
     p->live++;
-    pool_show(pool_at(p, handle), p->size);
+    show(pool_at(p, handle), p->size);
     memset(pool_at(p, handle), 0, p->size);
     return handle;
 }
@@ -136,7 +128,7 @@ void pool_give(struct pool *p, uint32_t handle)
     uint32_t slab = (handle - 1) / POOL_CHUNK, place = (handle - 1) % POOL_CHUNK;
     struct pool_slab *s = &p->slabs[slab];
     assert(pool_has(p, handle));
-    pool_hide(pool_at(p, handle), p->size);
+    hide(pool_at(p, handle), p->size);
     s->taken[place / 64] &= ~((uint64_t)1 << place % 64);
     if (place / 64 < s->low)
         s->low = (uint16_t)(place / 64);

@@ -79,9 +79,9 @@ static void serve_check_done(struct core *c, uint32_t sub)
     struct sub *s = core_sub(c, sub);
     struct presence nobody = {0};
     s->flags &= (uint16_t) ~(SUB_STALE | SUB_CHECKING);
-    bool changed = known_remove_doubted(&s->known);
+    bool changed = known_remove_doubted(&c->shelf, &s->known);
     if (!known_count(s->known))
-        changed = known_put(&s->known, &nobody, &c->line, c->now_ms) == KNOWN_CHANGED;
+        changed = known_put(&c->shelf, &s->known, &nobody, &c->line, c->now_ms) == KNOWN_CHANGED;
     if (changed)
         serve_notify_all(c, sub);
 }

@@ -33,21 +33,22 @@ static bool serve_remember(struct core *c, struct sub *s, const struct presence 
     size_t i = known_find(s->known, p->resource);
     bool was_there = i < known_count(s->known);
     if (p->available || (was_there && known_count(s->known) == 1)) {
-        bool changed = known_put(&s->known, p, &c->line, c->now_ms) == KNOWN_CHANGED;
+        bool changed = known_put(&c->shelf, &s->known, p, &c->line, c->now_ms) == KNOWN_CHANGED;
         for (size_t k = known_count(s->known); changed && p->available && k-- > 0;) {
             struct presence other; // what was said of nobody being there is over
             known_at(s->known, k, &other);
             if (!other.available)
-                known_remove(&s->known, k);
+                known_remove(&c->shelf, &s->known, k);
         }
         return changed;
     }
-    if (p->resource.n == 0 && known_any_available(s->known))
-        known_forget_resources(&s->known); // of the bare JID: none of her devices is there any more
+    if (p->resource.n == 0 &&
+        known_any_available(s->known)) // none of her devices is there any more
+        known_forget_resources(&c->shelf, &s->known);
     if (was_there && known_count(s->known) > 1)
-        known_remove(&s->known, i);
+        known_remove(&c->shelf, &s->known, i);
     else if (!known_count(s->known))
-        known_put(&s->known, p, &c->line, c->now_ms);
+        known_put(&c->shelf, &s->known, p, &c->line, c->now_ms);
     else
         return false;
     return true;

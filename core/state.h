@@ -13,6 +13,7 @@
 #include "core/hash.h"
 #include "core/overload.h"
 #include "core/pool.h"
+#include "core/shelf.h"
 #include "core/table.h"
 #include "core/turnstile.h"
 #include "core/wheel.h"
@@ -193,6 +194,7 @@ enum dialog_flag {
 enum dialog_route {
     ROUTE_SIPS = 1,   // the first route or the target is a sips URI
     ROUTE_STRICT = 2, // the first route is a strict one (RFC 3261 §12.2.1.1)
+    ROUTE_BITS = ROUTE_SIPS | ROUTE_STRICT,
 };
 
 enum dialog_field {
@@ -226,15 +228,15 @@ struct dialog {
     uint32_t granted_s;
     uint64_t expires_ms;
     uint64_t notified_ms;
-    struct hop next_hop;
     struct credentials_tried tried;
     uint16_t flags; // enum dialog_flag
     uint8_t direction, state, wait, failures;
-    uint8_t reason : 4; // enum sip_reason of the last NOTIFY
-    uint8_t route : 4;  // enum dialog_route
-    uint8_t hurry;      // serve: NOTIFYs that came too soon, see core/serve_pace.h
-    char *text;         // see core/dialog.c
-    uint64_t entity;    // serve: what the peer has, as core/serve_notify.c hashes it; 0: who knows
+    uint8_t reason : 4;         // enum sip_reason of the last NOTIFY
+    uint8_t route : 2;          // enum dialog_route
+    bool wide : 1, has_hop : 1; // of `text`
+    uint8_t hurry;              // serve: NOTIFYs that came too soon, see core/serve_pace.h
+    char *text;                 // see core/dialog.c
+    uint64_t entity; // serve: what the peer has, as core/serve_notify.c hashes it; 0: who knows
 };
 
 enum client_flag {
@@ -304,6 +306,7 @@ struct core {
     struct wheel wheel;
     struct hash_random random;
     struct pool users, subs, dialogs, clients, servers, peers, names;
+    struct shelf shelf; // of users' and subscriptions' addresses, dialogs' texts, known presence
     struct table user_index, sub_index, dialog_index, server_index, peer_index, name_index;
     struct table sip_user_index; // see core/sip_user.c
     struct domain *domains;

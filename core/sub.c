@@ -46,20 +46,28 @@ uint32_t sub_find_of(const struct core *c, uint32_t user, const struct jid *peer
     return 0;
 }
 
+static void sub_drop(struct core *c, uint32_t handle)
+{
+    struct sub *s = core_sub(c, handle);
+    known_free(&c->shelf, &s->known);
+    shelf_give(&c->shelf, s->text, (size_t)s->peer_n + s->sip_n);
+    pool_give(&c->subs, handle);
+}
+
 static bool sub_fill(struct core *c, uint32_t handle, uint32_t user, const struct jid *peer,
                      struct text sip_uri)
 {
     struct sub *s = core_sub(c, handle);
     s->peer_domain = domain_intern(c, peer->domain);
-    s->text = memory_take(peer->local.n + sip_uri.n + 1);
+    s->text = shelf_take(&c->shelf, peer->local.n + sip_uri.n);
+    s->peer_n = (uint16_t)peer->local.n;
+    s->sip_n = (uint16_t)sip_uri.n;
+    s->user = user;
     if (s->peer_domain == DOMAIN_NONE || !s->text)
         return false;
     memcpy(s->text, peer->local.p, peer->local.n);
     if (sip_uri.n)
         memcpy(s->text + peer->local.n, sip_uri.p, sip_uri.n);
-    s->peer_n = (uint16_t)peer->local.n;
-    s->sip_n = (uint16_t)sip_uri.n;
-    s->user = user;
     if (!table_add(&c->sub_index, s->hash, handle))
         return false;
     if (s->direction == XMPP_TO_SIP || sip_user_watches_more(c, peer))
@@ -79,8 +87,7 @@ uint32_t sub_link(struct core *c, uint32_t user, const struct jid *peer, struct 
     s->direction = (uint8_t)direction;
     s->hash = sub_hash(c, u->hash, peer, direction);
     if (!sub_fill(c, handle, user, peer, sip_uri)) {
-        free(s->text);
-        pool_give(&c->subs, handle);
+        sub_drop(c, handle);
         return 0;
     }
     s->next_of_user = u->first_sub;
@@ -198,9 +205,7 @@ static void sub_destroy(struct core *c, uint32_t handle)
     *at = s->next_of_user;
     u->n_subs--;
     user_settle(c, s->user);
-    known_free(&s->known);
-    free(s->text);
-    pool_give(&c->subs, handle);
+    sub_drop(c, handle);
 }
 
 void sub_flush(struct core *c)
@@ -221,11 +226,8 @@ void sub_flush(struct core *c)
 
 void sub_free_all(struct core *c)
 {
-    for (uint32_t h = 0; (h = pool_after(&c->subs, h));) {
-        struct sub *s = core_sub(c, h);
-        known_free(&s->known);
-        free(s->text);
-    }
+    for (uint32_t h = 0; (h = pool_after(&c->subs, h));)
+        sub_drop(c, h);
     free(c->unsaved);
 }
 

@@ -2,10 +2,8 @@
 #include "core/user.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 #include "core/domain.h"
-#include "core/wire/memory.h"
 
 enum { USER_FORGET_MS = 90000 }; // longer than the minute that its rate limit counts
 
@@ -43,17 +41,24 @@ uint32_t user_find(const struct core *c, const struct jid *bare)
     return user_seek(c, bare, user_hash(c->cfg.key, bare));
 }
 
+static void user_drop(struct core *c, uint32_t handle)
+{
+    struct user *u = core_user(c, handle);
+    shelf_give(&c->shelf, u->local, u->local_n);
+    pool_give(&c->users, handle);
+}
+
 static bool user_fill(struct core *c, uint32_t handle, const struct jid *bare, uint32_t hash)
 {
     struct user *u = core_user(c, handle);
     u->domain = domain_intern(c, bare->domain);
-    u->local = memory_take(bare->local.n ? bare->local.n : 1);
+    u->local = shelf_take(&c->shelf, bare->local.n);
+    u->local_n = (uint16_t)bare->local.n;
+    u->hash = hash;
     if (u->domain == DOMAIN_NONE || !u->local)
         return false;
     if (bare->local.n)
         memcpy(u->local, bare->local.p, bare->local.n);
-    u->local_n = (uint16_t)bare->local.n;
-    u->hash = hash;
     return table_add(&c->user_index, hash, handle);
 }
 
@@ -69,8 +74,7 @@ uint32_t user_get(struct core *c, const struct jid *bare)
     if (!handle)
         return 0;
     if (!user_fill(c, handle, bare, hash)) {
-        free(core_user(c, handle)->local);
-        pool_give(&c->users, handle);
+        user_drop(c, handle);
         return 0;
     }
     c->stats.users++;
@@ -141,13 +145,12 @@ void user_forget_due(struct core *c, uint32_t handle)
     wheel_cancel(&c->wheel, &u->probe_timer);
     wheel_cancel(&c->wheel, &u->session_timer);
     table_remove(&c->user_index, u->hash, handle);
-    free(u->local);
-    pool_give(&c->users, handle);
+    user_drop(c, handle);
     c->stats.users--;
 }
 
 void user_free_all(struct core *c)
 {
     for (uint32_t h = 0; (h = pool_after(&c->users, h));)
-        free(core_user(c, h)->local);
+        user_drop(c, h);
 }

@@ -8,11 +8,12 @@
 #include <errno.h>
 
 #include "core/dialog.h"
-#include "core/hex.h"
 #include "core/sub.h"
 #include "core/transaction.h"
 #include "core/watch.h"
 #include "core/watch_fetch.h"
+
+enum { CALL_ID_N = 16 };
 
 static uint64_t timer_n_ms(const struct core *c)
 {
@@ -38,12 +39,24 @@ static int watch_send(struct core *c, uint32_t dialog, uint32_t expires_s)
     return err;
 }
 
+// Unique over space and time (RFC 3261 §8.1.1.4) by 96 random bits, and no longer than that takes:
+// a million of them are kept.
+static void watch_write_call_id(struct core *c, char out[CALL_ID_N])
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    uint64_t random = 0;
+    for (unsigned i = 0; i < CALL_ID_N; i++, random >>= 6) {
+        if (i % (CALL_ID_N / 2) == 0)
+            random = hash_random_u64(&c->random);
+        out[i] = digits[random & 63];
+    }
+}
+
 uint32_t watch_dialog_create(struct core *c, uint32_t sub, uint32_t owner_hash,
                              struct text fields[FIELD_COUNT])
 {
-    char call_id[32];
-    hex_write(call_id, hash_random_u64(&c->random), 16);
-    hex_write(call_id + 16, hash_random_u64(&c->random), 16);
+    char call_id[CALL_ID_N];
+    watch_write_call_id(c, call_id);
     fields[FIELD_CALL_ID] = (struct text){call_id, sizeof call_id};
     uint32_t dialog = dialog_create(c, sub, owner_hash, XMPP_TO_SIP, 0);
     if (dialog && dialog_set(c, core_dialog(c, dialog), fields) != 0) {

@@ -69,7 +69,7 @@ static bool session_close(struct core *c, uint32_t sub)
     wheel_cancel(&c->wheel, &s->retry_timer);
     if (known_count(s->known))
         s->flags |= SUB_UNSURE;
-    known_free(&s->known);
+    known_free(&c->shelf, &s->known);
     s->flags = (uint16_t)((s->flags | SUB_OFFLINE) & ~SUB_WANTS);
     s->directed = DIRECTED_NOT;
     s->backoff_s = 0;

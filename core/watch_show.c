@@ -27,7 +27,7 @@ static bool show_gone(struct core *c, struct sub *s, size_t i)
     struct presence p;
     known_at(s->known, i, &p);
     if (!p.available && sub_stream_up(c, s) && c->now_ms - s->known->v[i].since_ms > CORE_GONE_MS) {
-        known_remove(&s->known, i);
+        known_remove(&c->shelf, &s->known, i);
         return false;
     }
     if (!p.available)
@@ -36,7 +36,7 @@ static bool show_gone(struct core *c, struct sub *s, size_t i)
     memcpy(resource, p.resource.p, p.resource.n);
     struct presence gone = {.resource = {resource, p.resource.n}};
     stanza_out_notification(c, s, &gone, (struct text){0});
-    known_put(&s->known, &gone, &c->line, c->now_ms);
+    known_put(&c->shelf, &s->known, &gone, &c->line, c->now_ms);
     return true;
 }
 
@@ -89,7 +89,8 @@ void watch_show(struct core *c, uint32_t sub, const struct pidf *doc, bool all)
     for (size_t i = 0; i < doc->n; i++) {
         if (pidf_names(doc, i, doc->tuple[i].resource))
             continue; // a second tuple for the same device: the first one counts
-        bool changed = known_put(&s->known, &doc->tuple[i], &c->line, c->now_ms) == KNOWN_CHANGED;
+        bool changed =
+            known_put(&c->shelf, &s->known, &doc->tuple[i], &c->line, c->now_ms) == KNOWN_CHANGED;
         if (changed && !all && !show_hides_others(s, &doc->tuple[i]))
             stanza_out_notification(c, s, &doc->tuple[i], (struct text){0});
     }

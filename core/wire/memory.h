@@ -28,6 +28,11 @@ static inline void *memory_take_zeroed(size_t n, size_t size)
 {
     return memory_note(calloc(n, size));
 }
+// At a multiple of `align`, a power of two of which `n` is a multiple.
+static inline void *memory_take_aligned(size_t align, size_t n)
+{
+    return memory_note(aligned_alloc(align, n));
+}
 // On NULL `p` stays as it was.
 static inline void *memory_grow(void *p, size_t n)
 {

@@ -10,12 +10,13 @@
 #include "core/known.h"
 
 static struct buffer scratch;
+static struct shelf shelf;
 
 static enum known_change put(struct known **k, const char *resource, bool available,
                              enum presence_show show, uint64_t now_ms)
 {
     struct presence p = {.resource = text_of(resource), .available = available, .show = show};
-    return known_put(k, &p, &scratch, now_ms);
+    return known_put(&shelf, k, &p, &scratch, now_ms);
 }
 
 static bool shows(const struct known *k, const char *resource, enum presence_show show)
@@ -35,7 +36,7 @@ static void nothing_is_known_at_first(void **state)
     assert_int_equal(known_count(k), 0);
     assert_int_equal(known_find(k, TEXT("x")), 0);
     assert_false(known_any_available(k));
-    known_free(&k);
+    known_free(&shelf, &k);
 }
 
 static void a_change_is_told_from_a_repetition(void **state)
@@ -51,7 +52,7 @@ static void a_change_is_told_from_a_repetition(void **state)
     assert_true(shows(k, "balcony", SHOW_DND));
     assert_int_equal(put(&k, "balcony", false, SHOW_NONE, 4), KNOWN_CHANGED);
     assert_false(known_any_available(k));
-    known_free(&k);
+    known_free(&shelf, &k);
     assert_null(k);
 }
 
@@ -61,17 +62,17 @@ static void a_new_time_alone_is_no_change(void **state)
     (void)state;
     struct known *k = NULL;
     struct presence p = {.available = true, .facts = {.has_said = true, .said_ms = 1}};
-    assert_int_equal(known_put(&k, &p, &scratch, 1), KNOWN_CHANGED);
+    assert_int_equal(known_put(&shelf, &k, &p, &scratch, 1), KNOWN_CHANGED);
     p.facts.said_ms = 2;
-    assert_int_equal(known_put(&k, &p, &scratch, 2), KNOWN_SAME);
+    assert_int_equal(known_put(&shelf, &k, &p, &scratch, 2), KNOWN_SAME);
     known_at(k, 0, &p);
     assert_int_equal(p.facts.said_ms, 1); // since when it is so
     p.show = SHOW_DND;
     p.facts.said_ms = 3;
-    assert_int_equal(known_put(&k, &p, &scratch, 3), KNOWN_CHANGED);
+    assert_int_equal(known_put(&shelf, &k, &p, &scratch, 3), KNOWN_CHANGED);
     known_at(k, 0, &p);
     assert_int_equal(p.facts.said_ms, 3);
-    known_free(&k);
+    known_free(&shelf, &k);
 }
 
 // All of a value counts, with statuses in several languages.
@@ -83,13 +84,13 @@ static void a_status_is_a_change(void **state)
                          .available = true,
                          .n_status = 2,
                          .status = {{TEXT("en"), TEXT("wooing")}, {TEXT("cs"), TEXT("dvořím se")}}};
-    assert_int_equal(known_put(&k, &p, &scratch, 1), KNOWN_CHANGED);
-    assert_int_equal(known_put(&k, &p, &scratch, 1), KNOWN_SAME);
+    assert_int_equal(known_put(&shelf, &k, &p, &scratch, 1), KNOWN_CHANGED);
+    assert_int_equal(known_put(&shelf, &k, &p, &scratch, 1), KNOWN_SAME);
     p.status[1].lang = TEXT("sk");
-    assert_int_equal(known_put(&k, &p, &scratch, 1), KNOWN_CHANGED);
+    assert_int_equal(known_put(&shelf, &k, &p, &scratch, 1), KNOWN_CHANGED);
     p.has_priority = true;
-    assert_int_equal(known_put(&k, &p, &scratch, 1), KNOWN_CHANGED);
-    known_free(&k);
+    assert_int_equal(known_put(&shelf, &k, &p, &scratch, 1), KNOWN_CHANGED);
+    known_free(&shelf, &k);
 }
 
 static void resources_are_apart(void **state)
@@ -101,12 +102,12 @@ static void resources_are_apart(void **state)
     put(&k, "A", true, SHOW_XA, 1); // resources keep their case
     assert_int_equal(known_count(k), 3);
     assert_true(shows(k, "", SHOW_CHAT) && shows(k, "a", SHOW_AWAY) && shows(k, "A", SHOW_XA));
-    known_remove(&k, known_find(k, TEXT("a")));
+    known_remove(&shelf, &k, known_find(k, TEXT("a")));
     assert_int_equal(known_count(k), 2);
     assert_false(shows(k, "a", SHOW_AWAY));
     assert_true(shows(k, "", SHOW_CHAT) && shows(k, "A", SHOW_XA));
-    known_remove(&k, 0);
-    known_remove(&k, 0);
+    known_remove(&shelf, &k, 0);
+    known_remove(&shelf, &k, 0);
     assert_null(k);
 }
 
@@ -129,7 +130,7 @@ static void one_past_the_limit_replaces_the_oldest(void **state)
     assert_int_equal(put(&k, "another", true, SHOW_NONE, 3), KNOWN_CHANGED);
     assert_int_equal(known_find(k, TEXT("r7")), KNOWN_MAX);
     assert_true(shows(k, "r1", SHOW_NONE));
-    known_free(&k);
+    known_free(&shelf, &k);
 }
 
 static int begin(void **state)
@@ -154,18 +155,18 @@ static void doubts(void **state)
     put(&k, "a", true, SHOW_AWAY, 1);
     put(&k, "b", true, SHOW_NONE, 1);
     put(&k, "c", true, SHOW_NONE, 1);
-    assert_false(known_remove_doubted(&k));
+    assert_false(known_remove_doubted(&shelf, &k));
     known_doubt(k);
     assert_int_equal(put(&k, "a", true, SHOW_AWAY, 2), KNOWN_SAME);
     assert_int_equal(put(&k, "c", true, SHOW_DND, 2), KNOWN_CHANGED);
-    assert_true(known_remove_doubted(&k));
+    assert_true(known_remove_doubted(&shelf, &k));
     assert_int_equal(known_count(k), 2);
     assert_true(shows(k, "a", SHOW_AWAY) && shows(k, "c", SHOW_DND));
     known_doubt(k);
-    assert_true(known_remove_doubted(&k));
+    assert_true(known_remove_doubted(&shelf, &k));
     assert_null(k);
     known_doubt(k);
-    assert_false(known_remove_doubted(&k));
+    assert_false(known_remove_doubted(&shelf, &k));
 }
 
 static enum known_change feels(struct known **k, uint64_t moods, const char *why)
@@ -173,7 +174,7 @@ static enum known_change feels(struct known **k, uint64_t moods, const char *why
     struct presence p = {.available = true, .show = SHOW_AWAY, .facts.moods = moods};
     p.text[PRESENCE_MOOD_NOTE] = text_of(why);
     p.text[PRESENCE_NICK] = TEXT("not of the person");
-    return known_put_person(k, &p, &scratch, 7);
+    return known_put_person(&shelf, k, &p, &scratch, 7);
 }
 
 static bool is_felt(const struct known *k, uint64_t moods, const char *why)
@@ -201,14 +202,14 @@ static void the_person_is_no_resource(void **state)
     assert_int_equal(known_count(k), 2);
     assert_true(shows(k, "a", SHOW_AWAY) && shows(k, "b", SHOW_DND) && is_felt(k, 1, "why"));
     assert_int_equal(feels(&k, 2, "because"), KNOWN_CHANGED);
-    known_remove(&k, 0);
+    known_remove(&shelf, &k, 0);
     assert_true(shows(k, "b", SHOW_DND) && is_felt(k, 2, "because"));
     known_doubt(k);
-    assert_true(known_remove_doubted(&k));
+    assert_true(known_remove_doubted(&shelf, &k));
     assert_int_equal(known_count(k), 0);
     assert_true(is_felt(k, 2, "because"));
     put(&k, "c", true, SHOW_XA, 1);
-    known_forget_resources(&k);
+    known_forget_resources(&shelf, &k);
     assert_true(is_felt(k, 2, "because"));
     assert_int_equal(feels(&k, 0, ""), KNOWN_CHANGED);
     assert_null(k);
@@ -230,7 +231,7 @@ static void the_person_survives_the_limit(void **state)
     assert_true(is_felt(k, 4, "") && shows(k, name, SHOW_NONE));
     assert_int_equal(feels(&k, 0, ""), KNOWN_CHANGED);
     assert_int_equal(known_count(k), KNOWN_MAX);
-    known_free(&k);
+    known_free(&shelf, &k);
 }
 
 // One part is replaced while the value that it is read from is thrown away.
@@ -242,13 +243,13 @@ static void the_person_may_borrow_from_itself(void **state)
     feels(&k, 4, "a rather long reason");
     assert_true(known_person(k, &person));
     presence_replace(&person, PRESENCE_OF_ACTIVITY, &said);
-    assert_int_equal(known_put_person(&k, &person, &scratch, 8), KNOWN_CHANGED);
+    assert_int_equal(known_put_person(&shelf, &k, &person, &scratch, 8), KNOWN_CHANGED);
     assert_true(is_felt(k, 4, "a rather long reason"));
     assert_true(known_person(k, &person) && person.facts.activities == 2);
     presence_replace(&person, PRESENCE_OF_MOOD, &said);
-    assert_int_equal(known_put_person(&k, &person, &scratch, 9), KNOWN_CHANGED);
+    assert_int_equal(known_put_person(&shelf, &k, &person, &scratch, 9), KNOWN_CHANGED);
     assert_true(is_felt(k, 0, ""));
-    known_free(&k);
+    known_free(&shelf, &k);
 }
 
 int main(void)

@@ -9,6 +9,7 @@
 void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t n);
+void *__libc_memalign(size_t align, size_t n);
 void __libc_free(void *p);
 
 const bool seam_is_whole = true;
@@ -45,6 +46,15 @@ void *realloc(void *p, size_t n)
     void *moved = __libc_realloc(p, n);
     seam_gave(moved ? moved : p);
     return moved;
+}
+
+void *aligned_alloc(size_t align, size_t n)
+{
+    if (seam_refuses())
+        return refuse();
+    void *p = __libc_memalign(align, n);
+    seam_gave(p);
+    return p;
 }
 
 void free(void *p)

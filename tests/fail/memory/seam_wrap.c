@@ -11,6 +11,8 @@ void __real_free(void *p);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t n);
+void *__real_aligned_alloc(size_t align, size_t n);
+void *__wrap_aligned_alloc(size_t align, size_t n);
 char *__wrap_strdup(const char *z);
 void __wrap_free(void *p);
 
@@ -48,6 +50,15 @@ void *__wrap_realloc(void *p, size_t n)
     void *moved = __real_realloc(p, n);
     seam_gave(moved ? moved : p);
     return moved;
+}
+
+void *__wrap_aligned_alloc(size_t align, size_t n)
+{
+    if (seam_refuses())
+        return refuse();
+    void *p = __real_aligned_alloc(align, n);
+    seam_gave(p);
+    return p;
 }
 
 char *__wrap_strdup(const char *z)
