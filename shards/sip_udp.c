@@ -1,8 +1,15 @@
-// SIP over UDP: batches of datagrams, one system call each way for up to SIP_UDP_BATCH of them.
+// SIP over UDP: batches of datagrams, one system call each way for many of them.
+//
+// Most of what a datagram costs is its way through the kernel. Under load there are many for the
+// same peer at a time, and many of one size: of such a run the kernel is given one piece to cut at
+// the end of that way (UDP_SEGMENT), for a third of the price. Whoever can't take that (an old
+// kernel, an interface without checksums, a path too narrow) gets them one by one. What runs there
+// are in quiet times is left alone, too: a capture taken on this host shows the piece uncut.
 #include "shards/sip_udp.h"
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -24,6 +31,12 @@ union sip_udp_control {
     char bytes[CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(uint32_t))];
 };
 
+// Where the kernel is to cut.
+union sip_udp_cut {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof(uint16_t))];
+};
+
 struct sip_udp_queued {
     struct hop to;
     uint32_t off, n; // in `bytes`
@@ -40,6 +53,9 @@ struct sip_udp {
     char *in;
     union sip_udp_control in_control; // of the first of a batch
     uint32_t in_dropped;              // as the kernel counts, round and round
+    bool one_by_one;                  // runs can't be sent
+    uint16_t out_run[SIP_UDP_BATCH];  // datagrams in each piece
+    union sip_udp_cut out_cut[SIP_UDP_BATCH];
     struct mmsghdr in_head[SIP_UDP_BATCH], out_head[SIP_UDP_BATCH];
     struct iovec in_piece[SIP_UDP_BATCH], out_piece[SIP_UDP_BATCH];
     union sip_udp_address in_from[SIP_UDP_BATCH], out_to[SIP_UDP_BATCH];
@@ -272,14 +288,46 @@ static void sip_udp_send(struct port *p, const struct port_way *way, struct text
     buffer_text(&u->bytes, message);
 }
 
+// How many of those that wait go in one piece, from number i on: their bytes lie one behind the
+// other.
+static size_t sip_udp_run(const struct sip_udp *u, size_t i)
+{
+    const struct sip_udp_queued *q = &u->queue[i];
+    size_t n = 1, left = u->n_queue - i;
+    if (u->one_by_one || q->n > SIP_UDP_SEGMENT_MAX)
+        return 1;
+    while (n < SIP_UDP_RUN_MAX && n < left && q[n].n == q->n && hop_eq(&q[n].to, &q->to))
+        n++;
+    return n < SIP_UDP_RUN_MIN ? 1 : n;
+}
+
+static void sip_udp_load_cut(struct sip_udp *u, unsigned at, uint16_t segment)
+{
+    struct msghdr *head = &u->out_head[at].msg_hdr;
+    *head = (struct msghdr){.msg_name = head->msg_name,
+                            .msg_namelen = head->msg_namelen,
+                            .msg_iov = head->msg_iov,
+                            .msg_iovlen = 1};
+    if (u->out_run[at] == 1)
+        return;
+    head->msg_control = &u->out_cut[at];
+    head->msg_controllen = sizeof u->out_cut[at];
+    struct cmsghdr *c = CMSG_FIRSTHDR(head);
+    *c = (struct cmsghdr){CMSG_LEN(sizeof segment), SOL_UDP, UDP_SEGMENT};
+    memcpy(CMSG_DATA(c), &segment, sizeof segment);
+}
+
 // Fills the heads for the next batch; returns how many.
 static unsigned sip_udp_load(struct sip_udp *u)
 {
     unsigned n = 0;
-    for (; n < SIP_UDP_BATCH && u->done + n < u->n_queue; n++) {
-        const struct sip_udp_queued *q = &u->queue[u->done + n];
+    for (size_t i = u->done; n < SIP_UDP_BATCH && i < u->n_queue; n++) {
+        const struct sip_udp_queued *q = &u->queue[i];
+        u->out_run[n] = (uint16_t)sip_udp_run(u, i);
+        i += u->out_run[n];
         u->out_head[n].msg_hdr.msg_namelen = sip_udp_to_address(&u->out_to[n], &q->to);
-        u->out_piece[n] = (struct iovec){u->bytes.p + q->off, q->n};
+        u->out_piece[n] = (struct iovec){u->bytes.p + q->off, (size_t)q->n * u->out_run[n]};
+        sip_udp_load_cut(u, n, (uint16_t)q->n);
     }
     return n;
 }
@@ -288,18 +336,22 @@ static unsigned sip_udp_load(struct sip_udp *u)
 static bool sip_udp_send_batch(struct sip_udp *u, unsigned *refused)
 {
     int sent = sendmmsg(u->fd, u->out_head, sip_udp_load(u), MSG_DONTWAIT);
-    for (int i = 0; i < sent; i++)
+    for (int i = 0; i < sent; i++) {
         u->port.count->out_bytes += u->out_piece[i].iov_len;
-    if (sent > 0) {
-        u->done += (size_t)sent;
-        return true;
+        u->done += u->out_run[i];
     }
+    if (sent > 0)
+        return true;
     if (errno == EAGAIN || errno == EWOULDBLOCK)
         return false;
-    // ECONNREFUSED speaks of an earlier datagram: send this one again. Anything else is its own
-    // fault.
+    // ECONNREFUSED speaks of an earlier datagram: send this one again.
     if (errno == EINTR || (errno == ECONNREFUSED && (*refused)++ < SIP_UDP_BATCH))
         return true;
+    if (u->out_run[0] > 1) {
+        u->one_by_one = true; // it may be the cutting
+        return true;
+    }
+    // Anything else is its own fault.
     u->port.count->send_failures++;
     u->done++;
     return true;

@@ -6,10 +6,13 @@
 #include <cmocka.h>
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "shards/sip_udp.h"
 
@@ -169,6 +172,85 @@ static void test_queue_limit(void **state)
     sip_udp_ops.close(a);
 }
 
+// Does for whoever asks for it what an interface would do: takes a piece as it was sent.
+static int opened_uncut(struct hop *here)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof a;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), on = 1;
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, n), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
+    assert_int_equal(hop_parse(here, TEXT("127.0.0.1"), ntohs(a.sin_port), HOP_UDP), 0);
+    assert_int_equal(setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on), 0);
+    return fd;
+}
+
+static void assert_pieces(int fd, const size_t *wanted, size_t n)
+{
+    static char bytes[65536];
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(recv(fd, bytes, sizeof bytes, 0), wanted[i]);
+    assert_int_equal(recv(fd, bytes, sizeof bytes, 0), -1);
+}
+
+static void say_size(struct port *p, const struct hop *to, size_t n, unsigned times)
+{
+    static const char bytes[SIP_UDP_SEGMENT_MAX + 1];
+    while (times--)
+        sip_udp_ops.send(p, &(struct port_way){.to = *to}, (struct text){bytes, n});
+}
+
+// What makes a run: enough of them, one behind the other, of one size and to one place; no more
+// than go into a piece, and none that is too large.
+static void test_runs(void **state)
+{
+    (void)state;
+    enum { MIN = SIP_UDP_RUN_MIN, MAX = SIP_UDP_RUN_MAX, SIZE = SIP_UDP_SEGMENT_MAX };
+    struct port *a = opened("127.0.0.1");
+    struct hop to_b, to_c;
+    int b = opened_uncut(&to_b), c = opened_uncut(&to_c);
+    say_size(a, &to_b, 10, MIN - 1); // 7 alone
+    say_size(a, &to_b, 11, MIN);     // a run
+    for (unsigned i = 0; i < 2 * MIN; i++)
+        say_size(a, i % 2 ? &to_c : &to_b, 12, 1); // 8 alone each
+    say_size(a, &to_b, SIZE, MAX + 1);             // a run, and one alone
+    say_size(a, &to_b, SIZE + 1, MIN);             // 8 alone
+    sip_udp_ops.flush(a);
+    assert_false(sip_udp_ops.is_waiting(a));
+    static const size_t at_b[] = {
+        10,       10,       10,       10,       10,       10,       10,       11 * MIN,   12,
+        12,       12,       12,       12,       12,       12,       12,       SIZE * MAX, SIZE,
+        SIZE + 1, SIZE + 1, SIZE + 1, SIZE + 1, SIZE + 1, SIZE + 1, SIZE + 1, SIZE + 1};
+    static const size_t at_c[] = {12, 12, 12, 12, 12, 12, 12, 12};
+    assert_pieces(b, at_b, sizeof at_b / sizeof *at_b);
+    assert_pieces(c, at_c, sizeof at_c / sizeof *at_c);
+    assert_int_equal(count.send_failures, 0);
+    close(b);
+    close(c);
+    sip_udp_ops.close(a);
+}
+
+// Nothing can be cut where no checksums are made: so it is sent one by one, and nothing is lost.
+static void test_no_runs(void **state)
+{
+    (void)state;
+    struct port *a = opened("127.0.0.1"), *b = opened("127.0.0.1");
+    struct hop to_b = address_of(b, "127.0.0.1");
+    struct heard heard = {0};
+    int on = 1;
+    assert_int_equal(setsockopt(sip_udp_ops.fd(a), SOL_SOCKET, SO_NO_CHECK, &on, sizeof on), 0);
+    for (unsigned i = 0; i < SIP_UDP_BATCH; i++)
+        say(a, &to_b, i);
+    sip_udp_ops.flush(a);
+    assert_false(sip_udp_ops.is_waiting(a));
+    sip_udp_ops.receive(b, hear, &heard);
+    assert_int_equal(heard.n, SIP_UDP_BATCH);
+    assert_int_equal(count.send_failures, 0);
+    assert_int_equal(count.in_bytes, count.out_bytes);
+    sip_udp_ops.close(a);
+    sip_udp_ops.close(b);
+}
+
 // A datagram that the kernel refuses does not hold up those behind it.
 static void test_send_failure(void **state)
 {
@@ -257,6 +339,7 @@ int main(void)
         cmocka_unit_test(test_size_limit),   cmocka_unit_test(test_queue_limit),
         cmocka_unit_test(test_send_failure), cmocka_unit_test(test_sharing),
         cmocka_unit_test(test_waiting),      cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_runs),         cmocka_unit_test(test_no_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
