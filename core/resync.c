@@ -39,6 +39,7 @@ static void resync_begin(struct core *c)
     if (c->resync_timer || !resync_take_waiting(c))
         return;
     c->resync_at = 0;
+    c->resync_below = c->next_id;
     resync_again_at(c, c->now_ms);
 }
 
@@ -56,15 +57,17 @@ int resync_all(struct core *c)
     if (c->resync_timer || !resync_take_waiting(c))
         return 0; // after the pass that is under way, or when the gateway's own stream is up
     c->resync_at = 0;
+    c->resync_below = c->next_id;
     c->resync_timer = wheel_add(&c->wheel, c->now_ms, TIMER_RESYNC, 0);
     return c->resync_timer ? 0 : ENOMEM;
 }
 
+// Whoever came when the streams were up has missed nothing, and has been asked for nothing in vain.
 static void resync_one(struct core *c, uint32_t sub)
 {
     const struct sub *s = core_sub(c, sub);
-    if ((s->flags & SUB_ENDED) || !domain_is(c, s->peer_domain, DOMAIN_PASS) ||
-        !sub_stream_up(c, s) || !sub_trusted(c, s))
+    if ((s->flags & SUB_ENDED) || s->id >= c->resync_below ||
+        !domain_is(c, s->peer_domain, DOMAIN_PASS) || !sub_stream_up(c, s) || !sub_trusted(c, s))
         return;
     if (s->direction == XMPP_TO_SIP)
         watch_resync(c, sub);

@@ -320,6 +320,7 @@ struct core {
     uint64_t next_id;
     uint32_t streams_up;              // how often a stream has come up
     uint32_t resync_at, resync_timer; // subscription that was looked at last
+    uint64_t resync_below;            // id of the first that has come since the pass began
     uint32_t n_fetches;               // dialogs without subscription
     uint32_t n_remembered;            // peers with a timer
     struct turnstile overdue, busy;

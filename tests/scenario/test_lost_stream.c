@@ -1,4 +1,7 @@
 // A component stream is lost, or a user's server out of reach: what was missed is made up for.
+#include <stdio.h>
+
+#include "core/state.h"
 #include "flows.h"
 
 #define FROM_OTHER "<presence from='romeo@example.net/other' to='juliet@example.com'/>"
@@ -11,6 +14,31 @@
     " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
 
 // ---- She watches him
+
+// The pass over all that was there before takes its time. Who comes meanwhile, with the stream up,
+// is told once.
+static void who_comes_behind_the_stream_is_told_once(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    char subscribe[128];
+    for (unsigned i = 0; i <= CORE_RESYNC_STEP; i++) {
+        snprintf(subscribe, sizeof subscribe,
+                 "<presence from='u%u@example.com' to='romeo@example.net' type='subscribe'/>", i);
+        xmpp_says(s, subscribe);
+        stage_forget(s);
+    }
+    stage_streams_down(s);
+    stage_streams_connect(s);
+    stage_pass_ms(s, 1); // the last of them is not looked at yet
+    stage_forget(s);
+    watch_established(s, &d);
+    stage_pass_ms(s, CORE_RESYNC_MS);
+    for (const char *said; (said = xmpp_next(s));)
+        assert_null(strstr(said, "juliet"));
+    stage_close(s);
+}
 
 static void who_has_left_is_said_afterwards(void **state)
 {
@@ -225,6 +253,7 @@ static void who_leaves_is_still_seen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_comes_behind_the_stream_is_told_once),
         cmocka_unit_test(who_has_left_is_said_afterwards),
         cmocka_unit_test(what_came_before_the_stream_is_shown),
         cmocka_unit_test(a_refusal_is_kept_until_she_can_be_told),
