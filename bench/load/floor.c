@@ -290,22 +290,31 @@ static bool child_take_stanzas(struct floor_end *e)
     return !closed;
 }
 
-static void child_run(struct floor_end *e, enum floor_way way, struct floor_shared *shared)
+// What brings the events wakes it, once a whole group of them is there; the rest is read on the
+// way. For a gateway that thinks, all of it has come meanwhile.
+static int child_watch(const struct floor_end *e, const struct floor_setup *setup)
 {
-    struct epoll_event ev[BATCH], tcp = {.events = EPOLLIN, .data.fd = e->tcp},
-                                  udp = {.events = EPOLLIN, .data.fd = e->udp};
-    int epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, e->tcp, &tcp) ||
-        epoll_ctl(epoll, EPOLL_CTL_ADD, e->udp, &udp))
-        _exit(1);
+    bool in = setup->way == FLOOR_PRESENCE_IN;
+    struct epoll_event ev = {.events = EPOLLIN};
+    int epoll = epoll_create1(EPOLL_CLOEXEC), least = (int)(setup->say_every * e->stanza_n);
+    if (in && setsockopt(e->tcp, SOL_SOCKET, SO_RCVLOWAT, &least, sizeof least))
+        return -1;
+    if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, in ? e->tcp : e->udp, &ev))
+        return -1;
+    return epoll;
+}
+
+static void child_run(struct floor_end *e, const struct floor_setup *setup,
+                      struct floor_shared *shared)
+{
+    struct epoll_event ev[BATCH];
+    int epoll = child_watch(e, setup);
     for (;;) {
-        int n = epoll_wait(epoll, ev, BATCH, WAIT_MS);
-        for (int i = 0; i < n; i++)
-            if (ev[i].data.fd == e->udp)
-                child_take_datagrams(e, way);
-        for (int i = 0; i < n; i++)
-            if (ev[i].data.fd == e->tcp && !child_take_stanzas(e))
-                _exit(0);
+        if (epoll_wait(epoll, ev, BATCH, WAIT_MS) < 0)
+            _exit(1);
+        child_take_datagrams(e, setup->way);
+        if (setup->way == FLOOR_PRESENCE_IN && !child_take_stanzas(e))
+            _exit(0);
         floor_send(e);
         floor_flush(e);
         shared->turns++;
@@ -410,7 +419,7 @@ static int floor_fork(struct floor_run *r)
     child_pin();
     close(r->end[0].tcp);
     close(r->end[0].udp);
-    child_run(&r->end[1], r->setup->way, r->shared);
+    child_run(&r->end[1], r->setup, r->shared);
     _exit(1);
 }
 
@@ -423,11 +432,17 @@ static uint64_t child_cpu_ns(const struct floor_run *r)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+// In whole groups: for less the child is not woken.
+static uint64_t whole_groups(const struct floor_setup *s, uint64_t events)
+{
+    return (events + s->say_every - 1) / s->say_every * s->say_every;
+}
+
 // A twentieth beforehand, in which the child's memory is touched for the first time.
 static int floor_take(struct floor_run *r, struct floor_figure *out)
 {
-    uint64_t events = r->setup->events;
-    if (!peer_drive(r, events / 20 + 1))
+    uint64_t events = whole_groups(r->setup, r->setup->events);
+    if (!peer_drive(r, whole_groups(r->setup, events / 20 + 1)))
         return EIO;
     uint64_t cpu_ns = child_cpu_ns(r), turns = r->shared->turns, begin_us = load_now_us();
     if (!peer_drive(r, events))

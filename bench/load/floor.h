@@ -18,7 +18,7 @@ enum floor_way { FLOOR_PRESENCE_IN, FLOOR_NOTIFY_IN };
 
 struct floor_setup {
     enum floor_way way;
-    uint64_t events;
+    uint64_t events;    // a few more may be taken
     unsigned window;    // events under way at a time
     unsigned say_every; // so many are said together; at most the window
 };
