@@ -329,9 +329,9 @@ static void begin(struct match *m)
     }
     m->side[0].who = "isthmus";
     m->side[1].who = "kamailio";
-    begin_kamailio(m);
     if (load_create(&m->side[0].load, &m->setup) || load_start(m->side[0].load, START_MS))
         die(m, "the gateway does not start");
+    begin_kamailio(m);
     printf("vs-kamailio: %u subscriptions in each direction, %u events each way, %u at a time%s\n",
            m->subscriptions, m->events, m->window, m->stateless ? ", Kamailio stateless" : "");
 }
