@@ -207,7 +207,7 @@ static void say_memory(struct match *m, enum way way)
     for (unsigned s = 0; s < 2; s++)
         say_one(m, s, "idle", names[way], "B/subscription", m->side[s].memory[way]);
     say_one(m, 1, "idle", in_use[way], "B/subscription", m->side[1].in_use[way]);
-    printf("%s: Isthmus is %.1f times smaller, %.1f times than what Kamailio still uses of its\n\n",
+    printf("%s: Isthmus is %.1f times smaller (than what Kamailio says is in use: %.1f)\n\n",
            names[way], m->side[1].memory[way] / ours, m->side[1].in_use[way] / ours);
 }
 
