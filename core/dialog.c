@@ -72,7 +72,6 @@ uint32_t dialog_create(struct core *c, uint32_t sub, uint32_t owner_hash,
         return 0;
     struct dialog *d = core_dialog(c, handle);
     d->tag = tag ? tag : dialog_fresh_tag(c);
-    d->owner_hash = owner_hash;
     d->direction = (uint8_t)direction;
     if (!table_add(&c->dialog_index, (uint32_t)d->tag, handle)) {
         pool_give(&c->dialogs, handle);
@@ -85,6 +84,7 @@ uint32_t dialog_create(struct core *c, uint32_t sub, uint32_t owner_hash,
         s->first_dialog = handle;
         s->n_dialogs++;
     } else {
+        d->owner_hash = owner_hash;
         c->n_fetches++;
     }
     c->stats.dialogs++;
@@ -213,9 +213,15 @@ int dialog_set(struct core *c, struct dialog *d, const struct text fields[FIELD_
     return 0;
 }
 
-struct text dialog_tag(const struct dialog *d, char out[CORE_TAG_HEX])
+// The other half of our tag: the user's, by which it is seen whose shard the dialog is on.
+static uint32_t dialog_owner_hash(const struct core *c, const struct dialog *d)
 {
-    hex_write(out, d->owner_hash, 8);
+    return d->sub ? core_user(c, core_sub(c, d->sub)->user)->hash : d->owner_hash;
+}
+
+struct text dialog_tag(const struct core *c, const struct dialog *d, char out[CORE_TAG_HEX])
+{
+    hex_write(out, dialog_owner_hash(c, d), 8);
     hex_write(out + 8, d->tag, 16);
     return (struct text){out, CORE_TAG_HEX};
 }
@@ -244,7 +250,7 @@ uint32_t dialog_find(const struct core *c, const struct sip_message *m)
     for (uint32_t at = table_first(&c->dialog_index, (uint32_t)tag, &handle); handle;
          at = table_next(&c->dialog_index, (uint32_t)tag, at, &handle)) {
         const struct dialog *d = core_dialog(c, handle);
-        if (d->tag == tag && d->owner_hash == hash &&
+        if (d->tag == tag && dialog_owner_hash(c, d) == hash &&
             text_eq(dialog_get(d, FIELD_CALL_ID), sip_text(m, m->call_id)))
             return handle;
     }
@@ -488,7 +494,7 @@ static int dialog_send_to(struct core *c, uint32_t handle, struct sip_request *r
         return ENOMEM;
     dialog_fill(c, d, r, o);
     dialog_next_cseq(c, d);
-    r->from_tag = dialog_tag(d, tag);
+    r->from_tag = dialog_tag(c, d, tag);
     r->cseq = d->cseq;
     int err = client_start(c, r, to, handle, &client);
     d->client = client;

@@ -23,7 +23,7 @@ void dialog_free_all(struct core *c);
 // none.
 uint32_t dialog_find(const struct core *c, const struct sip_message *m);
 // Our tag as text; `out` has CORE_TAG_HEX bytes.
-struct text dialog_tag(const struct dialog *d, char out[CORE_TAG_HEX]);
+struct text dialog_tag(const struct core *c, const struct dialog *d, char out[CORE_TAG_HEX]);
 // The owner hash in a tag of ours; false: not ours.
 bool dialog_tag_owner(struct text tag, uint32_t *hash);
 

@@ -16,10 +16,10 @@ bool probe_fresh(const struct core *c, const struct user *u)
 void probe_ask(struct core *c, uint32_t user, uint16_t sip_domain)
 {
     struct user *u = core_user(c, user);
-    if (u->probe_timer && u->probe_epoch == c->streams_up)
+    if (u->probe_timer && u->probe_epoch == (uint16_t)c->streams_up)
         return;
     wheel_cancel(&c->wheel, &u->probe_timer); // a stream was lost, and maybe the probe with it
-    u->probe_epoch = c->streams_up;
+    u->probe_epoch = (uint16_t)c->streams_up;
     u->probe_seen = 0;
     u->probe_nonce = (uint32_t)hash_random_u64(&c->random);
     uint64_t due_ms = c->now_ms + (uint64_t)c->cfg.settings.probe_timeout_s * 1000;

@@ -19,6 +19,8 @@
 #include "core/user.h"
 #include "core/watch.h"
 
+enum { RECORD_DIALOGS_MAX = 4095 }; // more than a subscription ever has, and can count
+
 static void put_text(struct buffer *b, struct text t)
 {
     uint16_t n = (uint16_t)t.n;
@@ -45,11 +47,11 @@ static void put_dialog(const struct dialog *d, struct buffer *b)
 void record_write(const struct core *c, const struct sub *s, struct buffer *b)
 {
     const struct user *u = core_user(c, s->user);
-    uint8_t head[2] = {RECORD_VERSION, s->direction};
+    uint8_t head[2] = {RECORD_VERSION, s->direction}, state = s->state;
     uint16_t n = 0;
     put(b, head);
     put(b, u->hash);
-    put(b, s->state);
+    put(b, state);
     put(b, s->created_ms);
     put_text(b, (struct text){u->local, u->local_n});
     put_text(b, domain_name(c, u->domain));
@@ -141,8 +143,9 @@ static int take_record(struct reader *r, struct record *o)
     o->peer.domain = take_text(r, JID_PART_MAX);
     o->sip_uri = take_text(r, SIP_URI_MAX);
     take(r, &o->n_dialogs, sizeof o->n_dialogs);
-    bool bad = r->bad || o->head[1] > SIP_TO_XMPP || o->state > STATE_DORMANT || !o->user.local.n ||
-               !o->user.domain.n || !o->peer.local.n || !o->peer.domain.n;
+    bool bad = r->bad || o->n_dialogs > RECORD_DIALOGS_MAX || o->head[1] > SIP_TO_XMPP ||
+               o->state > STATE_DORMANT || !o->user.local.n || !o->user.domain.n ||
+               !o->peer.local.n || !o->peer.domain.n;
     return bad ? EBADMSG : 0;
 }
 

@@ -123,7 +123,7 @@ static struct text serve_accept(struct core *c, const struct event *ev, const st
     buffer_lit(b, "\r\n");
     if (first)
         buffer_lit(b, SERVE_ALLOW_EVENTS);
-    return server_answer(c, ev, status, dialog_tag(d, tag), (struct text){b->p, b->n});
+    return server_answer(c, ev, status, dialog_tag(c, d, tag), (struct text){b->p, b->n});
 }
 
 // Texts of a new dialog; addresses only where they are not what the pair maps to anyway.

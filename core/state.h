@@ -106,20 +106,22 @@ enum { USER_DEVICES = 4 };
 
 struct user {
     uint32_t hash; // keyed, of the bare JID: the shard's owner hash
-    uint32_t first_sub, n_subs;
-    uint32_t probe_timer; // 0: not being asked
+    uint32_t first_sub;
+    uint32_t n_subs : 24;
+    uint32_t probe_seen : 6; // enum probe_seen
+    uint32_t session : 2;    // enum user_session
+    uint32_t probe_timer;    // 0: not being asked
     uint32_t probe_nonce;
-    uint32_t probe_epoch; // core.streams_up when she was asked
     uint32_t forget_timer;
-    uint32_t new_window; // minute in which new_count counts
-    uint32_t new_count;
     uint32_t session_timer;
+    uint32_t new_window;     // minute in which new_count counts
+    uint32_t new_count : 20; // at most a million: [limits] new_subscriptions_per_user_per_min
+    uint32_t local_n : 12;
+    uint16_t probe_epoch; // core.streams_up when she was asked
+    uint16_t domain;
     uint64_t alive_ms; // when a probe was last answered well; 0: never
-    uint16_t domain, local_n;
-    uint8_t probe_seen;             // enum probe_seen
-    uint8_t session;                // enum user_session
-    uint16_t devices[USER_DEVICES]; // hashes of those heard of, the latest first; 0: none
     char *local;
+    uint16_t devices[USER_DEVICES]; // hashes of those heard of, the latest first; 0: none
 };
 
 enum sub_flag {
@@ -149,19 +151,21 @@ enum sub_directed { DIRECTED_NOT, DIRECTED_SHOWN, DIRECTED_LEFT };
 struct known; // core/known.h
 
 struct sub {
-    uint32_t hash; // keyed, of both addresses and the direction
-    uint32_t user, next_of_user;
-    uint32_t first_dialog;
-    uint32_t retry_timer, backoff_s;
-    uint32_t tried_s; // when a dialog was last opened, wall clock
     uint64_t id, created_ms;
-    uint16_t peer_domain, peer_n, sip_n, n_dialogs;
-    uint16_t flags; // enum sub_flag
-    uint8_t direction, state;
-    uint8_t directed; // enum sub_directed
+    struct known *known;
     char *text; // the SIP user's localpart as a JID (peer_n), then his URI in his own spelling
                 // (sip_n)
-    struct known *known;
+    uint32_t user, next_of_user;
+    uint32_t first_dialog;
+    uint32_t retry_timer;
+    uint32_t tried_s;        // when a dialog was last opened, wall clock
+    uint32_t backoff_s : 12; // at most CORE_RETRY_MAX_S
+    uint32_t n_dialogs : 13;
+    uint32_t direction : 1; // enum core_direction
+    uint32_t state : 2;     // enum core_state
+    uint32_t directed : 2;  // enum sub_directed
+    uint16_t peer_domain, peer_n, sip_n;
+    uint16_t flags; // enum sub_flag
 };
 
 enum dialog_state {
@@ -218,17 +222,20 @@ struct credentials_tried {
 };
 
 struct dialog {
-    uint32_t sub, next_of_sub; // sub 0: a fetch without a subscription
-    uint64_t tag;              // the random half of our tag: the key of dialog_index
-    uint32_t owner_hash;       // the other half
+    uint32_t sub; // 0: a fetch without a subscription
+    union {
+        uint32_t next_of_sub;
+        uint32_t owner_hash; // of a fetch: see dialog_owner_hash()
+    };
+    uint64_t tag; // the random half of our tag: the key of dialog_index
     uint32_t timer, notify_timer;
     uint32_t client;           // transaction in flight
     uint32_t cseq, cseq_lease; // last used; not above what the record says
     uint32_t cseq_remote;
     uint32_t granted_s;
+    struct credentials_tried tried;
     uint64_t expires_ms;
     uint64_t notified_ms;
-    struct credentials_tried tried;
     uint16_t flags; // enum dialog_flag
     uint8_t direction, state, wait, failures;
     uint8_t reason : 4;         // enum sip_reason of the last NOTIFY

@@ -68,11 +68,12 @@ static bool sub_fill(struct core *c, uint32_t handle, uint32_t user, const struc
     memcpy(s->text, peer->local.p, peer->local.n);
     if (sip_uri.n)
         memcpy(s->text + peer->local.n, sip_uri.p, sip_uri.n);
-    if (!table_add(&c->sub_index, s->hash, handle))
+    uint32_t hash = sub_hash(c, core_user(c, user)->hash, peer, s->direction);
+    if (!table_add(&c->sub_index, hash, handle))
         return false;
     if (s->direction == XMPP_TO_SIP || sip_user_watches_more(c, peer))
         return true;
-    table_remove(&c->sub_index, s->hash, handle);
+    table_remove(&c->sub_index, hash, handle);
     return false;
 }
 
@@ -84,8 +85,7 @@ uint32_t sub_link(struct core *c, uint32_t user, const struct jid *peer, struct 
         return 0;
     struct user *u = core_user(c, user);
     struct sub *s = core_sub(c, handle);
-    s->direction = (uint8_t)direction;
-    s->hash = sub_hash(c, u->hash, peer, direction);
+    s->direction = direction & 1;
     if (!sub_fill(c, handle, user, peer, sip_uri)) {
         sub_drop(c, handle);
         return 0;
@@ -137,7 +137,7 @@ void sub_set_state(struct core *c, struct sub *s, enum core_state state)
 {
     c->stats.by_state[s->direction][s->state]--;
     c->stats.by_state[s->direction][state]++;
-    s->state = (uint8_t)state;
+    s->state = state & 3;
 }
 
 uint64_t sub_backoff_ms(struct core *c, struct sub *s)
@@ -155,8 +155,9 @@ void sub_end(struct core *c, uint32_t handle)
     struct sub *s = core_sub(c, handle);
     struct jid peer;
     assert(!(s->flags & SUB_ENDED));
-    table_remove(&c->sub_index, s->hash, handle);
     sub_peer_jid(c, s, &peer);
+    uint32_t hash = sub_hash(c, core_user(c, s->user)->hash, &peer, s->direction);
+    table_remove(&c->sub_index, hash, handle);
     if (s->direction == SIP_TO_XMPP)
         sip_user_watches_less(c, &peer);
     wheel_cancel(&c->wheel, &s->retry_timer);

@@ -53,7 +53,7 @@ static bool user_fill(struct core *c, uint32_t handle, const struct jid *bare, u
     struct user *u = core_user(c, handle);
     u->domain = domain_intern(c, bare->domain);
     u->local = shelf_take(&c->shelf, bare->local.n);
-    u->local_n = (uint16_t)bare->local.n;
+    u->local_n = bare->local.n & 0xfff;
     u->hash = hash;
     if (u->domain == DOMAIN_NONE || !u->local)
         return false;
