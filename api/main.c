@@ -240,6 +240,11 @@ static int run(struct daemon *d)
     return running ? EXIT_GRACEFUL : status;
 }
 
+// Read by jemalloc: what a burst has needed goes back to the system soon after, whether or not
+// anybody asks for memory then.
+extern const char *malloc_conf;
+const char *malloc_conf = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0";
+
 int main(int argc, char **argv)
 {
     struct daemon d = {0};

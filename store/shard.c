@@ -8,7 +8,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 struct store_shard {
     MDB_env *env; // NULL: closed after a failure, opened again by the next commit
@@ -134,14 +136,35 @@ int shard_sync(struct store_shard *s, struct store_error *why)
     return 0;
 }
 
+// Part of a shard's map.
+struct extent {
+    uintptr_t begin, end;
+};
+
+static void extent_add(struct extent *e, const MDB_val *value)
+{
+    uintptr_t begin = (uintptr_t)value->mv_data, end = begin + value->mv_size;
+    e->begin = !e->end || begin < e->begin ? begin : e->begin;
+    e->end = end > e->end ? end : e->end;
+}
+
+// Its pages need not be resident any longer: what is read again costs no more than a page fault.
+static void extent_release(const struct extent *e)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = e->begin & ~(page - 1);
+    if (e->end)
+        madvise((void *)begin, e->end - begin, MADV_DONTNEED);
+}
+
 static int scan_with(MDB_cursor *cursor, int (*each)(void *, uint64_t, struct text), void *arg,
-                     int *stopped)
+                     int *stopped, struct extent *read)
 {
     MDB_val key, value;
     int rc;
     while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
         uint64_t id;
         memcpy(&id, key.mv_data, sizeof id);
+        extent_add(read, &value);
         *stopped = each(arg, id, (struct text){value.mv_data, value.mv_size});
         if (*stopped != 0)
             return 0;
@@ -157,12 +180,14 @@ int store_shard_scan(struct store_shard *s, int (*each)(void *, uint64_t id, str
     if (rc != 0)
         return env_errno(rc);
     MDB_cursor *cursor = NULL;
+    struct extent read = {0};
     int stopped = 0;
     rc = mdb_cursor_open(txn, s->table, &cursor);
     if (rc == 0)
-        rc = scan_with(cursor, each, arg, &stopped);
+        rc = scan_with(cursor, each, arg, &stopped, &read);
     mdb_cursor_close(cursor);
     mdb_txn_abort(txn);
+    extent_release(&read); // of all that was read little is needed again
     return rc != 0 ? env_errno(rc) : stopped;
 }
 
