@@ -3,7 +3,8 @@
 //   presence ─▶ NOTIFY ─▶ 200
 //
 // CPU time is the daemon's, user and system, all threads; the floor's of the same run stands beside
-// it. Latency counts from when the change was meant to be said until the NOTIFY is there.
+// it. Latency counts from when the change was meant to be said until the NOTIFY is there. The loops
+// are cut short before a watcher has been told so often that the gateway slows down on purpose.
 #include "bench/load/hot.h"
 
 static const char help[] =

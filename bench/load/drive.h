@@ -11,7 +11,13 @@
 #include "bench/load/figures.h"
 #include "bench/load/load.h"
 
-enum { DRIVE_WINDOW = 256, DRIVE_SAY_EVERY = 16 };
+enum {
+    DRIVE_WINDOW = 256,
+    DRIVE_SAY_EVERY = 16,
+    // A SIP device is told of so many changes as they come; who goes on is slowed down to one in
+    // five seconds (SERVE_HURRY_MAX in core/serve_pace.h). A few are kept for the beginning.
+    DRIVE_PRESENCE_MAX = 190, // LOAD_PRESENCE of one pair in a gateway's life
+};
 
 struct drive {
     struct load *load;

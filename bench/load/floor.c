@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -111,8 +112,14 @@ struct floor_end {
     size_t read, wait; // bytes of stanzas: read of one that is not whole, not said yet
     uint64_t unsent;   // datagrams
     struct sockaddr_in from[BATCH];
-    struct mmsghdr in_head[BATCH], out_head[BATCH];
-    struct iovec in_piece[BATCH], out_piece[BATCH];
+    struct mmsghdr in_head[BATCH], out_head[BATCH], run_head[BATCH];
+    struct iovec in_piece[BATCH], out_piece, run_piece;
+    unsigned run; // datagrams in each piece of run_head
+    char *run_bytes;
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(uint16_t))];
+    } cut; // where the kernel is to cut a run
     union {
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(uint32_t))];
@@ -176,7 +183,38 @@ static int floor_connect(struct floor_end *server, struct floor_end *gateway)
 }
 
 // All datagrams that leave have the same bytes.
-static int floor_allocate(struct floor_end *e, const char *stanza, const char *datagram)
+static int floor_prepare_out(struct floor_end *e, const char *datagram, unsigned run)
+{
+    size_t n = strlen(datagram);
+    uint16_t segment = (uint16_t)n;
+    e->run = run > 1 ? run : 1;
+    e->run_bytes = malloc(n * e->run);
+    if (!e->run_bytes)
+        return ENOMEM;
+    for (size_t i = 0; i < e->run; i++)
+        memcpy(e->run_bytes + i * n, datagram, n);
+    e->out_piece = (struct iovec){e->run_bytes, n};
+    e->run_piece = (struct iovec){e->run_bytes, n * e->run};
+    for (size_t i = 0; i < BATCH; i++) {
+        struct msghdr one = {.msg_name = &e->peer,
+                             .msg_namelen = sizeof e->peer,
+                             .msg_iov = &e->out_piece,
+                             .msg_iovlen = 1};
+        e->out_head[i].msg_hdr = e->run_head[i].msg_hdr = one;
+        if (e->run == 1)
+            continue;
+        struct msghdr *head = &e->run_head[i].msg_hdr;
+        head->msg_iov = &e->run_piece;
+        head->msg_control = &e->cut;
+        head->msg_controllen = sizeof e->cut;
+        struct cmsghdr *c = CMSG_FIRSTHDR(head);
+        *c = (struct cmsghdr){CMSG_LEN(sizeof segment), SOL_UDP, UDP_SEGMENT};
+        memcpy(CMSG_DATA(c), &segment, sizeof segment);
+    }
+    return 0;
+}
+
+static int floor_prepare_in(struct floor_end *e, const char *stanza)
 {
     const size_t stride = MESSAGE_BYTES + 64 + SKEW, n = strlen(stanza);
     e->stanza_n = n;
@@ -191,11 +229,6 @@ static int floor_allocate(struct floor_end *e, const char *stanza, const char *d
         e->in_piece[i] = (struct iovec){e->in + i * stride, MESSAGE_BYTES + 1};
         e->in_head[i].msg_hdr =
             (struct msghdr){.msg_name = &e->from[i], .msg_iov = &e->in_piece[i], .msg_iovlen = 1};
-        e->out_piece[i] = (struct iovec){(char *)(uintptr_t)datagram, strlen(datagram)};
-        e->out_head[i].msg_hdr = (struct msghdr){.msg_name = &e->peer,
-                                                 .msg_namelen = sizeof e->peer,
-                                                 .msg_iov = &e->out_piece[i],
-                                                 .msg_iovlen = 1};
     }
     return 0;
 }
@@ -206,6 +239,7 @@ static void floor_end_close(struct floor_end *e)
         close(e->tcp);
     if (e->udp >= 0)
         close(e->udp);
+    free(e->run_bytes);
     free(e->in);
     free(e->stream_in);
     free(e->stream_out);
@@ -224,15 +258,17 @@ static unsigned floor_receive(struct floor_end *e)
     return n > 0 ? (unsigned)n : 0;
 }
 
-// What the kernel does not take, waits.
+// What the kernel does not take, waits. Whole runs first, what is left one by one.
 static void floor_send(struct floor_end *e)
 {
     while (e->unsent) {
-        int n = sendmmsg(e->udp, e->out_head, e->unsent < BATCH ? (unsigned)e->unsent : BATCH,
-                         MSG_DONTWAIT);
+        bool runs = e->unsent >= e->run;
+        uint64_t size = runs ? e->run : 1, pieces = e->unsent / size;
+        int n = sendmmsg(e->udp, runs ? e->run_head : e->out_head,
+                         pieces < BATCH ? (unsigned)pieces : BATCH, MSG_DONTWAIT);
         if (n <= 0)
             return;
-        e->unsent -= (uint64_t)n;
+        e->unsent -= (uint64_t)n * size;
     }
 }
 
@@ -387,8 +423,11 @@ static int floor_prepare(struct floor_run *r)
     int error = floor_bind_udp(&r->end[0], &r->end[1].peer);
     error = error ? error : floor_bind_udp(&r->end[1], &r->end[0].peer);
     error = error ? error : floor_connect(&r->end[0], &r->end[1]);
-    error = error ? error : floor_allocate(&r->end[0], b->stanza, in ? b->answer : b->request);
-    error = error ? error : floor_allocate(&r->end[1], b->stanza, in ? b->request : b->answer);
+    for (unsigned i = 0; i < 2 && !error; i++)
+        error = floor_prepare_in(&r->end[i], b->stanza);
+    error = error ? error : floor_prepare_out(&r->end[0], in ? b->answer : b->request, 1);
+    error =
+        error ? error : floor_prepare_out(&r->end[1], in ? b->request : b->answer, r->setup->run);
     r->shared =
         mmap(NULL, sizeof *r->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     return error ? error : r->shared == MAP_FAILED ? ENOMEM : 0;

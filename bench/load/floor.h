@@ -9,10 +9,16 @@
 // are full, recv, sendmmsg, send. It counts bytes and reads none of them. The caller plays the
 // generator, with as many events under way as in the real benchmark, and says as many together as
 // the gateway was seen to take in one turn: small batches would make the floor look high.
+//
+// Where many datagrams of one size go to one peer, a gateway may hand them to the kernel in one
+// piece. The floor does so only when it is told to: then it is the floor of such a gateway in a
+// world in which all messages are of one size.
 #ifndef BENCH_LOAD_FLOOR_H
 #define BENCH_LOAD_FLOOR_H
 
 #include <stdint.h>
+
+enum { FLOOR_RUN = 48 }; // SIP_UDP_RUN_MAX in shards/sip_udp.h
 
 enum floor_way { FLOOR_PRESENCE_IN, FLOOR_NOTIFY_IN };
 
@@ -20,6 +26,7 @@ struct floor_setup {
     enum floor_way way;
     uint64_t events;    // a few more may be taken
     unsigned window;    // events under way at a time
+    unsigned run;       // datagrams that the child sends in one piece (UDP_SEGMENT); 0, 1: none
     unsigned say_every; // so many are said together; at most the window
 };
 
