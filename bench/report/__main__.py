@@ -8,6 +8,7 @@ programs ended well and all bars are reached.
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -70,4 +71,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # what was measured stays: `report` makes a report of it
+        sys.exit(130)

@@ -52,13 +52,36 @@ def put_down(process: subprocess.Popen) -> None:
     process.wait()
 
 
+class Held:
+    """Keeps Ctrl-C waiting: between a program's start and our knowing of it nobody would end it."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self.before = {sign: signal.getsignal(sign) for sign in (signal.SIGINT, signal.SIGTERM)}
+        for sign, handler in self.before.items():
+            if callable(handler):
+                signal.signal(sign, self.take)
+
+    def take(self, *_) -> None:
+        self.came = True
+
+    def release(self) -> None:
+        for sign, handler in self.before.items():
+            signal.signal(sign, handler)
+
+
 def run_program(command: list[str], limit_s: float) -> int:
+    held = Held()
     try:
         process = subprocess.Popen(command, start_new_session=True)
     except OSError as error:
+        held.release()
         print(f"{command[0]}: {error.strerror}", file=sys.stderr)
         return NOT_THERE
     try:
+        held.release()
+        if held.came:
+            raise KeyboardInterrupt
         return process.wait(limit_s)
     except subprocess.TimeoutExpired:
         print(f"{command[0]}: not done after {limit_s:.0f} s, which is its time", file=sys.stderr)

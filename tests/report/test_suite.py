@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -179,6 +180,45 @@ class Command(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertNotIn("missed", done.stdout)
         self.assertEqual((self.made["good"], self.made["machine"]["name"]), (True, "here"))
+
+    def test_ctrl_c_ends_all_of_it(self):
+        for sign in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(sign), tempfile.TemporaryDirectory() as folder:
+                slow = suite.program(Path(folder), "floor")  # the first of the suite
+                slow.write_text(f"#!/bin/sh\nsleep 15 & echo $! > {folder}/child\nwait\n")
+                slow.chmod(0o755)
+                whole = subprocess.Popen(
+                    [sys.executable, "-m", "report", "all", "--binaries", folder,
+                     "--gateway", "/bin/true", "--figures", f"{folder}/figures.jsonl"],
+                    stdout=subprocess.DEVNULL,
+                    # Whoever runs this in the background may have it ignored.
+                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+                child = Path(folder, "child")
+                for _ in range(500):
+                    if child.exists() and child.read_text():
+                        break
+                    time.sleep(0.02)
+                whole.send_signal(sign)
+                self.assertEqual(whole.wait(10), 130)
+                self.assertTrue(gone(int(child.read_text())))
+
+    def test_ctrl_c_is_not_lost_while_a_program_starts(self):
+        real = subprocess.Popen
+
+        def slow_start(*args, **more):
+            process = real(*args, **more)
+            signal.raise_signal(signal.SIGINT)
+            return process
+
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch.object(suite.subprocess, "Popen", slow_start):
+            before = signal.signal(signal.SIGINT, signal.default_int_handler)
+            self.addCleanup(signal.signal, signal.SIGINT, before)
+            script = f"echo $$ > {folder}/pid; exec sleep 15"
+            with self.assertRaises(KeyboardInterrupt):
+                suite.run_program(["/bin/sh", "-c", script], 5)
+            pid = Path(folder, "pid")
+            self.assertTrue(not pid.exists() or not pid.read_text() or gone(int(pid.read_text())))
 
     def test_one_is_missed(self):
         done = self.report(made_up.with_value(made_up.good(), 5.1, what="ready", at=1000000))
