@@ -74,7 +74,7 @@ static void measure(struct subscribe *b, enum load_kind kind, const char *direct
 
 int main(int argc, char **argv)
 {
-    struct subscribe b = {.program = {.name = "subscribe", .help = help, .subscriptions = 30000}};
+    struct subscribe b = {.program = {.name = "subscribe", .help = help, .subscriptions = 20000}};
     struct program *p = &b.program;
     program_begin(p, argc, argv);
     p->setup.pairs = PASSES * p->subscriptions;
