@@ -219,7 +219,7 @@ static void core_timer(struct core *c, enum timer_kind kind, uint32_t owner)
 {
     switch (kind) {
     case TIMER_CLIENT: client_due(c, owner); break;
-    case TIMER_SERVER: server_due(c, owner); break;
+    case TIMER_SERVER: server_due(c); break;
     case TIMER_DIALOG: dialog_due(c, owner); break;
     case TIMER_NOTIFY: serve_notify_due(c, owner); break;
     case TIMER_SUB: core_sub_due(c, owner); break;

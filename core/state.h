@@ -56,7 +56,7 @@ enum {
 
 enum timer_kind {
     TIMER_CLIENT,  // client transaction: retransmit or give up
-    TIMER_SERVER,  // server transaction: forget
+    TIMER_SERVER,  // the oldest server transaction: forget
     TIMER_DIALOG,  // dialog: see enum dialog_wait
     TIMER_NOTIFY,  // serve dialog: a NOTIFY that had to wait, or is to say the same once more
     TIMER_SUB,     // watch: try again; serve: the same, or what was doubted goes
@@ -268,8 +268,8 @@ struct client {
 
 // An answer of ours, for when its request is sent again.
 struct server {
-    uint32_t timer, n;
-    uint64_t key;
+    uint32_t next, n; // the one that is forgotten next
+    uint64_t key, over_ms;
     struct hop to;
     sip_port port;
     uint16_t reopen_port; // of the effect
@@ -330,6 +330,7 @@ struct core {
     uint64_t resync_below;            // id of the first that has come since the pass began
     uint32_t n_fetches;               // dialogs without subscription
     uint32_t n_remembered;            // peers with a timer
+    uint32_t first_server, last_server, server_timer;
     struct turnstile overdue, busy;
     struct overload overload;
     struct buffer body, line, addr, uri; // scratch: PIDF, header lines, addresses, next hop

@@ -29,12 +29,17 @@ uint64_t server_hash(const struct core *c, const struct event *ev)
     return server_key(c, ev->sip, ev->sip->method);
 }
 
+static struct server *server_at(const struct core *c, uint32_t handle)
+{
+    return pool_at(&c->servers, handle);
+}
+
 static uint32_t server_find(const struct core *c, uint64_t key)
 {
     uint32_t handle;
     for (uint32_t at = table_first(&c->server_index, (uint32_t)key, &handle); handle;
          at = table_next(&c->server_index, (uint32_t)key, at, &handle))
-        if (((struct server *)pool_at(&c->servers, handle))->key == key)
+        if (server_at(c, handle)->key == key)
             return handle;
     return 0;
 }
@@ -44,7 +49,7 @@ bool server_replay(struct core *c, uint64_t hash)
     uint32_t handle = server_find(c, hash);
     if (!handle)
         return false;
-    struct server *s = pool_at(&c->servers, handle);
+    struct server *s = server_at(c, handle);
     struct effect *e = effects_begin(c->fx, EFFECT_SIP);
     if (!e)
         return true;
@@ -82,36 +87,65 @@ static uint16_t server_reopen_port(const struct event *ev)
     return ev->source.transport == HOP_TLS ? 5061 : 5060;
 }
 
+// All are kept for the same time, so the oldest is over first, and one timer does for all of them:
+// a burst has none of its own among those that stay.
+static void server_arm(struct core *c)
+{
+    if (!c->first_server || c->server_timer)
+        return;
+    uint64_t over_ms = server_at(c, c->first_server)->over_ms;
+    c->server_timer = wheel_add(&c->wheel, over_ms, TIMER_SERVER, 0);
+    if (!c->server_timer)
+        c->fx->failed = true;
+}
+
 void server_keep(struct core *c, const struct event *ev, struct text response)
 {
     uint32_t handle = response.n ? pool_take(&c->servers) : 0;
     if (!handle)
         return; // a retransmission will be taken for a new request: safe, but noisy
-    struct server *s = pool_at(&c->servers, handle);
+    struct server *s = server_at(c, handle);
     s->key = server_key(c, ev->sip, ev->sip->method);
     s->to = server_reply_to(ev);
     s->port = ev->port;
     s->reopen_port = server_reopen_port(ev);
     s->bytes = memory_take(response.n);
     s->n = (uint32_t)response.n;
-    s->timer = wheel_add(&c->wheel, c->now_ms + 64 * (uint64_t)c->cfg.t1_ms, TIMER_SERVER, handle);
-    if (!s->bytes || !s->timer || !table_add(&c->server_index, (uint32_t)s->key, handle)) {
-        wheel_cancel(&c->wheel, &s->timer);
+    s->over_ms = c->now_ms + 64 * (uint64_t)c->cfg.t1_ms;
+    if (!s->bytes || !table_add(&c->server_index, (uint32_t)s->key, handle)) {
         free(s->bytes);
         pool_give(&c->servers, handle);
         return;
     }
     memcpy(s->bytes, response.p, response.n);
     c->stats.server_transactions++;
+    if (c->last_server)
+        server_at(c, c->last_server)->next = handle;
+    else
+        c->first_server = handle;
+    c->last_server = handle;
+    server_arm(c);
 }
 
-void server_due(struct core *c, uint32_t handle)
+static void server_forget(struct core *c)
 {
-    struct server *s = pool_at(&c->servers, handle);
+    uint32_t handle = c->first_server;
+    struct server *s = server_at(c, handle);
+    c->first_server = s->next;
+    if (!s->next)
+        c->last_server = 0;
     table_remove(&c->server_index, (uint32_t)s->key, handle);
     free(s->bytes);
     pool_give(&c->servers, handle);
     c->stats.server_transactions--;
+}
+
+void server_due(struct core *c)
+{
+    c->server_timer = 0;
+    while (c->first_server && server_at(c, c->first_server)->over_ms <= c->now_ms)
+        server_forget(c);
+    server_arm(c);
 }
 
 struct text server_answer(struct core *c, const struct event *ev, unsigned status,
@@ -155,5 +189,5 @@ void transaction_free_all(struct core *c)
 {
     client_free_all(c);
     for (uint32_t h = 0; (h = pool_after(&c->servers, h));)
-        free(((struct server *)pool_at(&c->servers, h))->bytes);
+        free(server_at(c, h)->bytes);
 }

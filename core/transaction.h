@@ -56,7 +56,7 @@ bool server_replay(struct core *c, uint64_t hash);
 bool server_cancelled(const struct core *c, const struct event *ev);
 // Remembers the answer just written by `server_answer` for retransmissions of this request.
 void server_keep(struct core *c, const struct event *ev, struct text response);
-void server_due(struct core *c, uint32_t handle);
+void server_due(struct core *c);
 
 // Answers a request; returns the bytes as sent (valid until the next effect), empty if there's no
 // memory.
