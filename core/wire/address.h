@@ -39,6 +39,10 @@ struct sip_uri {
 // all: neither an extension, a subaddress, nor a mandatory parameter that we don't know (RFC 3966
 // §5.2 to §5.4).
 int sip_uri_parse(struct sip_uri *out, struct text uri);
+// All that most URIs are, each byte of it looked at once: "sip:user@host" and maybe a port, without
+// escapes, at the front of `t`. Its length; 0: none is there. If it is all of `t`, sip_uri_parse()
+// says the same.
+size_t sip_uri_usual(struct sip_uri *out, struct text t);
 
 // Splits and prepares (nodeprep, nameprep to lower-case, resourceprep; RFC 6122 §2) a JID. Text
 // that is ASCII and already in its prepared form is borrowed from `t`; else from `scratch`,

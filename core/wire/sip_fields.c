@@ -216,7 +216,9 @@ static bool read_address(struct sip_parser *p, msg_hclass_t *hc, struct text t, 
                          struct span *tag)
 {
     struct text spelling, params;
-    if (plain_address(t, &spelling, &params) && uri_sound(spelling)) {
+    struct sip_uri u;
+    if (usual_address(t, &u, &spelling, &params) ||
+        (plain_address(t, &spelling, &params) && uri_sound(spelling))) {
         *uri = parser_span(p, spelling);
         *tag = parser_span(p, params);
         return true;
@@ -300,9 +302,10 @@ static void read_contact(struct sip_parser *p)
         return;
     struct text first = scan_value(rest, &rest);
     struct sip_uri u;
-    bool sound = plain_address(first, &uri, &params) ||
+    bool usual = usual_address(first, &u, &uri, &params);
+    bool sound = usual || plain_address(first, &uri, &params) ||
                  (value_open(p, sip_contact_class, first).h && scan_address(first, &uri, &params));
-    if (sound && sip_uri_parse(&u, uri) == 0) {
+    if (sound && (usual || sip_uri_parse(&u, uri) == 0)) {
         if (u.headers.n) // RFC 3261 §19.1.1: not in the Request-URI that this becomes
             uri.n = (size_t)(u.headers.p - 1 - uri.p);
         // RFC 3261 §8.1.1.8: what makes a dialog has a SIP or SIPS URI there. Others (in a 3xx,

@@ -3,20 +3,40 @@
 
 #include "core/wire/sip_scan.h"
 
+static struct text skip(struct text t, size_t n)
+{
+    return (struct text){t.p + n, t.n - n};
+}
+
+// Nothing, or ";tag=" and a token.
+static bool read_tag(struct text params, struct text *tag)
+{
+    *tag = (struct text){0};
+    if (params.n == 0)
+        return true;
+    if (!text_starts(params, TEXT(";tag=")))
+        return false;
+    *tag = skip(params, 5);
+    return scan_is_token(*tag);
+}
+
+bool usual_address(struct text value, struct sip_uri *parts, struct text *uri, struct text *tag)
+{
+    if (value.n == 0 || value.p[0] != '<')
+        return false;
+    struct text rest = skip(value, 1);
+    *uri = (struct text){rest.p, sip_uri_usual(parts, rest)};
+    rest = skip(rest, uri->n);
+    return uri->n && rest.n && rest.p[0] == '>' && read_tag(skip(rest, 1), tag);
+}
+
 bool plain_address(struct text value, struct text *uri, struct text *tag)
 {
     const char *end = text_starts(value, TEXT("<sip:")) ? memchr(value.p, '>', value.n) : NULL;
     if (!end || memchr(value.p, '%', (size_t)(end - value.p))) // an escape may be a broken one
         return false;
     *uri = (struct text){value.p + 1, (size_t)(end - value.p) - 1};
-    struct text params = {end + 1, value.n - uri->n - 2};
-    *tag = (struct text){0};
-    if (params.n == 0)
-        return true;
-    if (!text_starts(params, TEXT(";tag=")))
-        return false;
-    *tag = (struct text){params.p + 5, params.n - 5};
-    return scan_is_token(*tag);
+    return read_tag((struct text){end + 1, value.n - uri->n - 2}, tag);
 }
 
 static const bool host_char[256] = {
@@ -29,11 +49,6 @@ static size_t host(struct text t)
     while (n < t.n && host_char[(unsigned char)t.p[n]])
         n++;
     return n;
-}
-
-static struct text skip(struct text t, size_t n)
-{
-    return (struct text){t.p + n, t.n - n};
 }
 
 // host and maybe a port, from the front; a parameter or nothing follows.

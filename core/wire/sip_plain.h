@@ -5,8 +5,11 @@
 #ifndef CORE_WIRE_SIP_PLAIN_H
 #define CORE_WIRE_SIP_PLAIN_H
 
-#include "core/wire/text.h"
+#include "core/wire/address.h"
 
+// A URI as sip_uri_usual() knows it in angle brackets, which is sound then; and behind it at most
+// ";tag=…".
+bool usual_address(struct text value, struct sip_uri *parts, struct text *uri, struct text *tag);
 // "<sip:…>" and behind it at most ";tag=…". That the URI is sound is for the caller to see.
 bool plain_address(struct text value, struct text *uri, struct text *tag);
 

@@ -201,29 +201,41 @@ static int take_phone(struct sip_uri *out, struct text rest)
     return 0;
 }
 
-// "sip:user@host" and maybe a port: all that most URIs are, each byte of it looked at once. false:
-// it is more, or less, or a bad one; *out has changed then.
-static bool is_usual(struct sip_uri *out, struct text uri)
+// A port of up to five digits, from the front. 0: none is there.
+static size_t usual_port(struct text t, uint16_t *port)
 {
-    if (!text_starts(uri, TEXT("sip:")))
-        return false;
-    struct text rest = skip(uri, 4);
-    out->user = (struct text){rest.p, span_of(rest, USUAL)};
-    rest = skip(rest, out->user.n);
-    if (out->user.n == 0 || rest.n == 0 || rest.p[0] != '@')
-        return false;
+    uint32_t v = 0;
+    size_t n = 0;
+    for (; n < t.n && n < 5 && t.p[n] >= '0' && t.p[n] <= '9'; n++)
+        v = v * 10 + (uint32_t)(t.p[n] - '0');
+    *port = (uint16_t)v;
+    return v && v <= UINT16_MAX ? n : 0;
+}
+
+size_t sip_uri_usual(struct sip_uri *out, struct text t)
+{
+    if (!text_starts(t, TEXT("sip:")))
+        return 0;
+    struct text rest = skip(t, 4), user = {rest.p, span_of(rest, USUAL)};
+    rest = skip(rest, user.n);
+    if (user.n == 0 || rest.n == 0 || rest.p[0] != '@')
+        return 0;
     rest = skip(rest, 1);
-    out->host = (struct text){rest.p, span_of(rest, HOST)};
-    rest = skip(rest, out->host.n);
-    out->scheme = SCHEME_SIP;
-    return out->host.n && take_port(&rest, &out->port) && rest.n == 0;
+    struct text host = {rest.p, span_of(rest, HOST)};
+    size_t n = 4 + user.n + 1 + host.n, port_n = 0;
+    uint16_t port = 0;
+    if (host.n < rest.n && rest.p[host.n] == ':') {
+        port_n = usual_port(skip(rest, host.n + 1), &port);
+        n += 1 + port_n;
+    }
+    *out = (struct sip_uri){.scheme = SCHEME_SIP, .user = user, .host = host, .port = port};
+    return host.n && (port_n || n == 4 + user.n + 1 + host.n) ? n : 0;
 }
 
 int sip_uri_parse(struct sip_uri *out, struct text uri)
 {
     struct text rest = uri;
-    *out = (struct sip_uri){0};
-    if (is_usual(out, uri))
+    if (uri.n && sip_uri_usual(out, uri) == uri.n)
         return 0;
     *out = (struct sip_uri){0};
     if (!plain(uri) || !take_scheme(&rest, &out->scheme) || rest.n == 0)

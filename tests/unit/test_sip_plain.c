@@ -29,6 +29,51 @@ static void addresses(void **state)
     address("<sip:a@[2001:db8::1];transport=udp?x=y>", "sip:a@[2001:db8::1];transport=udp?x=y", "");
 }
 
+static void usual_addresses(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value, *user, *host, *tag; // user NULL: it is not usual
+        uint16_t port;
+    } rows[] = {
+        {"<sip:juliet@example.com>", "juliet", "example.com", "", 0},
+        {"<sip:a_b+c-d.e@h:5060>;tag=x-1.2", "a_b+c-d.e", "h", "x-1.2", 5060},
+        {"<sip:a@h:65535>", "a", "h", "", 65535},
+        {"<sip:a@h:65536>", NULL, "", "", 0},
+        {"<sip:a@h:0>", NULL, "", "", 0},
+        {"<sip:a@h:>", NULL, "", "", 0},
+        {"<sip:a@h:000080>", NULL, "", "", 0},
+        {"<sip:a@h:80x>", NULL, "", "", 0},
+        {"<sip:a@h;lr>", NULL, "", "", 0},
+        {"<sip:a@[::1]>", NULL, "", "", 0},
+        {"<sip:a:b@h>", NULL, "", "", 0},
+        {"<sip:a%41@h>", NULL, "", "", 0},
+        {"<sip:@h>", NULL, "", "", 0},
+        {"<sip:a@>", NULL, "", "", 0},
+        {"<sip:h>", NULL, "", "", 0},
+        {"<sip:a@h", NULL, "", "", 0},
+        {"<sip:a@h>;tag=", NULL, "", "", 0},
+        {"<sip:a@h>;x", NULL, "", "", 0},
+        {"sip:a@h", NULL, "", "", 0},
+        {"", NULL, "", "", 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct sip_uri u, parsed;
+        struct text uri, tag;
+        if (usual_address(text_of(rows[i].value), &u, &uri, &tag) != (rows[i].user != NULL))
+            fail_msg("%s", rows[i].value);
+        if (!rows[i].user)
+            continue;
+        is(u.user, rows[i].user);
+        is(u.host, rows[i].host);
+        is(tag, rows[i].tag);
+        assert_int_equal(u.port, rows[i].port);
+        assert_int_equal(sip_uri_parse(&parsed, uri), 0);
+        assert_true(text_eq(parsed.user, u.user) && text_eq(parsed.host, u.host));
+        assert_true(parsed.port == u.port && parsed.scheme == u.scheme);
+    }
+}
+
 static void other_addresses(void **state)
 {
     (void)state;
@@ -167,9 +212,10 @@ static void other_substates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(addresses), cmocka_unit_test(other_addresses),
-        cmocka_unit_test(vias),      cmocka_unit_test(other_vias),
-        cmocka_unit_test(substates), cmocka_unit_test(other_substates),
+        cmocka_unit_test(addresses),       cmocka_unit_test(usual_addresses),
+        cmocka_unit_test(other_addresses), cmocka_unit_test(vias),
+        cmocka_unit_test(other_vias),      cmocka_unit_test(substates),
+        cmocka_unit_test(other_substates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
