@@ -9,6 +9,7 @@
 // core/serve_pace.h).
 #include "bench/load/drive.h"
 #include "bench/load/program.h"
+#include "bench/load/settle.h"
 
 static const char help[] =
     "usage: bench_fan_out [OPTION…]\n"
@@ -19,9 +20,7 @@ static const char help[] =
 enum {
     USERS = 20,
     CHANGES_MOST = USERS * 90, // of each run: below SERVE_HURRY_MAX for each watcher
-    SETTLE_AT_ONCE = 200,
-    PATIENCE_MS = 40000,
-    PATIENCE_US = PATIENCE_MS * 1000,
+    PATIENCE_US = 40000000,
 };
 
 // One user may have that many, and may get them at once.
@@ -122,7 +121,7 @@ int main(int argc, char **argv)
     p.setup.per_user = p.subscriptions;
     p.setup.pairs = p.subscriptions * USERS;
     program_start(&p);
-    if (!load_begin_all(p.load, LOAD_SERVE, p.setup.pairs, SETTLE_AT_ONCE, PATIENCE_MS))
+    if (!settle(p.load, LOAD_SERVE, p.setup.pairs))
         program_die(&p, "her watchers do not see her");
     fan_open(&p, fan_closed(&p, &lost) / 2, &lost);
     program_lost(&p, lost);

@@ -109,6 +109,8 @@ bool load_alive(struct load *l, int *status);
 
 // Breaks the component stream, as a server does that restarts. The daemon comes back by itself.
 void load_xmpp_drop(struct load *l);
+// The daemon is so far behind in reading the stream that more might be left unsaid: play first.
+bool load_is_full(const struct load *l);
 // Stanzas that were left unsaid because the daemon did not read; their events stay under way.
 uint64_t load_unsaid(const struct load *l);
 

@@ -99,6 +99,11 @@ static void xmpp_say(struct load *l, const char *format, ...)
     va_end(args);
 }
 
+bool load_is_full(const struct load *l)
+{
+    return l->stream.out_n > LOAD_OUT_BYTES / 2;
+}
+
 static void xmpp_say_presence(struct load *l, unsigned i)
 {
     static const char *const shows[] = {"away", "dnd"};
