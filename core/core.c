@@ -257,16 +257,15 @@ static void core_stream(struct core *c, struct text name, bool up)
     }
 }
 
-static void core_gauges(struct core *c)
+static uint64_t core_memory_bytes(const struct core *c)
 {
-    c->stats.timers = c->wheel.timers.live;
-    c->stats.memory_bytes =
-        pool_bytes(&c->users) + pool_bytes(&c->subs) + pool_bytes(&c->dialogs) +
-        pool_bytes(&c->clients) + pool_bytes(&c->servers) + pool_bytes(&c->peers) +
-        pool_bytes(&c->names) + pool_bytes(&c->wheel.timers) + table_bytes(&c->user_index) +
-        table_bytes(&c->sub_index) + table_bytes(&c->dialog_index) + table_bytes(&c->server_index) +
-        table_bytes(&c->peer_index) + table_bytes(&c->name_index) + table_bytes(&c->domain_index) +
-        table_bytes(&c->sip_user_index);
+    return pool_bytes(&c->users) + pool_bytes(&c->subs) + pool_bytes(&c->dialogs) +
+           pool_bytes(&c->clients) + pool_bytes(&c->servers) + pool_bytes(&c->peers) +
+           pool_bytes(&c->names) + pool_bytes(&c->wheel.timers) + table_bytes(&c->user_index) +
+           table_bytes(&c->sub_index) + table_bytes(&c->dialog_index) +
+           table_bytes(&c->server_index) + table_bytes(&c->peer_index) +
+           table_bytes(&c->name_index) + table_bytes(&c->domain_index) +
+           table_bytes(&c->sip_user_index);
 }
 
 void core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct effects *fx)
@@ -285,7 +284,7 @@ void core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct e
     case EVENT_UNREACHABLE: client_unreachable(c, &ev->source); break;
     }
     sub_flush(c);
-    core_gauges(c);
+    c->stats.timers = c->wheel.timers.live;
     fx->failed = fx->failed || memory_ran_out();
     c->fx = NULL;
 }
@@ -302,7 +301,8 @@ struct text core_domain_name(const struct core *c, unsigned index)
     return domain_name(c, c->streams[index]);
 }
 
-const struct core_stats *core_stats(const struct core *c)
+const struct core_stats *core_stats(struct core *c)
 {
+    c->stats.memory_bytes = core_memory_bytes(c);
     return &c->stats;
 }

@@ -132,7 +132,7 @@ struct core_stats {
     uint64_t by_state[2][3]; // [direction][state], the enums below
     uint64_t memory_bytes;   // slabs and tables, not the allocator's own
 };
-const struct core_stats *core_stats(const struct core *core);
+const struct core_stats *core_stats(struct core *core);
 
 enum core_direction { XMPP_TO_SIP, SIP_TO_XMPP };
 enum core_state { STATE_PENDING, STATE_ACTIVE, STATE_DORMANT };

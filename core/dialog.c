@@ -350,12 +350,11 @@ static void dialog_user(struct core *c, const struct dialog *d, struct text *use
     if (own.n && sip_uri_parse(&uri, own) == 0) {
         contact_dereference(c, &uri);
     } else if (d->sub) {
-        struct jid jid;
-        user_jid(c, core_user(c, core_sub(c, d->sub)->user), &jid);
+        const struct user *u = core_user(c, core_sub(c, d->sub)->user);
         buffer_reset(&c->uri);
-        address_user_to_sip(&c->uri, jid.local);
+        address_user_to_sip(&c->uri, (struct text){u->local, u->local_n});
         size_t n = c->uri.n;
-        address_domain_to_sip(&c->uri, jid.domain);
+        domain_write_sip(c, u->domain, &c->uri);
         uri.user = (struct text){c->uri.p, n};
         uri.host = (struct text){c->uri.p + n, c->uri.n - n};
     }

@@ -8,9 +8,11 @@
 
 enum { DOMAIN_NAMES_MAX = CORE_DOMAINS_MAX * 4 };
 
-static uint32_t domain_hash(const struct core *c, struct text name)
+// Without a key: only names that we trust, or did, are in the index, so nobody outside can crowd
+// it.
+static uint32_t domain_hash(struct text name)
 {
-    return (uint32_t)hash_sip(c->cfg.key, name.p, name.n);
+    return (uint32_t)hash_plain(name.p, name.n);
 }
 
 static uint16_t domain_seek(const struct core *c, struct text name, uint32_t hash)
@@ -25,28 +27,40 @@ static uint16_t domain_seek(const struct core *c, struct text name, uint32_t has
 
 uint16_t domain_find(const struct core *c, struct text name)
 {
-    return domain_seek(c, name, domain_hash(c, name));
+    return domain_seek(c, name, domain_hash(name));
+}
+
+// Both spellings, one behind the other; of the second nothing if there is none.
+static char *domain_spell(struct text name, size_t *sip_n)
+{
+    struct buffer b;
+    buffer_init(&b, 0);
+    buffer_text(&b, name);
+    address_domain_to_sip(&b, name);
+    *sip_n = b.failed ? 0 : b.n - name.n;
+    return b.p;
 }
 
 static bool domain_add(struct core *c, struct text name, uint32_t hash)
 {
+    size_t sip_n;
     struct domain *v = memory_grow(c->domains, (c->n_domains + 1u) * sizeof *v);
     if (!v)
         return false;
     c->domains = v;
-    char *copy = memory_take(name.n);
+    char *copy = domain_spell(name, &sip_n);
     if (!copy || !table_add(&c->domain_index, hash, c->n_domains + 1u)) {
         free(copy);
         return false;
     }
-    memcpy(copy, name.p, name.n);
-    v[c->n_domains++] = (struct domain){.name = copy, .n = (uint16_t)name.n};
+    v[c->n_domains++] =
+        (struct domain){.name = copy, .n = (uint16_t)name.n, .sip_n = (uint16_t)sip_n};
     return true;
 }
 
 uint16_t domain_intern(struct core *c, struct text name)
 {
-    uint32_t hash = domain_hash(c, name);
+    uint32_t hash = domain_hash(name);
     uint16_t at = domain_seek(c, name, hash);
     if (at != DOMAIN_NONE)
         return at;
@@ -67,6 +81,13 @@ void domain_free_all(struct core *c)
 struct text domain_name(const struct core *c, uint16_t domain)
 {
     return (struct text){c->domains[domain].name, c->domains[domain].n};
+}
+
+void domain_write_sip(const struct core *c, uint16_t domain, struct buffer *b)
+{
+    const struct domain *d = &c->domains[domain];
+    b->failed |= !d->sip_n;
+    buffer_add(b, d->name + d->n, d->sip_n);
 }
 
 // Streams are numbered in the order in which they came; the number stays when trust is taken away.

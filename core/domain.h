@@ -12,6 +12,8 @@ uint16_t domain_find(const struct core *c, struct text name);
 uint16_t domain_intern(struct core *c, struct text name);
 void domain_free_all(struct core *c);
 struct text domain_name(const struct core *c, uint16_t domain);
+// As it stands in a SIP URI: address_domain_to_sip(), done once.
+void domain_write_sip(const struct core *c, uint16_t domain, struct buffer *b);
 static inline bool domain_is(const struct core *c, uint16_t domain, uint8_t flags)
 {
     return domain != DOMAIN_NONE && (c->domains[domain].flags & flags) == flags;

@@ -66,16 +66,42 @@ static inline uint64_t fold(uint64_t h, uint64_t word)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+// Long texts in four strands, for a multiplication waits for the one before it, and not for others.
+// The strands begin with digits of pi, so that none is ever what another would have been.
+static uint64_t fold_long(uint64_t h, const uint8_t **at, size_t *left)
+{
+    uint64_t a = h ^ 0x243f6a8885a308d3u, b = h ^ 0x13198a2e03707344u, c = h ^ 0xa4093822299f31d0u,
+             d = h ^ 0x082efa98ec4e6c89u;
+    for (; *left >= 32; *left -= 32, *at += 32) {
+        a = fold(a, load64(*at));
+        b = fold(b, load64(*at + 8));
+        c = fold(c, load64(*at + 16));
+        d = fold(d, load64(*at + 24));
+    }
+    return fold(fold(fold(fold(h, a), b), c), d);
+}
+
+// Up to seven bytes, each at least once.
+static inline uint64_t load_rest(const uint8_t *p, size_t n)
+{
+    uint32_t low, high;
+    if (n < 4)
+        return n ? p[0] | (uint64_t)p[n / 2] << 8 | (uint64_t)p[n - 1] << 16 : 0;
+    memcpy(&low, p, 4);
+    memcpy(&high, p + n - 4, 4);
+    return low | (uint64_t)high << 32;
+}
+
 uint64_t hash_plain(const void *p, size_t n)
 {
-    uint64_t h = fold(n, 0xffffffffffffffffu), last = 0;
+    uint64_t h = fold(n, 0xffffffffffffffffu);
     const uint8_t *at = p;
     size_t left = n;
+    if (left >= 64)
+        h = fold_long(h, &at, &left);
     for (; left >= 8; left -= 8, at += 8)
         h = fold(h, load64(at));
-    if (left)
-        memcpy(&last, at, left);
-    return fold(fold(h, last), n);
+    return fold(fold(h, load_rest(at, left)), n);
 }
 
 void hash_random_init(struct hash_random *r, uint64_t seed, uint64_t stream)

@@ -8,8 +8,8 @@
 
 uint64_t hash_sip(const uint8_t key[16], const void *p, size_t n);
 
-// Six times as fast, for long texts that nobody gains from having mistaken for each other: without
-// a key, so whoever wants two of the same hash can make them.
+// Many times as fast, for texts that nobody gains from having mistaken for each other: without a
+// key, so whoever wants two of the same hash can make them.
 uint64_t hash_plain(const void *p, size_t n);
 
 // Numbers that follow from the seed alone.

@@ -50,23 +50,21 @@ void known_at(const struct known *k, size_t i, struct presence *out)
 size_t known_find(const struct known *k, struct text resource)
 {
     size_t i = 0;
-    for (; i < known_count(k); i++) {
-        struct presence p;
-        known_at(k, i, &p);
-        if (text_eq(p.resource, resource))
-            break;
-    }
+    while (i < known_count(k) && !text_eq(presence_packed_resource(known_packed(k, i)), resource))
+        i++;
     return i;
+}
+
+bool known_is_available(const struct known *k, size_t i)
+{
+    return presence_packed_available(known_packed(k, i));
 }
 
 bool known_any_available(const struct known *k)
 {
-    for (size_t i = 0; i < known_count(k); i++) {
-        struct presence p;
-        known_at(k, i, &p);
-        if (p.available)
+    for (size_t i = 0; i < known_count(k); i++)
+        if (known_is_available(k, i))
             return true;
-    }
     return false;
 }
 
@@ -164,12 +162,8 @@ bool known_remove_doubted(struct shelf *s, struct known **k)
 static void known_make_room(struct shelf *s, struct known **k)
 {
     size_t i = 0;
-    struct presence p;
-    for (; i < KNOWN_MAX; i++) {
-        known_at(*k, i, &p);
-        if (!p.available)
-            break;
-    }
+    while (i < KNOWN_MAX && known_is_available(*k, i))
+        i++;
     known_remove(s, k, i < KNOWN_MAX ? i : 0);
 }
 

@@ -46,6 +46,7 @@ static inline size_t known_count(const struct known *k)
 void known_at(const struct known *k, size_t i, struct presence *out);
 // The index of a resource; known_count() if it is not there.
 size_t known_find(const struct known *k, struct text resource);
+bool known_is_available(const struct known *k, size_t i);
 bool known_any_available(const struct known *k);
 
 // Mood and activity of the person herself, whichever device she uses (XEP-0107, XEP-0108): of `p`

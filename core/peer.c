@@ -23,12 +23,14 @@ uint32_t peer_find(const struct core *c, const struct hop *hop)
     return peer_seek(c, hop, peer_hash(c, hop));
 }
 
-// Finds or adds. 0: no memory.
+// Finds or adds. 0: no memory. With a proxy it is the same one as last time, nearly always.
 static uint32_t peer_get(struct core *c, const struct hop *hop)
 {
+    if (c->last_peer && hop_eq(&core_peer(c, c->last_peer)->hop, hop))
+        return c->last_peer;
     uint32_t hash = peer_hash(c, hop), handle = peer_seek(c, hop, hash);
     if (handle)
-        return handle;
+        return c->last_peer = handle;
     handle = pool_take(&c->peers);
     if (!handle)
         return 0;
@@ -39,7 +41,7 @@ static uint32_t peer_get(struct core *c, const struct hop *hop)
         pool_give(&c->peers, handle);
         return 0;
     }
-    return handle;
+    return c->last_peer = handle;
 }
 
 static void peer_forget_unused(struct core *c, uint32_t handle)
@@ -47,6 +49,8 @@ static void peer_forget_unused(struct core *c, uint32_t handle)
     struct peer *p = core_peer(c, handle);
     if (p->in_flight || p->timer)
         return;
+    if (c->last_peer == handle)
+        c->last_peer = 0;
     table_remove(&c->peer_index, p->hash, handle);
     pool_give(&c->peers, handle);
 }

@@ -15,6 +15,11 @@ unsigned core_shard_of_hash(uint32_t hash, unsigned shards)
     return (unsigned)(((uint64_t)hash * shards) >> 32);
 }
 
+static bool route_is_alone(const struct core *c)
+{
+    return c->cfg.shards == 1; // no need to look whose it is
+}
+
 static unsigned route_jid(const struct core *c, const struct jid *jid)
 {
     return core_shard_of_hash(user_hash(c->cfg.key, jid), c->cfg.shards);
@@ -33,6 +38,8 @@ unsigned core_owner_of_sip(const struct core *c, const struct sip_message *m)
     struct jid jid;
     uint32_t hash;
     unsigned shard;
+    if (route_is_alone(c))
+        return c->cfg.shard;
     if (m->status)
         return client_branch_shard(sip_text(m, m->branch), &shard) && shard < c->cfg.shards
                    ? shard
@@ -50,6 +57,8 @@ unsigned core_owner_of_stanza(const struct core *c, const struct stanza *s)
 {
     char scratch[JID_MAX + 1];
     struct jid jid;
+    if (route_is_alone(c))
+        return c->cfg.shard;
     int err = jid_parse(&jid, stanza_text(s, s->from), scratch, sizeof scratch);
     return err || !jid.local.n ? route_nobody(c, err) : route_jid(c, &jid);
 }

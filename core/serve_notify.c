@@ -21,16 +21,16 @@
 // "pres:juliet@example.com", as RFC 8048's examples have it, into c->line.
 static struct text notify_entity(struct core *c, const struct dialog *d)
 {
-    buffer_reset(&c->addr);
-    if (d->sub)
-        sub_write_user_sip_uri(c, core_sub(c, d->sub), &c->addr);
-    else
-        buffer_text(&c->addr, dialog_get(d, FIELD_LOCAL_URI));
-    const char *colon = memchr(c->addr.p, ':', c->addr.n);
-    size_t scheme_n = colon ? (size_t)(colon - c->addr.p) + 1 : 0;
     buffer_reset(&c->line);
     buffer_lit(&c->line, "pres:");
-    buffer_add(&c->line, c->addr.p + scheme_n, c->addr.n - scheme_n);
+    if (d->sub) {
+        sub_write_user_address(c, core_sub(c, d->sub), &c->line);
+    } else {
+        struct text own = dialog_get(d, FIELD_LOCAL_URI);
+        const char *colon = own.n ? memchr(own.p, ':', own.n) : NULL;
+        size_t scheme_n = colon ? (size_t)(colon - own.p) + 1 : 0;
+        buffer_add(&c->line, own.p + scheme_n, own.n - scheme_n);
+    }
     return (struct text){c->line.p, c->line.n};
 }
 

@@ -34,12 +34,10 @@ static bool serve_remember(struct core *c, struct sub *s, const struct presence 
     bool was_there = i < known_count(s->known);
     if (p->available || (was_there && known_count(s->known) == 1)) {
         bool changed = known_put(&c->shelf, &s->known, p, &c->line, c->now_ms) == KNOWN_CHANGED;
-        for (size_t k = known_count(s->known); changed && p->available && k-- > 0;) {
-            struct presence other; // what was said of nobody being there is over
-            known_at(s->known, k, &other);
-            if (!other.available)
+        // What was said of nobody being there is over.
+        for (size_t k = known_count(s->known); changed && p->available && k-- > 0;)
+            if (!known_is_available(s->known, k))
                 known_remove(&c->shelf, &s->known, k);
-        }
         return changed;
     }
     if (p->resource.n == 0 &&

@@ -79,8 +79,8 @@ enum domain_flag {
 };
 
 struct domain {
-    char *name;
-    uint16_t n;
+    char *name; // and behind it as it stands in a SIP URI
+    uint16_t n, sip_n;
     uint8_t flags;
     uint16_t stream; // index as core_domain_name() counts, when DOMAIN_STREAM
 };
@@ -331,6 +331,7 @@ struct core {
     uint32_t n_fetches;               // dialogs without subscription
     uint32_t n_remembered;            // peers with a timer
     uint32_t first_server, last_server, server_timer;
+    uint32_t last_peer;               // that was asked for; 0: none was
     struct turnstile overdue, busy;
     struct overload overload;
     struct buffer body, line, addr, uri; // scratch: PIDF, header lines, addresses, next hop

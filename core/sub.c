@@ -11,11 +11,14 @@
 #include "core/user.h"
 #include "core/wire/memory.h"
 
+enum { SUB_FEW = 2 }; // of a user: faster looked at than hashed
+
+// Without a key, for those of both JIDs are made with one.
 static uint32_t sub_hash(const struct core *c, uint32_t user_hash_, const struct jid *peer,
                          enum core_direction direction)
 {
     uint32_t parts[3] = {user_hash_, user_hash(c->cfg.key, peer), direction};
-    return (uint32_t)hash_sip(c->cfg.key, parts, sizeof parts);
+    return (uint32_t)hash_plain(parts, sizeof parts);
 }
 
 void sub_peer_jid(const struct core *c, const struct sub *s, struct jid *out)
@@ -30,17 +33,38 @@ uint32_t sub_find(const struct core *c, const struct jid *xmpp, const struct jid
     return user ? sub_find_of(c, user, peer, direction) : 0;
 }
 
+static bool sub_is(const struct core *c, const struct sub *s, const struct jid *peer,
+                   enum core_direction direction)
+{
+    struct jid jid;
+    if (s->direction != direction)
+        return false;
+    sub_peer_jid(c, s, &jid);
+    return jid_bare_eq(&jid, peer);
+}
+
+static uint32_t sub_find_among(const struct core *c, const struct user *u, const struct jid *peer,
+                               enum core_direction direction)
+{
+    for (uint32_t h = u->first_sub; h; h = core_sub(c, h)->next_of_user) {
+        const struct sub *s = core_sub(c, h);
+        if (!(s->flags & SUB_ENDED) && sub_is(c, s, peer, direction))
+            return h;
+    }
+    return 0;
+}
+
 uint32_t sub_find_of(const struct core *c, uint32_t user, const struct jid *peer,
                      enum core_direction direction)
 {
-    uint32_t handle;
-    uint32_t hash = sub_hash(c, core_user(c, user)->hash, peer, direction);
+    const struct user *u = core_user(c, user);
+    if (u->n_subs <= SUB_FEW)
+        return sub_find_among(c, u, peer, direction);
+    uint32_t handle, hash = sub_hash(c, u->hash, peer, direction);
     for (uint32_t at = table_first(&c->sub_index, hash, &handle); handle;
          at = table_next(&c->sub_index, hash, at, &handle)) {
         const struct sub *s = core_sub(c, handle);
-        struct jid jid;
-        sub_peer_jid(c, s, &jid);
-        if (s->user == user && s->direction == direction && jid_bare_eq(&jid, peer))
+        if (s->user == user && sub_is(c, s, peer, direction))
             return handle;
     }
     return 0;
@@ -246,22 +270,37 @@ void sub_write_user_jid(const struct core *c, const struct sub *s, struct buffer
     jid_write_bare(b, &jid);
 }
 
+// What address_to_sip() makes of it.
+static void sub_write_address(const struct core *c, struct text local, uint16_t domain,
+                              struct buffer *b)
+{
+    if (local.n) {
+        address_user_to_sip(b, local);
+        buffer_char(b, '@');
+    }
+    domain_write_sip(c, domain, b);
+}
+
 void sub_write_sip_uri(const struct core *c, const struct sub *s, struct buffer *b)
 {
-    struct jid jid;
     if (s->sip_n) {
         buffer_add(b, s->text + s->peer_n, s->sip_n);
         return;
     }
-    sub_peer_jid(c, s, &jid);
-    address_to_sip(b, &jid);
+    buffer_lit(b, "sip:");
+    sub_write_address(c, (struct text){s->text, s->peer_n}, s->peer_domain, b);
+}
+
+void sub_write_user_address(const struct core *c, const struct sub *s, struct buffer *b)
+{
+    const struct user *u = core_user(c, s->user);
+    sub_write_address(c, (struct text){u->local, u->local_n}, u->domain, b);
 }
 
 void sub_write_user_sip_uri(const struct core *c, const struct sub *s, struct buffer *b)
 {
-    struct jid jid;
-    user_jid(c, core_user(c, s->user), &jid);
-    address_to_sip(b, &jid);
+    buffer_lit(b, "sip:");
+    sub_write_user_address(c, s, b);
 }
 
 bool sub_stream_up(const struct core *c, const struct sub *s)

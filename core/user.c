@@ -83,10 +83,10 @@ uint32_t user_get(struct core *c, const struct jid *bare)
 }
 
 // Colliding resources are taken for one device: then she is thought to be gone too soon, once in
-// 65535 times.
-static uint16_t user_device(const struct core *c, struct text resource)
+// 65535 times, or whenever she herself makes them collide.
+static uint16_t user_device(struct text resource)
 {
-    uint64_t h = hash_sip(c->cfg.key, resource.p, resource.n);
+    uint64_t h = hash_plain(resource.p, resource.n);
     return (uint16_t)(h % UINT16_MAX + 1);
 }
 
@@ -101,17 +101,17 @@ static void user_device_out(struct user *u, uint16_t device)
         u->devices[n++] = 0;
 }
 
-void user_device_here(const struct core *c, struct user *u, struct text resource)
+void user_device_here(struct user *u, struct text resource)
 {
-    uint16_t device = user_device(c, resource);
+    uint16_t device = user_device(resource);
     user_device_out(u, device);
     memmove(u->devices + 1, u->devices, sizeof u->devices - sizeof u->devices[0]);
     u->devices[0] = device;
 }
 
-bool user_device_gone(const struct core *c, struct user *u, struct text resource)
+bool user_device_gone(struct user *u, struct text resource)
 {
-    user_device_out(u, user_device(c, resource));
+    user_device_out(u, user_device(resource));
     return u->devices[0] == 0;
 }
 

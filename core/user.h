@@ -17,8 +17,8 @@ void user_jid(const struct core *c, const struct user *u, struct jid *out);
 bool user_admit(struct core *c, struct user *u);
 // One of her devices has spoken, or has said that it leaves; then whether no other is known. The
 // USER_DEVICES latest are: one that left without a word stays among them until others push it out.
-void user_device_here(const struct core *c, struct user *u, struct text resource);
-bool user_device_gone(const struct core *c, struct user *u, struct text resource);
+void user_device_here(struct user *u, struct text resource);
+bool user_device_gone(struct user *u, struct text resource);
 // TIMER_USER.
 void user_forget_due(struct core *c, uint32_t handle);
 void user_free_all(struct core *c);

@@ -145,7 +145,7 @@ void watch_session_seen(struct core *c, uint32_t user, const struct jid *from)
         return;
     struct user *u = core_user(c, user);
     if (from->resource.n)
-        user_device_here(c, u, from->resource);
+        user_device_here(u, from->resource);
     if (u->session != SESSION_OVER && u->session != SESSION_LEAVING)
         return;
     u->session = SESSION_BACK;
@@ -171,7 +171,7 @@ void watch_session_shown(struct core *c, uint32_t watch, const struct jid *from,
 static void session_left_one(struct core *c, uint32_t user, const struct jid *from, uint32_t watch)
 {
     struct user *u = core_user(c, user);
-    bool last = user_device_gone(c, u, from->resource);
+    bool last = user_device_gone(u, from->resource);
     struct sub *s = watch ? core_sub(c, watch) : NULL;
     if (!last || !s || s->directed != DIRECTED_SHOWN || !session_closes(c, s) ||
         session_best_sight(c, u, false) == SIGHT_SEEN)
@@ -220,7 +220,7 @@ void watch_session_left(struct core *c, const struct jid *from, const struct jid
         return;
     }
     if (from->resource.n)
-        user_device_gone(c, u, from->resource);
+        user_device_gone(u, from->resource);
     // Whoever is still seen by another has only hidden from this one, or her server is not through
     // with telling all. Her `unsubscribed` may follow at once, and then it was that.
     bool open = u->session == SESSION_UNKNOWN || u->session == SESSION_BACK;

@@ -265,6 +265,19 @@ void presence_unpack(struct text packed, struct presence *out)
     assert(rest.n == 0);
 }
 
+struct text presence_packed_resource(struct text packed)
+{
+    assert(packed.n > HEAD_BYTES);
+    struct text rest = {packed.p + HEAD_BYTES, packed.n - HEAD_BYTES};
+    return unpack_text(&rest);
+}
+
+bool presence_packed_available(struct text packed)
+{
+    assert(packed.n > HEAD_BYTES);
+    return packed.p[1] & IS_AVAILABLE;
+}
+
 // What is compared: without the times and the byte that tells which there are.
 static struct text lasting(struct text packed)
 {

@@ -111,6 +111,9 @@ void presence_leave(struct presence *p);
 bool presence_pack(struct buffer *out, const struct presence *p);
 // The reverse; `out` borrows from `packed`. Packed bytes are ours, so a damaged one is an assert.
 void presence_unpack(struct text packed, struct presence *out);
+// Only that.
+struct text presence_packed_resource(struct text packed);
+bool presence_packed_available(struct text packed);
 // Whether two packed presences say the same. The time of saying it, and that of the last input of
 // somebody who is active, do not count: clients renew both each time they publish, and a watcher
 // learns nothing new from them. They stand at the end of the packed form, outside of what is
