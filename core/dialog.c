@@ -250,8 +250,12 @@ uint32_t dialog_find(const struct core *c, const struct sip_message *m)
     for (uint32_t at = table_first(&c->dialog_index, (uint32_t)tag, &handle); handle;
          at = table_next(&c->dialog_index, (uint32_t)tag, at, &handle)) {
         const struct dialog *d = core_dialog(c, handle);
-        if (d->tag == tag && dialog_owner_hash(c, d) == hash &&
-            text_eq(dialog_get(d, FIELD_CALL_ID), sip_text(m, m->call_id)))
+        if (d->tag != tag)
+            continue;
+        if (d->sub) // it is wanted next, and comes while the texts do
+            __builtin_prefetch(core_sub(c, d->sub));
+        if (text_eq(dialog_get(d, FIELD_CALL_ID), sip_text(m, m->call_id)) &&
+            dialog_owner_hash(c, d) == hash)
             return handle;
     }
     return 0;

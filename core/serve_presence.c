@@ -78,6 +78,17 @@ static void serve_shorten(struct presence *p)
     }
 }
 
+// The texts of a NOTIFY, for when it comes to one: see sub_expect().
+static void serve_expect(const struct core *c, const struct sub *s)
+{
+    if (!s->first_dialog)
+        return;
+    const char *text = core_dialog(c, s->first_dialog)->text;
+    __builtin_prefetch(text);
+    if (text)
+        __builtin_prefetch(text + 64);
+}
+
 void serve_presence(struct core *c, uint32_t user, const struct jid *from, const struct jid *to,
                     const struct stanza *s)
 {
@@ -87,6 +98,7 @@ void serve_presence(struct core *c, uint32_t user, const struct jid *from, const
     struct sub *o = core_sub(c, sub);
     struct presence p;
     stanza_presence(s, from->resource, c->now_ms, &p);
+    serve_expect(c, o);
     serve_shorten(&p);
     // `unavailable` may be no more than Prosody's receipt for our `subscribe`, and who shows that
     // she is there may do so to him alone, for now (RFC 6121 §4.6). Only as the answer to a probe

@@ -28,8 +28,11 @@ static uint32_t user_seek(const struct core *c, const struct jid *bare, uint32_t
     uint32_t handle;
     for (uint32_t at = table_first(&c->user_index, hash, &handle); handle;
          at = table_next(&c->user_index, hash, at, &handle)) {
+        const struct user *u = core_user(c, handle);
         struct jid jid;
-        user_jid(c, core_user(c, handle), &jid);
+        if (u->first_sub) // which is looked at next, and comes while the names are compared
+            __builtin_prefetch(core_sub(c, u->first_sub));
+        user_jid(c, u, &jid);
         if (jid_bare_eq(&jid, bare))
             return handle;
     }
