@@ -20,13 +20,16 @@ static const char help[] =
     "N come a minute. --seconds: so much of that minute.\n";
 
 enum {
-    WINDOW = 3000, // logins under way: below requests_in_flight_per_peer, which paces what is above
+    WINDOW = 3000, // logins under way
     SAY_EVERY = 16,
     PATIENCE_MS = 40000,
     PATIENCE_US = PATIENCE_MS * 1000,
     SETTLE_US = 1000000,
     GAP_US = 11000000, // sooner the gateway opens no dialog anew (CORE_ATTEMPT_GAP_S)
 };
+
+// Of the one proxy behind which all contacts are; what is above that is paced.
+static const char limits[] = "[limits]\nrequests_in_flight_per_peer = 100000\n";
 
 struct storm {
     struct program program;
@@ -140,7 +143,7 @@ int main(int argc, char **argv)
                                   .help = help,
                                   .subscriptions = 100000,
                                   .seconds = 12,
-                                  .setup.mutual = true}};
+                                  .setup = {.mutual = true, .toml = limits}}};
     struct program *p = &s.program;
     program_begin(p, argc, argv);
     program_start(p);
