@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/load/aside.h"
+
 enum {
     AT_ONCE = 64, // begun by an open loop that is late, before it reads again
     PATIENCE_US = 40000000,
@@ -47,12 +49,14 @@ uint64_t drive_disk_bytes(const struct load *l)
 struct drive_before {
     uint64_t us, cpu_ns, disk_bytes, commits;
     double turns;
+    struct aside aside;
 };
 
 // Questions over REST cost the daemon a little: they are outside of what is measured.
 static void drive_begin(struct drive_before *b, const struct drive *d)
 {
     load_figures_reset(d->load);
+    aside_begin(&b->aside, load_shards(d->load));
     b->commits = (uint64_t)drive_counter(d->load, "isthmus_commits_total");
     b->turns = drive_counter(d->load, "isthmus_turns_total");
     b->disk_bytes = drive_disk_bytes(d->load);
@@ -66,8 +70,9 @@ static uint64_t since(uint64_t before, uint64_t now)
     return now > before ? now - before : 0;
 }
 
-static void drive_end(struct drive_result *r, const struct drive_before *b, const struct drive *d)
+static void drive_end(struct drive_result *r, struct drive_before *b, const struct drive *d)
 {
+    aside_end(&b->aside);
     double us = (double)(load_now_us() - b->us);
     double cpu_us = (double)since(b->cpu_ns, load_cpu_ns(d->load)) / 1000;
     const struct load_figure *f = load_figure(d->load, d->kind);

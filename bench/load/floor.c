@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/load/aside.h"
 #include "bench/load/load.h"
 #include "bench/load/scratch.h"
 
@@ -497,8 +498,11 @@ int floor_measure(struct floor_figure *out, const struct floor_setup *setup)
 {
     struct floor_run r = {.setup = setup, .end = {{.tcp = -1, .udp = -1}, {.tcp = -1, .udp = -1}}};
     int error = floor_prepare(&r);
+    struct aside aside;
     error = error ? error : floor_fork(&r);
+    aside_begin(&aside, 1);
     error = error ? error : floor_take(&r, out);
+    aside_end(&aside);
     if (r.child > 0) {
         kill(r.child, SIGKILL);
         waitpid(r.child, NULL, 0);

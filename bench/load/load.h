@@ -99,6 +99,8 @@ void load_destroy(struct load *l);
 
 // For the next start. An errno.
 int load_set_shards(struct load *l, unsigned shards);
+// Shards with a core each; of another subject: 0.
+unsigned load_shards(const struct load *l);
 // Starts the daemon and plays until it is connected and has been asked something over the stream.
 // 0; ETIMEDOUT; ECHILD: it ended by itself. What has been begun before goes on after a restart.
 int load_start(struct load *l, unsigned timeout_ms);

@@ -83,6 +83,11 @@ int load_set_shards(struct load *l, unsigned shards)
     return load_daemon_configure(l);
 }
 
+unsigned load_shards(const struct load *l)
+{
+    return l->setup.subject ? 0 : l->setup.shards;
+}
+
 // ---- Its life
 
 static void daemon_exec(const struct load *l, pid_t parent)
