@@ -2,9 +2,9 @@
 // probing, no tombstones.
 //
 // The table knows nothing of the objects: the caller walks the handles of a hash and compares. The
-// hashes have to be good in all their bits. The low ones choose one of many parts, which grow and
-// shrink by themselves and by small steps: there is no moment at which a large table is copied as a
-// whole, and none at which it is half empty.
+// low bits of a hash choose one of many parts, and have to be good. Parts grow and shrink by
+// themselves and by small steps: there is no moment at which a large table is copied as a whole,
+// and none at which it is half empty.
 #ifndef CORE_TABLE_H
 #define CORE_TABLE_H
 
@@ -35,9 +35,11 @@ bool table_add(struct table *t, uint32_t hash, uint32_t handle);
 // There is room then to add another of the same hash.
 void table_remove(struct table *t, uint32_t hash, uint32_t handle);
 
+// By Fibonacci hashing (Knuth, vol. 3, 6.4), as the high bits are no good by themselves: those of
+// its users are all but the same on a shard, which they choose (core/route.c).
 static inline uint32_t table_home(const struct table_part *p, uint32_t hash)
 {
-    return (uint32_t)((uint64_t)hash * p->slots >> 32);
+    return (uint32_t)((uint64_t)(hash * 0x9e3779b1u) * p->slots >> 32);
 }
 
 static inline uint32_t table_behind(const struct table_part *p, uint32_t at)

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "core/core.h"
 #include "core/hash.h"
 #include "core/table.h"
 
@@ -122,9 +123,46 @@ static void stays_dense_and_not_too_much(void **state)
     table_free(&t);
 }
 
+static double steps_to_find(const struct table *t, uint32_t hash, uint32_t handle)
+{
+    const struct table_part *p = &t->parts[hash % TABLE_PARTS];
+    uint32_t at = table_home(p, hash), steps = 1;
+    for (; p->v[at].handle != handle; at = table_behind(p, at))
+        steps++;
+    return steps;
+}
+
+// A shard has the users of its own range of hashes, and no others.
+//
+//     hashes   0 ────┬────────────────┬──── 2³²
+//     of shard   0   │       1        │   2     …
+static void one_shards_users_are_found_at_once(void **state)
+{
+    (void)state;
+    enum { N = 50000 };
+    static uint32_t hash[N];
+    for (unsigned shards = 1; shards <= CORE_SHARDS_MAX; shards *= 2) {
+        struct table t = {0};
+        struct hash_random r;
+        double steps = 0;
+        hash_random_init(&r, shards, 0);
+        for (uint32_t i = 0; i < N; i++) {
+            uint64_t in_range = (hash_random_u64(&r) >> 32) / shards;
+            hash[i] = (uint32_t)(((uint64_t)(shards - 1) << 32) / shards + in_range);
+            assert_int_equal(core_shard_of_hash(hash[i], shards), shards - 1);
+            assert_true(table_add(&t, hash[i], i + 1));
+        }
+        for (uint32_t i = 0; i < N; i++)
+            steps += steps_to_find(&t, hash[i], i + 1);
+        assert_true(steps / N < 4); // at four fifths full it would be three (Knuth, vol. 3, 6.4)
+        table_free(&t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_shards_users_are_found_at_once),
         cmocka_unit_test(random_steps),
         cmocka_unit_test(empty_table_finds_nothing),
         cmocka_unit_test(stays_dense_and_not_too_much),
