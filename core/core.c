@@ -284,7 +284,6 @@ void core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct e
     case EVENT_UNREACHABLE: client_unreachable(c, &ev->source); break;
     }
     sub_flush(c);
-    c->stats.timers = c->wheel.timers.live;
     fx->failed = fx->failed || memory_ran_out();
     c->fx = NULL;
 }
@@ -304,5 +303,6 @@ struct text core_domain_name(const struct core *c, unsigned index)
 const struct core_stats *core_stats(struct core *c)
 {
     c->stats.memory_bytes = core_memory_bytes(c);
+    c->stats.timers = c->wheel.timers.live; // also of those set between two steps
     return &c->stats;
 }

@@ -236,6 +236,12 @@ static void gateway_die(struct world *w)
     world_in(w, down_ms, gateway_start_act, NULL, 0);
 }
 
+void gateway_ring(struct world *w)
+{
+    for (unsigned i = 0; w->gateway->alive && i < w->gateway->shards; i++)
+        gateway_wake(w, i, w->now_ms);
+}
+
 void gateway_clock_leap(struct world *w, uint32_t ms)
 {
     struct gateway *g = w->gateway;
@@ -244,8 +250,7 @@ void gateway_clock_leap(struct world *w, uint32_t ms)
     world_note(w, "---- the gateway's clock leaps %u ms ahead", ms);
     g->skew_ms += ms;
     inspector_clock_leapt(w);
-    for (unsigned i = 0; g->alive && i < g->shards; i++)
-        gateway_wake(w, i, w->now_ms);
+    gateway_ring(w);
 }
 
 // What is due meanwhile is late by as much: see gateway_wake().

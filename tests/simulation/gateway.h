@@ -81,6 +81,8 @@ void gateway_plan_death(struct world *w);
 // Commits fail for so long (ENOSPC).
 void gateway_store_full(struct world *w, uint32_t ms);
 
+// All shards take a turn.
+void gateway_ring(struct world *w);
 // Its clock leaps ahead.
 void gateway_clock_leap(struct world *w, uint32_t ms);
 // The process is suspended for so long, and knows nothing of it.

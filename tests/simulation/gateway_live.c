@@ -30,7 +30,8 @@ bool gateway_away_is(enum gateway_away away, const struct world *w, unsigned x)
     return away == AWAY_SIP || away == (w->xmpp->user[x].remote ? AWAY_ORG : AWAY_COM);
 }
 
-// All shards hear of it between two turns.
+// All shards hear of it between two turns, and take one: what the core arranges for by the new list
+// is due at once.
 static void gateway_apply(struct world *w)
 {
     struct gateway *g = w->gateway;
@@ -40,6 +41,7 @@ static void gateway_apply(struct world *w)
         if (core_set_trust(g->shard[i].core, &trust))
             abort();
     }
+    gateway_ring(w);
 }
 
 // ---- Trust
