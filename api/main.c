@@ -155,6 +155,19 @@ static int shards_status(int err)
     }
 }
 
+// Whether or not anybody asks for memory then: jemalloc has a thread for that. It would begin it
+// before main(), and capabilities are given up by each thread for itself; so it has to wait until
+// there are none to inherit. Without jemalloc (a build with sanitizers) there is nothing to ask.
+extern int mallctl(const char *name, void *old, size_t *old_n, void *new, size_t new_n)
+    __attribute__((weak));
+
+static void give_memory_back(void)
+{
+    bool on = true;
+    if (mallctl)
+        mallctl("background_thread", NULL, NULL, &on, sizeof on);
+}
+
 // Returns -1 when all runs, else the exit status; what has been started is in `d`.
 static int start(struct daemon *d)
 {
@@ -172,6 +185,7 @@ static int start(struct daemon *d)
         return start_failed("api", &why, EXIT_START);
     if (privileges_drop(&wish, &why))
         return start_failed("privileges", &why, EXIT_START);
+    give_memory_back();
     if ((err = shards_start(d->shards))) {
         snprintf(why.text, sizeof why.text, "starting the threads: %s", strerror(err));
         return start_failed("shards", &why, EXIT_START);
@@ -240,10 +254,9 @@ static int run(struct daemon *d)
     return running ? EXIT_GRACEFUL : status;
 }
 
-// Read by jemalloc: what a burst has needed goes back to the system soon after, whether or not
-// anybody asks for memory then.
+// Read by jemalloc: what a burst has needed goes back to the system soon after.
 extern const char *malloc_conf;
-const char *malloc_conf = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0";
+const char *malloc_conf = "dirty_decay_ms:1000,muzzy_decay_ms:0";
 
 int main(int argc, char **argv)
 {

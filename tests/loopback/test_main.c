@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -233,6 +234,27 @@ static void assert_tcp_is_served(void)
     close(fd);
 }
 
+// Each thread gives up capabilities for itself, or inherits none: also those that libraries begin.
+static void assert_no_thread_has_capabilities(pid_t pid)
+{
+    char path[64], line[128];
+    unsigned threads = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *tasks = opendir(path);
+    assert_non_null(tasks);
+    for (const struct dirent *task; (task = readdir(tasks));) {
+        snprintf(path, sizeof path, "/proc/%d/task/%.20s/status", (int)pid, task->d_name);
+        FILE *f = task->d_name[0] == '.' ? NULL : fopen(path, "r");
+        while (f && fgets(line, sizeof line, f))
+            if (strncmp(line, "CapPrm:", 7) == 0 && ++threads)
+                assert_int_equal(strtoull(line + 7, NULL, 16), 0);
+        if (f)
+            fclose(f);
+    }
+    closedir(tasks);
+    assert_true(threads > 1);
+}
+
 // One life: it gets ready, serves what it listens on, takes good and bad reloads, and ends well.
 static void assert_life(int last_signal)
 {
@@ -241,6 +263,7 @@ static void assert_life(int last_signal)
     run_start(&r, ARGV("-c", file));
     assert_true(run_read(&r, "event=ready"));
     assert_tcp_is_served();
+    assert_no_thread_has_capabilities(r.pid);
     write_config("level = 3");
     kill(r.pid, SIGHUP);
     assert_true(run_read(&r, ":17:9: log.level: a string is wanted, not a whole number"));
