@@ -65,6 +65,19 @@ const char *load_watched(const struct load *l)
     return l->setup.mutual ? "x" : "j";
 }
 
+void load_mix_lengths(struct load *l, bool mixed)
+{
+    l->mixed = mixed;
+}
+
+// 13 has no factor in common with 64: of 64 pairs in a row each has another length.
+const char *load_filler(const struct load *l, unsigned i)
+{
+    static const char dots[] =
+        "..............................................................."; // 63
+    return dots + (l->mixed ? 63 - i * 13 % 64 : 63);
+}
+
 bool load_is_under_way(const struct load *l, enum load_kind kind, unsigned i)
 {
     return l->event[kind][i].intended_us != 0;

@@ -122,6 +122,10 @@ uint16_t load_sip_port(const struct load *l);   // [sip] listen, UDP and TCP
 uint16_t load_shard_port(const struct load *l); // of shard 0
 uint16_t load_api_port(const struct load *l);
 
+// Mixed: what is said from now on is up to 63 bytes longer, and no two events of neighbouring pairs
+// are alike in that: status texts, so the daemon's NOTIFYs; branches of NOTIFYs, so its answers.
+// Else messages of one kind are nearly all of one length, as it is nowhere else.
+void load_mix_lengths(struct load *l, bool mixed);
 // One event of pair `i`, meant for `intended_us` (load_now_us(); 0: now). Said at once, but bytes
 // leave by the next load_play().
 void load_begin(struct load *l, enum load_kind kind, unsigned i, uint64_t intended_us);

@@ -92,6 +92,7 @@ struct load {
     uint64_t faults, unsaid;
     unsigned branches;
     char why[256];
+    bool mixed;              // lengths
     bool asked_ready, ready; // the stream's answer to a question of ours
 };
 
@@ -101,6 +102,8 @@ struct load {
 unsigned load_user(const struct load *l, unsigned i);
 const char *load_watched(const struct load *l);
 struct load_side *load_side(struct load *l, enum load_kind kind, unsigned i);
+// What makes pair `i`'s messages longer, if lengths are mixed.
+const char *load_filler(const struct load *l, unsigned i);
 enum load_end { LOAD_DONE, LOAD_REFUSED, LOAD_GIVEN_UP };
 // Ends what is under way of that kind and pair, if anything is.
 void load_end(struct load *l, enum load_kind kind, unsigned i, enum load_end how);

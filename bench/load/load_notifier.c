@@ -19,8 +19,8 @@ static void notifier_write_state(struct load_writer *w, const struct load *l, un
         "<?xml version='1.0' encoding='UTF-8'?>\r\n"
         "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:s%u@example.net'>"
         "<tuple id='ID-phone'><status><basic>open</basic>"
-        "<show xmlns='jabber:client'>%s</show></status><note>load %u</note></tuple></presence>",
-        i, shows[round % 2], round);
+        "<show xmlns='jabber:client'>%s</show></status><note>load %u%s</note></tuple></presence>",
+        i, shows[round % 2], round, load_filler(l, i));
     w->bytes[w->n] = 0;
 }
 
@@ -39,13 +39,13 @@ static void notifier_write(struct load_writer *w, struct load *l, unsigned i)
     body.n = w->n = 0;
     *body.bytes = 0;
     load_sip_write(w,
-                   "NOTIFY %s SIP/2.0\r\nVia: SIP/2.0/UDP %s:%u;branch=z9hG4bKn%u.%u\r\n"
+                   "NOTIFY %s SIP/2.0\r\nVia: SIP/2.0/UDP %s:%u;branch=z9hG4bKn%u.%u%s\r\n"
                    "Max-Forwards: 70\r\nFrom: <sip:s%u@example.net>;tag=n%u.%u\r\n"
                    "To: <sip:x%u@example.com>;tag=%s\r\nCall-ID: %s\r\nCSeq: %u NOTIFY\r\n"
                    "Contact: <sip:s%u@%s:%u>\r\nEvent: presence\r\nSubscription-State: ",
-                   d->target, l->setup.address, l->proxy_port, i, load_sip_branch(l), i, i,
-                   d->number, load_user(l, i), d->their_tag, d->call_id, d->cseq, i,
-                   l->setup.address, l->proxy_port);
+                   d->target, l->setup.address, l->proxy_port, i, load_sip_branch(l),
+                   load_filler(l, i), i, i, d->number, load_user(l, i), d->their_tag, d->call_id,
+                   d->cseq, i, l->setup.address, l->proxy_port);
     if (side->pair.live) {
         load_sip_write(w, "active;expires=%u\r\n", notifier_left_s(d));
         notifier_write_state(&body, l, i);

@@ -115,8 +115,8 @@ static void xmpp_say_presence(struct load *l, unsigned i)
     else
         xmpp_say(l,
                  "<presence from='%s%u@example.com/load' to='r%u@example.net'><show>%s</show>"
-                 "<status>load %u</status></presence>",
-                 load_watched(l), load_user(l, i), i, shows[round % 2], round);
+                 "<status>load %u%s</status></presence>",
+                 load_watched(l), load_user(l, i), i, shows[round % 2], round, load_filler(l, i));
 }
 
 static void xmpp_say_to_contact(struct load *l, unsigned i, const char *resource, const char *type)

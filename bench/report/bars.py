@@ -10,7 +10,9 @@ A row of bars.json has a name, words, the figure that it is about, and its bars:
 
 Of a figure at several places the worst counts; with "anywhere", of several programs as well.
 
-A row is reached when all its bars are. What was not measured is not reached.
+A row is reached when all its bars are. What was not measured is not reached. A row with "beside" is
+there to be seen beside the others: it is held to its bar, and told, but nothing hangs on it. "floor"
+is what is different of the floor's figure that stands beside a row's own.
 """
 
 import json
@@ -23,6 +25,7 @@ from .words import plain, quantity
 BARS = Path(__file__).with_name("bars.json")
 
 AIM, REACHED, MISSED, UNKNOWN = "aim reached", "reached", "missed", "not measured"
+WITHIN, ABOVE = "would be reached", "would be missed"  # of what is only to be seen
 
 
 @dataclass
@@ -49,12 +52,13 @@ class Row:
     kamailio: float | None  # Kamailio's divided by ours
     most: float | None      # the bar for the figure itself, if there is one
     bars: list[Verdict]
+    beside: bool = False    # only to be seen
 
     @property
     def verdict(self) -> str:
         """The worst of its bars; the aim only if every bar that has one is there."""
         verdicts = [bar.verdict for bar in self.bars]
-        for worst in (MISSED, UNKNOWN):
+        for worst in (MISSED, UNKNOWN, ABOVE, WITHIN):
             if worst in verdicts:
                 return worst
         aims = [bar.verdict for bar in self.bars if bar.aim]
@@ -62,7 +66,7 @@ class Row:
 
     @property
     def good(self) -> bool:
-        return self.verdict in (AIM, REACHED)
+        return self.beside or self.verdict in (AIM, REACHED)
 
     @property
     def ours(self) -> str:
@@ -90,9 +94,11 @@ def compare(figures: Figures, wanted: dict, bar: dict) -> tuple[float | None, st
     return value, "" if value is None or together else "of different runs"
 
 
-def judge(value: float | None, bar: dict) -> str:
+def judge(value: float | None, bar: dict, beside: bool) -> str:
     if value is None:
         return UNKNOWN
+    if beside:
+        return WITHIN if value <= bar["most"] else ABOVE
     if "cheaper" in bar:
         return REACHED if value >= bar["cheaper"] else MISSED
     if value > bar["most"]:
@@ -111,21 +117,22 @@ def in_words(bar: dict, key: str) -> str:
     return "0" if bar[key] == 0 else f"{sign} {quantity(bar[key], bar['unit'])}"
 
 
-def verdict(figures: Figures, wanted: dict, bar: dict) -> Verdict:
+def verdict(figures: Figures, wanted: dict, bar: dict, beside: bool) -> Verdict:
     value, note = compare(figures, wanted, bar)
     key = "cheaper" if "cheaper" in bar else "most"
     return Verdict(in_words(bar, key), in_words(bar, "aim"), value, bar[key], bar.get("unit", ""),
-                   judge(value, bar), note)
+                   judge(value, bar, beside), note)
 
 
 def row(figures: Figures, said: dict) -> Row:
     wanted = said["figure"]
-    ours, floor, _ = figures.pair(wanted, wanted | {"who": "floor"})
-    beside, kamailio, _ = figures.pair(wanted, wanted | {"who": "kamailio"})
+    beside = bool(said.get("beside"))
+    ours, floor, _ = figures.pair(wanted, wanted | {"who": "floor"} | said.get("floor", {}))
+    ours_then, kamailio, _ = figures.pair(wanted, wanted | {"who": "kamailio"})
     return Row(said["name"], said["what"], figures.one(wanted), ratio(ours, floor),
-               ratio(kamailio, beside),
+               ratio(kamailio, ours_then),
                next((bar["most"] for bar in said["bars"] if "to" not in bar), None),
-               [verdict(figures, wanted, bar) for bar in said["bars"]])
+               [verdict(figures, wanted, bar, beside) for bar in said["bars"]], beside)
 
 
 def rows(figures: Figures, path: Path = BARS) -> list[Row]:

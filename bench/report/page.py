@@ -5,7 +5,7 @@ import re
 from html import escape
 from pathlib import Path
 
-from .bars import AIM, MISSED, REACHED, UNKNOWN, Row, Verdict
+from .bars import ABOVE, AIM, MISSED, REACHED, UNKNOWN, WITHIN, Row, Verdict
 from .figures import Figure
 from .plots import PLOTS, WHO, Plot, draw
 from .report import Report, ending
@@ -17,7 +17,8 @@ INSTRUCTIONS = PROGRAMS / "instructions.json"
 STYLE = Path(__file__).with_name("page.css")
 
 MARKS = {AIM: ("good", "✓✓ aim reached"), REACHED: ("good", "✓ reached"),
-         MISSED: ("missed", "✗ missed"), UNKNOWN: ("unknown", "? not measured")}
+         MISSED: ("missed", "✗ missed"), UNKNOWN: ("unknown", "? not measured"),
+         WITHIN: ("faint", "(✓ would be reached)"), ABOVE: ("faint", "(✗ would be missed)")}
 
 HOW = """
 <p>All figures are of one run of <code>./dev bench all</code> on one machine. The gateway is the release
@@ -192,12 +193,13 @@ def machine(report: Report) -> str:
 
 
 def summary(report: Report) -> str:
-    good = sum(row.good for row in report.rows)
+    held = [row for row in report.rows if not row.beside]
+    good = sum(row.good for row in held)
     began = str(report.figures.suite.get("began", ""))[:16].replace("T", " ")
     where = [report.machine.get("name"), report.machine.get("processor"),
              f"{report.machine.get('cores', '?')} cores", began,
              f"commit {report.machine['commit']}" if report.machine.get("commit") else ""]
-    return (f'<p class="top"><b>{good} of {len(report.rows)}</b> bars are reached. '
+    return (f'<p class="top"><b>{good} of {len(held)}</b> bars are reached. '
             f'<span class="faint">{escape(" · ".join(str(w) for w in where if w))}</span></p>')
 
 

@@ -68,6 +68,7 @@ def ending(status: int | None) -> str:
 def row_as_json(row: bars.Row) -> dict:
     return {
         "name": row.name, "what": row.what, "verdict": row.verdict,
+        "beside": row.beside,
         "value": row.figure and row.figure.value, "unit": row.figure and row.figure.unit,
         "to_floor": row.floor, "kamailio_to_ours": row.kamailio,
         "bars": [{"bar": bar.bar, "aim": bar.aim, "value": bar.value, "against": bar.against,

@@ -20,6 +20,7 @@ def each(bench: str, what: str, unit: str, x: str, values: dict[float, float],
 def hot(bench: str) -> list[dict]:
     return [{"run": bench},
             *each(bench, "cpu", "us/event", "subscriptions", {10000: 4, 100000: 4.2, 1000000: 5}),
+            *each(bench, "cpu-mixed", "us/event", "subscriptions", {10000: 4.9}),
             *each(bench, "cpu", "us/event", "subscriptions", {10000: 2}, "floor"),
             *each(bench, "cpu", "us/event", "subscriptions", {10000: 100}, "kamailio"),
             *each(bench, "p99", "us", "load", {0.5: 400, 0.8: 3000}),
