@@ -2,8 +2,8 @@
 //
 // Most of what a datagram costs is its way through the kernel. Under load there are many for the
 // same peer at a time, and many of one size: of such a run the kernel is given one piece to cut at
-// the end of that way (UDP_SEGMENT), for a third of the price. Whoever can't take that (an old
-// kernel, an interface without checksums, a path too narrow) gets them one by one. What runs there
+// the end of that way (UDP_SEGMENT), for a third of the price. What can't go like that (an old
+// kernel, an interface without checksums, a path too narrow) goes one by one. What runs there
 // are in quiet times is left alone, too: a capture taken on this host shows the piece uncut.
 #include "shards/sip_udp.h"
 
@@ -53,7 +53,7 @@ struct sip_udp {
     char *in;
     union sip_udp_control in_control; // of the first of a batch
     uint32_t in_dropped;              // as the kernel counts, round and round
-    bool one_by_one;                  // runs can't be sent
+    size_t one_by_one;                // so many of those that wait do not go in runs
     uint16_t out_run[SIP_UDP_BATCH];  // datagrams in each piece
     union sip_udp_cut out_cut[SIP_UDP_BATCH];
     struct mmsghdr in_head[SIP_UDP_BATCH], out_head[SIP_UDP_BATCH];
@@ -294,7 +294,7 @@ static size_t sip_udp_run(const struct sip_udp *u, size_t i)
 {
     const struct sip_udp_queued *q = &u->queue[i];
     size_t n = 1, left = u->n_queue - i;
-    if (u->one_by_one || q->n > SIP_UDP_SEGMENT_MAX)
+    if (i < u->done + u->one_by_one || q->n > SIP_UDP_SEGMENT_MAX)
         return 1;
     while (n < SIP_UDP_RUN_MAX && n < left && q[n].n == q->n && hop_eq(&q[n].to, &q->to))
         n++;
@@ -332,13 +332,19 @@ static unsigned sip_udp_load(struct sip_udp *u)
     return n;
 }
 
+static void sip_udp_did(struct sip_udp *u, size_t n)
+{
+    u->done += n;
+    u->one_by_one -= n < u->one_by_one ? n : u->one_by_one;
+}
+
 // False: the socket is full.
 static bool sip_udp_send_batch(struct sip_udp *u, unsigned *refused)
 {
     int sent = sendmmsg(u->fd, u->out_head, sip_udp_load(u), MSG_DONTWAIT);
     for (int i = 0; i < sent; i++) {
         u->port.count->out_bytes += u->out_piece[i].iov_len;
-        u->done += u->out_run[i];
+        sip_udp_did(u, u->out_run[i]);
     }
     if (sent > 0)
         return true;
@@ -348,12 +354,12 @@ static bool sip_udp_send_batch(struct sip_udp *u, unsigned *refused)
     if (errno == EINTR || (errno == ECONNREFUSED && (*refused)++ < SIP_UDP_BATCH))
         return true;
     if (u->out_run[0] > 1) {
-        u->one_by_one = true; // it may be the cutting
+        u->one_by_one = u->out_run[0]; // it may be the cutting, there and for now
         return true;
     }
     // Anything else is its own fault.
     u->port.count->send_failures++;
-    u->done++;
+    sip_udp_did(u, 1);
     return true;
 }
 

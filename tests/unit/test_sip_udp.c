@@ -251,6 +251,39 @@ static void test_no_runs(void **state)
     sip_udp_ops.close(b);
 }
 
+// What could not go to one peer in runs says nothing of others, nor of later.
+//
+//     a ──▶ nobody, whose host says so, again and again
+//     a ══▶ b, in a run
+//     a ─┈▶ b, while nothing can be cut
+//     a ══▶ b, in a run
+static void test_runs_again(void **state)
+{
+    (void)state;
+    enum { MIN = SIP_UDP_RUN_MIN };
+    static const size_t run[] = {10 * MIN};
+    static const size_t alone[] = {10, 10, 10, 10, 10, 10, 10, 10};
+    struct port *a = opened("127.0.0.1");
+    struct hop to_b, nobody;
+    int b = opened_uncut(&to_b), off = 0, on = 1, a_fd = sip_udp_ops.fd(a);
+    assert_int_equal(hop_parse(&nobody, TEXT("127.0.0.1"), 9, HOP_UDP), 0);
+    say_size(a, &nobody, 10, 200 * SIP_UDP_RUN_MAX);
+    say_size(a, &to_b, 10, MIN);
+    sip_udp_ops.flush(a);
+    assert_false(sip_udp_ops.is_waiting(a));
+    assert_pieces(b, run, 1);
+    assert_int_equal(setsockopt(a_fd, SOL_SOCKET, SO_NO_CHECK, &on, sizeof on), 0);
+    say_size(a, &to_b, 10, MIN);
+    sip_udp_ops.flush(a);
+    assert_pieces(b, alone, sizeof alone / sizeof *alone);
+    assert_int_equal(setsockopt(a_fd, SOL_SOCKET, SO_NO_CHECK, &off, sizeof off), 0);
+    say_size(a, &to_b, 10, MIN);
+    sip_udp_ops.flush(a);
+    assert_pieces(b, run, 1);
+    close(b);
+    sip_udp_ops.close(a);
+}
+
 // A datagram that the kernel refuses does not hold up those behind it.
 static void test_send_failure(void **state)
 {
@@ -340,6 +373,7 @@ int main(void)
         cmocka_unit_test(test_send_failure), cmocka_unit_test(test_sharing),
         cmocka_unit_test(test_waiting),      cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_runs),         cmocka_unit_test(test_no_runs),
+        cmocka_unit_test(test_runs_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
