@@ -331,7 +331,7 @@ struct core {
     uint32_t n_fetches;               // dialogs without subscription
     uint32_t n_remembered;            // peers with a timer
     uint32_t first_server, last_server, server_timer;
-    uint32_t last_peer;               // that was asked for; 0: none was
+    uint32_t last_peer; // that was asked for; 0: none was
     struct turnstile overdue, busy;
     struct overload overload;
     struct buffer body, line, addr, uri; // scratch: PIDF, header lines, addresses, next hop
