@@ -76,8 +76,6 @@ void world_count(const struct core *c)
     fuzz_expect(c->clients.live == s->client_transactions, "client transactions");
     fuzz_expect(c->servers.live == s->server_transactions && c->servers.live == c->server_index.n,
                 "server transactions");
-    // Told at the end of a step.
-    fuzz_expect(!s->events || c->wheel.timers.live == s->timers, "timers");
     fuzz_expect(c->peers.live == c->peer_index.n && c->names.live == c->name_index.n,
                 "peers and names");
     fuzz_expect(in_flight(c) <= c->clients.live, "%llu in flight of %u",
