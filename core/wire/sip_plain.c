@@ -1,6 +1,7 @@
 // The header field values that nearly all messages have, read in one pass.
 #include "core/wire/sip_plain.h"
 
+#include "core/wire/sip.h"
 #include "core/wire/sip_scan.h"
 
 static struct text skip(struct text t, size_t n)
@@ -22,7 +23,7 @@ static bool read_tag(struct text params, struct text *tag)
 
 bool usual_address(struct text value, struct sip_uri *parts, struct text *uri, struct text *tag)
 {
-    if (value.n == 0 || value.p[0] != '<')
+    if (value.n == 0 || value.n > SIP_VALUE_MAX || value.p[0] != '<')
         return false;
     struct text rest = skip(value, 1);
     *uri = (struct text){rest.p, sip_uri_usual(parts, rest)};
@@ -33,7 +34,8 @@ bool usual_address(struct text value, struct sip_uri *parts, struct text *uri, s
 bool plain_address(struct text value, struct text *uri, struct text *tag)
 {
     const char *end = text_starts(value, TEXT("<sip:")) ? memchr(value.p, '>', value.n) : NULL;
-    if (!end || memchr(value.p, '%', (size_t)(end - value.p))) // an escape may be a broken one
+    if (!end || value.n > SIP_VALUE_MAX ||
+        memchr(value.p, '%', (size_t)(end - value.p))) // an escape may be a broken one
         return false;
     *uri = (struct text){value.p + 1, (size_t)(end - value.p) - 1};
     return read_tag((struct text){end + 1, value.n - uri->n - 2}, tag);
@@ -94,7 +96,7 @@ static bool take_rport(struct text *params, bool *rport)
 bool plain_via(struct text value, struct plain_via *out)
 {
     *out = (struct plain_via){0};
-    if (!text_starts(value, TEXT("SIP/2.0/")))
+    if (value.n > SIP_VALUE_MAX || !text_starts(value, TEXT("SIP/2.0/")))
         return false;
     struct text rest = skip(value, 8);
     size_t n = scan_token(rest);
@@ -113,7 +115,7 @@ bool plain_substate(struct text value, struct plain_substate *out)
 {
     *out = (struct plain_substate){.state = {value.p, scan_token(value)}};
     struct text rest = skip(value, out->state.n);
-    if (out->state.n == 0 || (rest.n && rest.p[0] != ';'))
+    if (out->state.n == 0 || value.n > SIP_VALUE_MAX || (rest.n && rest.p[0] != ';'))
         return false;
     while (rest.n)
         if (!take_token(&rest, TEXT(";expires="), &out->expires) &&

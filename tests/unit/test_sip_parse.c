@@ -745,6 +745,26 @@ static void test_long_value(void **state)
     }
 }
 
+// Nor is a plain one any longer: what it says is kept, and has to fit where it is kept.
+static void test_long_plain_value(void **state)
+{
+    static char line[SIP_VALUE_MAX + 64];
+    (void)state;
+    for (int n = SIP_VALUE_MAX; n <= SIP_VALUE_MAX + 1; n++) {
+        unsigned status = n > SIP_VALUE_MAX ? 400 : 0;
+        snprintf(line, sizeof line, "From: <sip:%0*d@y>;tag=1\r\n", n - 14, 0);
+        expect_defect((struct fields){.from = line}, status, "Bad From");
+        snprintf(line, sizeof line, "From: <sip:x@y;a=%0*d>;tag=1\r\n", n - 18, 0);
+        expect_defect((struct fields){.from = line}, status, "Bad From");
+        snprintf(line, sizeof line, "Contact: <sip:%0*d@y>\r\n", n - 8, 0);
+        expect_defect((struct fields){.more = line}, status, "Bad Contact");
+        snprintf(line, sizeof line, "Subscription-State: active;reason=%0*d\r\n", n - 14, 0);
+        expect_defect((struct fields){.more = line}, status, "Bad Subscription-State");
+        snprintf(line, sizeof line, "Via: SIP/2.0/UDP h;branch=%0*d\r\n", n - 21, 0);
+        expect_defect((struct fields){.via = line}, status, "Bad Via");
+    }
+}
+
 // More parameters than the parser's own memory holds.
 static void test_many_parameters(void **state)
 {
@@ -830,6 +850,7 @@ int main(void)
         cmocka_unit_test(test_many_lines),
         cmocka_unit_test(test_many_vias),
         cmocka_unit_test(test_long_value),
+        cmocka_unit_test(test_long_plain_value),
         cmocka_unit_test(test_many_parameters),
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_cut_short),
