@@ -4,8 +4,9 @@
 // have had the same machine. Half of the events are presence changes of XMPP users, half those of
 // SIP users. As many are under way for each shard. CPU time is the daemon's, all threads. The
 // driver needs a core of its own: more throughput with more shards takes more cores than there are
-// shards.
+// shards. The floor is what one thread on one core could do with the same bytes.
 #include "bench/load/drive.h"
+#include "bench/load/floor.h"
 #include "bench/load/program.h"
 #include "bench/load/settle.h"
 
@@ -58,6 +59,24 @@ static void gateway_say(struct gateway *g, unsigned n)
     program_say_at(&g->program, "busy", "% of a core", 100 * g->cpu_us / g->us, "shards", n);
 }
 
+// Both ways by turns as well.
+static void say_floor(struct program *p)
+{
+    double us = 0;
+    for (enum floor_way way = 0; way <= FLOOR_NOTIFY_IN; way++) {
+        struct floor_figure f;
+        struct floor_setup setup = {.way = way,
+                                    .events = p->events / 2,
+                                    .window = DRIVE_WINDOW,
+                                    .say_every = DRIVE_WINDOW / 2};
+        if (floor_measure(&f, &setup))
+            program_die(p, "the floor: bytes were lost, or no sockets to be had");
+        us += 1e6 / f.per_s;
+    }
+    struct figure one = {"floor", "throughput", "events/s", 2e6 / us, "shards", 1};
+    figures_say(p->figures, &one);
+}
+
 int main(int argc, char **argv)
 {
     static struct gateway gateways[GATEWAYS];
@@ -70,6 +89,7 @@ int main(int argc, char **argv)
             gateway_block(&gateways[i], &gateways[i].her);
             gateway_block(&gateways[i], &gateways[i].his);
         }
+    say_floor(&p);
     uint64_t lost = 0;
     for (unsigned i = 0; i < GATEWAYS; i++) {
         gateway_say(&gateways[i], shards[i]);

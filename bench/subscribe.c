@@ -59,7 +59,7 @@ static void open_at(struct subscribe *b, struct drive d, const char *direction, 
     b->lost += r.lost;
     b->refused += r.refused;
     snprintf(suffix, sizeof suffix, "-%s", direction);
-    drive_say_latency(b->program.figures, &r, suffix, load);
+    drive_say_latency(b->program.figures, NULL, &r, suffix, load);
 }
 
 static void measure(struct subscribe *b, enum load_kind kind, const char *direction)

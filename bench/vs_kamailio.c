@@ -4,6 +4,7 @@
 //   set up   watches, then served subscriptions, in chunks by turns ─▶ CPU per subscription
 //   rest     both, after each                                       ─▶ memory
 //   events   presence → NOTIFY, then NOTIFY → presence, in blocks by turns ─▶ CPU per event
+//   rate     the same of Kamailio alone, at shares of its own peak         ─▶ its latency
 //
 // Both are driven by the same worlds with the same messages, and as many under way at a time. CPU
 // time is user and system of all processes of either; that of Kamailio's database stands apart.
@@ -26,6 +27,8 @@ enum {
     STEP_US = 20000,
     SKIPPED = 77,    // as test drivers know it
     SAID_LOST = 100, // Kamailio may lose one event in so many: the figures mean something yet
+    WORKERS = 4,     // of Kamailio's, as kamailio.cfg has it
+    RATE_S = 2,
 };
 
 enum way { WATCH, SERVE, PRESENCE, NOTIFY, WAYS };
@@ -47,6 +50,7 @@ struct side {
     uint64_t done[WAYS], lost[WAYS], said_again[WAYS];
     double cpu_us[WAYS][BLOCKS]; // per event or subscription
     double database_us[WAYS];    // in all
+    double peak_per_s[WAYS];     // of the best block
     unsigned blocks[WAYS];
     uint64_t memory_before, in_use_before;
     double memory[SERVE + 1], in_use[SERVE + 1]; // bytes per subscription
@@ -97,6 +101,8 @@ static void drive_block(struct match *m, unsigned s, enum way way, unsigned firs
         return;
     side->done[way] += r.done;
     side->said_again[way] += r.said_again;
+    if (r.per_s > side->peak_per_s[way])
+        side->peak_per_s[way] = r.per_s;
     side->cpu_us[way][side->blocks[way]++] = r.cpu_us;
     side->database_us[way] += s ? (double)database_ns / 1000 : 0;
 }
@@ -117,6 +123,25 @@ static void events(struct match *m, enum way way)
     for (unsigned b = 0; b <= BLOCKS; b++)
         for (unsigned s = 0; s < 2; s++)
             drive_block(m, s, way, 0, m->subscriptions, m->events / BLOCKS, b > 0);
+}
+
+// Isthmus' own latency, at shares of its own peak, is told by presence-in and notify-in. Nearer to
+// its peak Kamailio loses events, and each is waited for.
+static void rates(struct match *m, enum way way)
+{
+    static const double loads[] = {0.25, 0.5};
+    static struct drive_result r; // with its histogram no thing for a stack
+    struct side *side = &m->side[1];
+    struct drive d = {.load = side->load, .kind = ways[way].kind, .pairs = m->subscriptions};
+    struct figures *f;
+    if (figures_open(&f, ways[way].bench, m->figures))
+        die(m, "the file of figures can't be written");
+    for (unsigned i = 0; i < sizeof loads / sizeof *loads; i++) {
+        drive_open(&r, &d, side->peak_per_s[way] * loads[i], RATE_S);
+        side->lost[way] += r.lost;
+        drive_say_latency(f, side->who, &r, "", loads[i]);
+    }
+    figures_close(f);
 }
 
 static void rest(struct match *m)
@@ -153,8 +178,10 @@ static void play(struct match *m)
         rest(m);
         weigh(m, way);
     }
-    events(m, PRESENCE);
-    events(m, NOTIFY);
+    for (enum way way = PRESENCE; way <= NOTIFY; way++) {
+        events(m, way);
+        rates(m, way);
+    }
 }
 
 // ---- Figures
@@ -211,6 +238,19 @@ static void say_way(struct match *m, enum way way)
     say_one(m, 1, ways[way].bench, database[way], ways[way].unit,
             m->side[1].database_us[way] / (double)(m->side[1].done[way] + !m->side[1].done[way]));
     printf("%s: Isthmus is %.1f times cheaper\n\n", ways[way].words, cpu_us[1] / cpu_us[0]);
+}
+
+// Of half presence changes of XMPP users, half those of SIP users, as bench_shards has it.
+static void say_throughput(struct match *m)
+{
+    const double *peak = m->side[1].peak_per_s;
+    struct figure one = {.who = m->side[1].who,
+                         .what = "throughput",
+                         .unit = "events/s",
+                         .value = 2 / (1 / peak[PRESENCE] + 1 / peak[NOTIFY]),
+                         .x = "shards",
+                         .at = WORKERS};
+    say(m, "shards", &one);
 }
 
 static void say_memory(struct match *m, enum way way)
@@ -363,6 +403,7 @@ int main(int argc, char **argv)
     play(&m);
     for (enum way way = 0; way < WAYS; way++)
         say_way(&m, way);
+    say_throughput(&m);
     say_memory(&m, WATCH);
     say_memory(&m, SERVE);
     unsigned n = faults(&m);

@@ -245,8 +245,8 @@ bool drive_set_up(struct drive *d)
 
 // ---- Figures
 
-void drive_say_latency(struct figures *f, const struct drive_result *r, const char *suffix,
-                       double load)
+void drive_say_latency(struct figures *f, const char *who, const struct drive_result *r,
+                       const char *suffix, double load)
 {
     static const struct {
         const char *name;
@@ -256,6 +256,7 @@ void drive_say_latency(struct figures *f, const struct drive_result *r, const ch
         char what[64];
         snprintf(what, sizeof what, "%s%s", places[i].name, suffix);
         figures_say(f, &(struct figure){
+                           .who = who,
                            .what = what,
                            .unit = "us",
                            .value = (double)histogram_at(&r->latency_us, places[i].of_million),

@@ -51,9 +51,10 @@ void drive_open(struct drive_result *out, struct drive *d, double per_s, double 
 // some could not be.
 bool drive_set_up(struct drive *d);
 
-// "p50", "p99", "p99.9", "max" with `suffix` ("-watch"; "": none), at `load` of the peak.
-void drive_say_latency(struct figures *f, const struct drive_result *r, const char *suffix,
-                       double load);
+// "p50", "p99", "p99.9", "max" of `who` (NULL: isthmus) with `suffix` ("-watch"; "": none), at
+// `load` of the peak.
+void drive_say_latency(struct figures *f, const char *who, const struct drive_result *r,
+                       const char *suffix, double load);
 
 // The sum of a counter over all shards, as /metrics has it ("isthmus_commits_total"); 0: none such.
 double drive_counter(const struct load *l, const char *name);

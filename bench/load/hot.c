@@ -110,7 +110,7 @@ static void hot_open(struct hot_sum *s, double load, unsigned loops)
     double per_s = s->peak_per_s * load;
     drive_open(&r, &s->drive, per_s, hot_seconds(s, per_s, loops));
     hot_count(s, &r);
-    drive_say_latency(s->program->figures, &r, "", load);
+    drive_say_latency(s->program->figures, NULL, &r, "", load);
 }
 
 // The first events of a life touch memory for the first time.

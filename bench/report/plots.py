@@ -48,7 +48,7 @@ def cpu(bench: str, title: str) -> Plot:
 
 
 PLOTS = (
-    Plot("throughput-shards", "Throughput against shards", "shards", "shards", "events per second",
+    Plot("throughput-shards", "Throughput against shards", "shards", "shards; of Kamailio workers", "events per second",
          (Curve("throughput"),), options=("set xtics 1", "set yrange [0:*]")),
     Plot("cpu-shards", "CPU against shards", "shards", "shards", "µs per event", (Curve("cpu"),),
          options=("set xtics 1", "set yrange [0:*]"), main=False),
