@@ -51,10 +51,11 @@ def compared(now: dict[str, int], held: dict[str, int]) -> bool:
     """Prints each path beside its figure; whether all hold."""
     good = True
     for name, n in now.items():
-        share = n / held[name] - 1
-        verdict = "dearer" if share > SLACK else "cheaper: write it down" if share < -SLACK else ""
-        good = good and share <= SLACK
-        print(f"{name:26} {n:8} instructions, held to {held[name]:8}: {share:+7.1%} {verdict}")
+        dear, cheap = n > held[name] * (1 + SLACK), n < held[name] * (1 - SLACK)
+        verdict = "dearer" if dear else "cheaper: write it down" if cheap else ""
+        good = good and not dear
+        print(f"{name:26} {n:8} instructions, held to {held[name]:8}: "
+              f"{n / held[name] - 1:+7.1%} {verdict}")
     return good
 
 
