@@ -8,6 +8,8 @@
 //   --hot    presence changes of pairs at random, both ways                  ─▶ CPU per event
 //   --restart  killed, and started again                                     ─▶ time until ready
 //
+// (A restart finds the store's files in the kernel's cache: the machine itself has not been away.)
+//
 //   bench_idle [--gateway FILE] [--figures FILE] [--subscriptions 1000000[,N…]] [--window 30]
 //              [--rest 35] [--every 3600] [--hot EVENTS] [--restart]
 #include <getopt.h>
@@ -237,8 +239,10 @@ static void weigh(struct idle *b, struct crowd *c)
     say(b, "idle", c, "memory-serve", "B/subscription", per(own - (double)c->own, c->pairs));
     say(b, "idle", c, "memory", "B/subscription", per(own, all));
     say(b, "idle", c, "mapped", "B/subscription", per((double)load_mapped_bytes(c->load), all));
-    say(b, "idle", c, "store", "B/subscription",
-        per(ready_metric(c->load, "isthmus_store_bytes{shard=\"0\"}"), all));
+    double store = ready_metric(c->load, "isthmus_store_bytes{shard=\"0\"}");
+    if (store <= 0)
+        die(b, "the gateway does not tell the size of its store in /metrics");
+    say(b, "idle", c, "store", "B/subscription", per(store, all));
 }
 
 // ---- CPU at rest

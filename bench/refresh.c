@@ -19,6 +19,9 @@ enum {
     CYCLE_MS = 5500,
 };
 
+// At the edges of what is looked at a few refreshes are in it without their probes, or the reverse.
+static const double PROBES_LEAST = 0.95;
+
 static const char help[] =
     "usage: bench_refresh [OPTION…]\n"
     "CPU time of one refresh that the gateway makes, with the probe before it, at a steady pace for\n"
@@ -96,6 +99,10 @@ static void say(struct program *p, const struct watch *before)
     program_say(p, "cpu", "us/refresh", cpu_us / n);
     program_say(p, "rate", "refreshes/s", n * 1e6 / us);
     program_say(p, "probes", "1/refresh", probes / n);
+    if (!(probes / n >= PROBES_LEAST)) {
+        fputs("refresh: not every refresh had its probe\n", stderr);
+        p->faults++;
+    }
     program_say(p, "batch", "refreshes/turn", n / turns);
     program_say(p, "disk", "B/refresh", (double)(drive_disk_bytes(l) - before->disk_bytes) / n);
     program_say(p, "commits", "1/refresh",

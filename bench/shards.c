@@ -48,7 +48,7 @@ static void gateway_block(struct gateway *g, struct drive *d)
     g->cpu_us += r.cpu_us * (double)r.done;
     g->us += (double)r.done * 1e6 / r.per_s;
     g->done += r.done;
-    g->lost += r.lost;
+    g->lost += r.lost + r.refused; // nothing of this may be refused
 }
 
 static void gateway_say(struct gateway *g, unsigned n)

@@ -124,6 +124,10 @@ static void hot_set_up(struct hot_sum *s)
         program_die(p, "the subscriptions are not all there");
     drive_closed(&r, &s->drive, p->events / 20 + 1);
     hot_count(s, &r);
+    // Without these the floor would be that of batches of one, and nothing would seem to be
+    // written.
+    if (r.per_turn <= 0 || drive_counter(p->load, "isthmus_commits_total") <= 0)
+        program_die(p, "the gateway does not tell its turns and commits in /metrics");
 }
 
 void hot_measure(struct program *p, const struct hot *hot)

@@ -98,6 +98,13 @@ class Verdicts(unittest.TestCase):
                                                           x="subscriptions", at=1000000)]
         self.assertEqual(verdicts(lines)["presence-in-lost"], MISSED)
 
+    def test_what_was_lost_stays_lost(self):
+        place = {"x": "subscriptions", "at": 10000}
+        one, none = (made_up.figure("subscribe", "lost", "events", n, **place) for n in (1, 0))
+        for lines in ([{"run": "vs-kamailio"}, one, none], [{"run": "vs-kamailio"}, none, one],
+                      [{"run": "idle"}, one, {"run": "vs-kamailio"}, none]):
+            self.assertEqual(verdicts(good() + lines)["subscribe-lost"], MISSED)
+
     def test_a_ratio_is_of_one_run(self):
         lines = good() + [{"run": "vs-kamailio"},
                           *made_up.each("presence-in", "cpu", "us/event", "subscriptions", {10000: 8}),
