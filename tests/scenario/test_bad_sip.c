@@ -478,6 +478,34 @@ static void a_notify_from_the_past_is_refused(void **state)
     stage_close(s);
 }
 
+// A dialog's texts are kept with lengths of one byte each, or of two if one is longer than that:
+// here its route set, around that and at what SIP allows (SIP_VALUE_MAX); and over a restart.
+static void a_route_of_any_length_is_kept(void **state)
+{
+    (void)state;
+    static const int sizes[] = {254, 255, 256, 257, 4096};
+    static char message[8192], route[4200];
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct stage *s = stage_open();
+        struct stage_dialog d;
+        int filling = sizes[i] - (int)strlen("<sip:127.0.0.1:5070;lr;x=>");
+        snprintf(route, sizeof route, "Route: <sip:127.0.0.1:5070;lr;x=%0*d>\r\n", filling, 0);
+        snprintf(message, sizeof message, "%sRecord-%s%s",
+                 HEAD("SUBSCRIBE", "sip:juliet@example.com"), route, GOOD_REST);
+        sip_says(s, message);
+        sip_sees(s, "SIP/2.0 200", NULL);
+        sip_dialog_of_answer(s, &d);
+        sip_sees(s, "NOTIFY sip:romeo@127.0.0.1:5099", route, NULL);
+        sip_answers(s, 200, "");
+        stage_crash(s);
+        d.cseq++;
+        sip_resubscribes(s, &d, 600);
+        sip_sees(s, "SIP/2.0 200", NULL);
+        sip_sees(s, "NOTIFY sip:romeo@127.0.0.1:5099", route, NULL);
+        stage_close(s);
+    }
+}
+
 // Contact and route set of a peer may be long, but not without end (CORE_DIALOG_TEXT_MAX).
 static void oversized_dialogs_are_refused(void **state)
 {
@@ -548,6 +576,7 @@ int main(void)
         cmocka_unit_test(a_bad_notify_leaves_the_dialog_alone),
         cmocka_unit_test(what_need_not_be_understood_is_not_missed),
         cmocka_unit_test(a_notify_from_the_past_is_refused),
+        cmocka_unit_test(a_route_of_any_length_is_kept),
         cmocka_unit_test(oversized_dialogs_are_refused),
         cmocka_unit_test(methods_stay_in_their_dialogs),
     };
