@@ -25,13 +25,15 @@ int figures_open(struct figures **out, const char *bench, const char *file)
     return 0;
 }
 
-void figures_close(struct figures *f)
+int figures_close(struct figures *f)
 {
     if (!f)
-        return;
-    if (f->file)
-        fclose(f->file);
+        return 0;
+    int error = f->file && ferror(f->file) ? EIO : 0;
+    if (f->file && fclose(f->file))
+        error = EIO;
     free(f);
+    return error;
 }
 
 // Names are ours: there is nothing in them that JSON wants to be escaped.

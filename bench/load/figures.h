@@ -24,7 +24,8 @@ struct figure {
 
 // The file is created if it isn't there; NULL: none. An errno.
 int figures_open(struct figures **out, const char *bench, const char *file);
-void figures_close(struct figures *f);
+// EIO: not all that was said could be written.
+int figures_close(struct figures *f);
 
 void figures_say(struct figures *f, const struct figure *one);
 

@@ -82,7 +82,10 @@ void program_begin(struct program *p, int argc, char **argv)
 
 int program_end(struct program *p)
 {
-    figures_close(p->figures);
+    if (figures_close(p->figures)) {
+        fprintf(stderr, "%s: not all figures could be written to their file\n", p->name);
+        p->faults++;
+    }
     return p->faults ? 1 : 0;
 }
 
@@ -121,6 +124,7 @@ void program_start(struct program *p)
         program_die(p, "no ports or no folder to be had");
     if (load_start(p->load, START_MS)) {
         program_show_log(p);
+        fprintf(stderr, "%s: %s\n", p->name, setup.binary);
         program_die(p, "the gateway does not start");
     }
     program_say_where(p);

@@ -57,6 +57,9 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     if options.command == "compare":
+        for path in (options.old, options.new):
+            if not path.is_file():
+                sys.exit(f"no figures: {path} is not there")
         print(compared(read(options.old), read(options.new)))
         return 0
     if options.command == "all":
