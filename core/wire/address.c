@@ -92,15 +92,6 @@ static const uint8_t classes[256] = {
     ['['] = PARAMETER,    [']'] = PARAMETER,    [':'] = PARAMETER,
 };
 
-// Length of the first bytes that are all of `class`.
-static size_t span_of(struct text t, uint8_t class)
-{
-    size_t n = 0;
-    while (n < t.n && (classes[(unsigned char)t.p[n]] & class))
-        n++;
-    return n;
-}
-
 // All but what is of `class` as %hh.
 static void percent_encode(struct buffer *b, struct text t, uint8_t class)
 {
@@ -218,7 +209,7 @@ int address_to_jid(struct jid *out, const struct sip_uri *uri, char *scratch, si
 void address_user_to_sip(struct buffer *b, struct text local)
 {
     char plain[JID_PART_MAX];
-    if (span_of(local, USER) == local.n) { // no backslash either
+    if (text_span(local, classes, USER) == local.n) { // no backslash either
         buffer_text(b, local);
         return;
     }

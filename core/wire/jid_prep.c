@@ -37,18 +37,9 @@ static const uint8_t classes[256] = {
     ['{' ... '~'] = LOCAL,
 };
 
-// Length of the first bytes that are all of `class`.
-static size_t span_of(struct text t, uint8_t class)
-{
-    size_t n = 0;
-    while (n < t.n && (classes[(unsigned char)t.p[n]] & class))
-        n++;
-    return n;
-}
-
 static bool local_is_plain(struct text t)
 {
-    return t.n > 0 && t.n <= JID_PART_MAX && span_of(t, LOCAL) == t.n;
+    return t.n > 0 && t.n <= JID_PART_MAX && text_span(t, classes, LOCAL) == t.n;
 }
 
 static bool resource_is_plain(struct text t)

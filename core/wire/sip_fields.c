@@ -101,12 +101,6 @@ static struct text leading_digits(struct text t)
     return (struct text){t.p, n};
 }
 
-// A value without its parameters.
-static struct text before_params(struct text value)
-{
-    return scan_trim((struct text){value.p, scan_until(value, ';')});
-}
-
 static bool uri_sound(struct text uri)
 {
     struct sip_uri u;
@@ -359,7 +353,7 @@ static void read_event(struct sip_parser *p)
         return;
     struct text text = parser_text(p, p->first[H_EVENT]);
     bool alone = scan_is_token(text); // nothing behind it
-    struct text name = alone ? text : before_params(text);
+    struct text name = alone ? text : scan_before_params(text);
     m->event_name = parser_span(p, name);
     m->event = (uint8_t)package_of(name);
     if (alone)
@@ -376,7 +370,7 @@ static void read_event(struct sip_parser *p)
 static bool any_substate(struct sip_parser *p, struct text text, struct plain_substate *out)
 {
     struct value v = value_open(p, sip_subscription_state_class, text);
-    out->state = before_params(text);
+    out->state = scan_before_params(text);
     if (!v.h || !scan_is_token(out->state))
         return false;
     msg_param_t const *params = v.h->sh_subscription_state->ss_params;
@@ -409,7 +403,7 @@ static void read_accept(struct sip_parser *p)
     struct text rest = parser_text(p, parser_join(p, H_ACCEPT));
     bool pidf = p->count[H_ACCEPT] == 0, winfo = pidf;
     while (rest.n && !(pidf && winfo)) {
-        struct text type = before_params(scan_value(rest, &rest));
+        struct text type = scan_before_params(scan_value(rest, &rest));
         bool all = text_eq_nocase(type, TEXT("application/*")) || text_eq(type, TEXT("*/*"));
         pidf |= all || text_eq_nocase(type, TEXT("application/pidf+xml"));
         winfo |= all || text_eq_nocase(type, TEXT("application/watcherinfo+xml"));
@@ -547,59 +541,4 @@ int fields_read(struct sip_parser *p)
         su_home_deinit(p->home);
     // What sofia has no memory for looks as if it were not there, or bad.
     return memory_lent(EAGAIN) == ENOMEM ? ENOMEM : 0;
-}
-
-// A language tag of RFC 3261 §25.1: letters, digits and hyphens. Empty: it is none.
-static struct text language(struct text value)
-{
-    struct text t = scan_trim((struct text){value.p, scan_until(value, ',')});
-    for (size_t i = 0; i < t.n; i++) {
-        char c = t.p[i];
-        bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-        if (!letter && c != '-' && !(c >= '0' && c <= '9'))
-            return (struct text){0};
-    }
-    return t;
-}
-
-// RFC 3261 §20.11: nobody minds if this body is not understood.
-static bool body_is_optional(struct sip_parser *p)
-{
-    struct text value = parser_text(p, p->first[H_CONTENT_DISPOSITION]), name, is;
-    size_t n = scan_until(value, ';');
-    struct text params = {value.p + n, value.n - n};
-    while (scan_param(&params, &name, &is))
-        if (text_eq_nocase(name, TEXT("handling")))
-            return text_eq_nocase(is, TEXT("optional"));
-    return false;
-}
-
-// What is encoded (RFC 3261 §20.12) is of no type that can be read.
-static bool body_is_plain(struct sip_parser *p)
-{
-    return p->count[H_CONTENT_ENCODING] == 0 ||
-           text_eq_nocase(parser_text(p, parser_join(p, H_CONTENT_ENCODING)), TEXT("identity"));
-}
-
-void fields_read_body(struct sip_parser *p, size_t from, size_t n)
-{
-    struct sip_message *m = p->m;
-    uint32_t length;
-    m->body = (struct span){(uint32_t)from, (uint32_t)(n - from)};
-    if (p->count[H_CONTENT_LENGTH]) {
-        if (!text_to_u32(parser_text(p, p->first[H_CONTENT_LENGTH]), UINT32_MAX, &length))
-            parser_defect(p, 400, "Bad Content-Length");
-        else if (length > m->body.n)
-            parser_defect(p, 400, "Content-Length Beyond Message");
-        else
-            m->body.n = length; // RFC 3261 §18.3: what follows is discarded
-    }
-    struct text type = before_params(parser_text(p, p->first[H_CONTENT_TYPE]));
-    bool pidf = text_eq_nocase(type, TEXT("application/pidf+xml")) && body_is_plain(p);
-    bool understood = pidf && m->method != SIP_SUBSCRIBE; // of whose bodies there is none
-    if (m->body.n && !understood && body_is_optional(p))
-        m->body.n = 0;
-    if (m->body.n)
-        m->content = pidf ? SIP_CONTENT_PIDF : SIP_CONTENT_OTHER;
-    m->content_language = parser_span(p, language(parser_text(p, p->first[H_CONTENT_LANGUAGE])));
 }

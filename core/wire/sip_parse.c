@@ -364,7 +364,7 @@ int sip_parse(struct sip_parser *p, const char *data, size_t n, const struct sip
     err = fields_read(p);
     if (err)
         return err;
-    fields_read_body(p, body ? body : taken, taken);
+    body_read(p, body ? body : taken, taken);
     if (p->full)
         return ENOMEM;
     p->m->size = (uint32_t)(sizeof *p->m + p->used);

@@ -1,8 +1,8 @@
-// The parser at work on one message: internal to sip_parse.c and sip_fields.c.
+// The parser at work on one message: internal to sip_parse.c, sip_fields.c, sip_body.c.
 //
 // sip_parse.c reads the start line and finds the header field lines; sip_fields.c reads the values
-// of those that the gateway looks at. Both write into the block `m`, whose text is the datagram
-// and, behind it, the tail: copies that had to be changed.
+// of those that the gateway looks at, sip_body.c those of the body. All write into the block `m`,
+// whose text is the datagram and, behind it, the tail: copies that had to be changed.
 #ifndef CORE_WIRE_SIP_PARSER_H
 #define CORE_WIRE_SIP_PARSER_H
 
@@ -81,6 +81,6 @@ static inline struct span parser_span(const struct sip_parser *p, struct text t)
 // All fields but those of the body. ENOMEM.
 int fields_read(struct sip_parser *p);
 // The body lies from `from` to `n` in the text.
-void fields_read_body(struct sip_parser *p, size_t from, size_t n);
+void body_read(struct sip_parser *p, size_t from, size_t n);
 
 #endif

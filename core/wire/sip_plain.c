@@ -4,11 +4,6 @@
 #include "core/wire/sip.h"
 #include "core/wire/sip_scan.h"
 
-static struct text skip(struct text t, size_t n)
-{
-    return (struct text){t.p + n, t.n - n};
-}
-
 // Nothing, or ";tag=" and a token.
 static bool read_tag(struct text params, struct text *tag)
 {
@@ -17,7 +12,7 @@ static bool read_tag(struct text params, struct text *tag)
         return true;
     if (!text_starts(params, TEXT(";tag=")))
         return false;
-    *tag = skip(params, 5);
+    *tag = text_skip(params, 5);
     return scan_is_token(*tag);
 }
 
@@ -25,10 +20,10 @@ bool usual_address(struct text value, struct sip_uri *parts, struct text *uri, s
 {
     if (value.n == 0 || value.n > SIP_VALUE_MAX || value.p[0] != '<')
         return false;
-    struct text rest = skip(value, 1);
+    struct text rest = text_skip(value, 1);
     *uri = (struct text){rest.p, sip_uri_usual(parts, rest)};
-    rest = skip(rest, uri->n);
-    return uri->n && rest.n && rest.p[0] == '>' && read_tag(skip(rest, 1), tag);
+    rest = text_skip(rest, uri->n);
+    return uri->n && rest.n && rest.p[0] == '>' && read_tag(text_skip(rest, 1), tag);
 }
 
 bool plain_address(struct text value, struct text *uri, struct text *tag)
@@ -45,7 +40,7 @@ static const bool host_char[256] = {
     ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['-'] = true, ['.'] = true,
 };
 
-static size_t host(struct text t)
+static size_t host_length(struct text t)
 {
     size_t n = 0;
     while (n < t.n && host_char[(unsigned char)t.p[n]])
@@ -56,14 +51,14 @@ static size_t host(struct text t)
 // host and maybe a port, from the front; a parameter or nothing follows.
 static bool take_sent_by(struct text *rest, struct plain_via *out)
 {
-    size_t n = host(*rest);
+    size_t n = host_length(*rest);
     uint32_t port;
     out->host = (struct text){rest->p, n};
-    *rest = skip(*rest, n);
+    *rest = text_skip(*rest, n);
     if (n && rest->n && rest->p[0] == ':') {
-        n = host(skip(*rest, 1));
+        n = host_length(text_skip(*rest, 1));
         out->port = (struct text){rest->p + 1, n};
-        *rest = skip(*rest, 1 + n);
+        *rest = text_skip(*rest, 1 + n);
         if (!text_to_u32(out->port, UINT16_MAX, &port))
             return false;
     }
@@ -76,12 +71,12 @@ static bool take_token(struct text *params, struct text name, struct text *value
 {
     if (!text_starts(*params, name) || value->p)
         return false;
-    struct text rest = skip(*params, name.n);
+    struct text rest = text_skip(*params, name.n);
     size_t n = scan_token(rest);
     if (n == 0 || (n < rest.n && rest.p[n] != ';'))
         return false;
     *value = (struct text){rest.p, n};
-    *params = skip(rest, n);
+    *params = text_skip(rest, n);
     return true;
 }
 
@@ -89,7 +84,7 @@ static bool take_rport(struct text *params, bool *rport)
 {
     if (!text_starts(*params, TEXT(";rport")) || (params->n > 6 && params->p[6] != ';'))
         return false;
-    *params = skip(*params, 6);
+    *params = text_skip(*params, 6);
     return *rport = true;
 }
 
@@ -98,11 +93,11 @@ bool plain_via(struct text value, struct plain_via *out)
     *out = (struct plain_via){0};
     if (value.n > SIP_VALUE_MAX || !text_starts(value, TEXT("SIP/2.0/")))
         return false;
-    struct text rest = skip(value, 8);
+    struct text rest = text_skip(value, 8);
     size_t n = scan_token(rest);
     if (n == 0 || n == rest.n || rest.p[n] != ' ')
         return false;
-    rest = skip(rest, n + 1);
+    rest = text_skip(rest, n + 1);
     if (!take_sent_by(&rest, out))
         return false;
     while (rest.n)
@@ -114,7 +109,7 @@ bool plain_via(struct text value, struct plain_via *out)
 bool plain_substate(struct text value, struct plain_substate *out)
 {
     *out = (struct plain_substate){.state = {value.p, scan_token(value)}};
-    struct text rest = skip(value, out->state.n);
+    struct text rest = text_skip(value, out->state.n);
     if (out->state.n == 0 || value.n > SIP_VALUE_MAX || (rest.n && rest.p[0] != ';'))
         return false;
     while (rest.n)

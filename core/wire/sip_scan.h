@@ -40,6 +40,11 @@ bool scan_host_eq(struct text a, struct text b);
 
 // Bytes up to the first `stop` that is neither in a quoted string nor in angle brackets, or all.
 size_t scan_until(struct text t, char stop);
+// A value without its parameters, trimmed.
+static inline struct text scan_before_params(struct text value)
+{
+    return scan_trim((struct text){value.p, scan_until(value, ';')});
+}
 // The first of a comma-separated list, trimmed; *rest is what follows its comma.
 struct text scan_value(struct text list, struct text *rest);
 

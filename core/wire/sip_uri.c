@@ -30,15 +30,6 @@ static const uint8_t classes[256] = {
     ['_'] = HOST | USUAL,
 };
 
-// Length of the first bytes that are all of `class`.
-static size_t span_of(struct text t, uint8_t class)
-{
-    size_t n = 0;
-    while (n < t.n && (classes[(unsigned char)t.p[n]] & class))
-        n++;
-    return n;
-}
-
 static bool plain(struct text t)
 {
     uint8_t all = 0;
@@ -54,11 +45,6 @@ static size_t until(struct text t, char stop)
     return at ? (size_t)(at - t.p) : t.n;
 }
 
-static struct text skip(struct text t, size_t n)
-{
-    return (struct text){t.p + n, t.n - n};
-}
-
 static const struct {
     struct text name;
     enum address_scheme scheme;
@@ -70,14 +56,14 @@ static const struct {
 // The rest begins behind the colon. false: there is no scheme.
 static bool take_scheme(struct text *uri, enum address_scheme *out)
 {
-    size_t n = span_of(*uri, SCHEME);
-    if (n == uri->n || uri->p[n] != ':' || span_of(*uri, ALPHA) == 0)
+    size_t n = text_span(*uri, classes, SCHEME);
+    if (n == uri->n || uri->p[n] != ':' || text_span(*uri, classes, ALPHA) == 0)
         return false;
     *out = SCHEME_OTHER;
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
         if (text_eq_nocase((struct text){uri->p, n}, schemes[i].name))
             *out = schemes[i].scheme;
-    *uri = skip(*uri, n + 1);
+    *uri = text_skip(*uri, n + 1);
     return true;
 }
 
@@ -89,7 +75,7 @@ static bool take_user(struct text *rest, struct text *user)
         return true;
     struct text info = {rest->p, (size_t)(at - rest->p)};
     *user = (struct text){info.p, until(info, ':')};
-    *rest = skip(*rest, info.n + 1);
+    *rest = text_skip(*rest, info.n + 1);
     return user->n > 0;
 }
 
@@ -100,10 +86,10 @@ static bool take_host(struct text *rest, struct text *host)
         *host = (struct text){rest->p + 1, end - 1};
         if (end == rest->n || !scan_is_ipv6(*host))
             return false;
-        *rest = skip(*rest, end + 1);
+        *rest = text_skip(*rest, end + 1);
     } else {
-        *host = (struct text){rest->p, span_of(*rest, HOST)};
-        *rest = skip(*rest, host->n);
+        *host = (struct text){rest->p, text_span(*rest, classes, HOST)};
+        *rest = text_skip(*rest, host->n);
     }
     return host->n && (rest->n == 0 || rest->p[0] == ':' || rest->p[0] == ';' || rest->p[0] == '?');
 }
@@ -113,12 +99,12 @@ static bool take_port(struct text *rest, uint16_t *port)
     uint32_t v;
     if (rest->n == 0 || rest->p[0] != ':')
         return true;
-    *rest = skip(*rest, 1);
-    size_t n = span_of(*rest, HOST);
+    *rest = text_skip(*rest, 1);
+    size_t n = text_span(*rest, classes, HOST);
     if (!text_to_u32((struct text){rest->p, n}, UINT16_MAX, &v) || v == 0)
         return false;
     *port = (uint16_t)v;
-    *rest = skip(*rest, n);
+    *rest = text_skip(*rest, n);
     return rest->n == 0 || rest->p[0] == ';' || rest->p[0] == '?';
 }
 
@@ -140,10 +126,10 @@ static bool name_is(struct text name, struct text wanted)
 // Takes one ";name[=value]" from the front.
 static struct text take_param(struct text *rest, struct text *value)
 {
-    *rest = skip(*rest, 1);
+    *rest = text_skip(*rest, 1);
     struct text param = {rest->p, until(*rest, ';')}, name = {param.p, until(param, '=')};
-    *value = skip(param, name.n < param.n ? name.n + 1 : name.n);
-    *rest = skip(*rest, param.n);
+    *value = text_skip(param, name.n < param.n ? name.n + 1 : name.n);
+    *rest = text_skip(*rest, param.n);
     return name;
 }
 
@@ -152,7 +138,7 @@ static void take_params(struct sip_uri *out, struct text rest)
     struct text value;
     size_t n = until(rest, '?');
     if (n < rest.n)
-        out->headers = skip(rest, n + 1);
+        out->headers = text_skip(rest, n + 1);
     rest.n = n;
     while (rest.n) { // at a ';'
         struct text name = take_param(&rest, &value);
@@ -172,7 +158,7 @@ static bool is_domain_name(struct text t)
         t.n--;
     const char *dot = t.n ? memrchr(t.p, '.', t.n) : NULL;
     const char *top = dot ? dot + 1 : t.p;
-    return t.n && span_of(t, HOST) == t.n && top < t.p + t.n &&
+    return t.n && text_span(t, classes, HOST) == t.n && top < t.p + t.n &&
            (classes[(unsigned char)*top] & ALPHA);
 }
 
@@ -197,7 +183,7 @@ static int take_phone(struct sip_uri *out, struct text rest)
     out->user = (struct text){rest.p, until(rest, ';')};
     if (out->user.n == 0)
         return EBADMSG;
-    take_phone_params(out, skip(rest, out->user.n));
+    take_phone_params(out, text_skip(rest, out->user.n));
     return 0;
 }
 
@@ -216,16 +202,16 @@ size_t sip_uri_usual(struct sip_uri *out, struct text t)
 {
     if (!text_starts(t, TEXT("sip:")))
         return 0;
-    struct text rest = skip(t, 4), user = {rest.p, span_of(rest, USUAL)};
-    rest = skip(rest, user.n);
+    struct text rest = text_skip(t, 4), user = {rest.p, text_span(rest, classes, USUAL)};
+    rest = text_skip(rest, user.n);
     if (user.n == 0 || rest.n == 0 || rest.p[0] != '@')
         return 0;
-    rest = skip(rest, 1);
-    struct text host = {rest.p, span_of(rest, HOST)};
+    rest = text_skip(rest, 1);
+    struct text host = {rest.p, text_span(rest, classes, HOST)};
     size_t n = 4 + user.n + 1 + host.n, port_n = 0;
     uint16_t port = 0;
     if (host.n < rest.n && rest.p[host.n] == ':') {
-        port_n = usual_port(skip(rest, host.n + 1), &port);
+        port_n = usual_port(text_skip(rest, host.n + 1), &port);
         n += 1 + port_n;
     }
     *out = (struct sip_uri){.scheme = SCHEME_SIP, .user = user, .host = host, .port = port};

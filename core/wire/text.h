@@ -35,6 +35,21 @@ static inline bool text_starts(struct text t, struct text prefix)
     return t.n >= prefix.n && text_eq((struct text){t.p, prefix.n}, prefix);
 }
 
+// All behind its first `n` bytes.
+static inline struct text text_skip(struct text t, size_t n)
+{
+    return (struct text){t.p + n, t.n - n};
+}
+
+// Length of the first bytes that all are one of `of`, bits in `classes`.
+static inline size_t text_span(struct text t, const uint8_t classes[256], uint8_t of)
+{
+    size_t n = 0;
+    while (n < t.n && (classes[(unsigned char)t.p[n]] & of))
+        n++;
+    return n;
+}
+
 // ASCII case is folded, other bytes are compared as they are.
 bool text_eq_nocase(struct text a, struct text b);
 // Without XML's white space (space, tab, CR, LF) at both ends.
