@@ -265,7 +265,7 @@ static uint64_t core_memory_bytes(const struct core *c)
            table_bytes(&c->sub_index) + table_bytes(&c->dialog_index) +
            table_bytes(&c->server_index) + table_bytes(&c->peer_index) +
            table_bytes(&c->name_index) + table_bytes(&c->domain_index) +
-           table_bytes(&c->sip_user_index);
+           table_bytes(&c->sip_user_index) + c->shelf.bytes;
 }
 
 void core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct effects *fx)

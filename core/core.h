@@ -130,7 +130,7 @@ struct core_stats {
     uint64_t overload_share_thousandths;         // refused part of what was new of late
     uint64_t users, subscriptions, dialogs, client_transactions, server_transactions, timers;
     uint64_t by_state[2][3]; // [direction][state], the enums below
-    uint64_t memory_bytes;   // slabs and tables, not the allocator's own
+    uint64_t memory_bytes;   // slabs and tables; counted when it is asked for
 };
 const struct core_stats *core_stats(struct core *core);
 

@@ -103,7 +103,7 @@ static bool known_splice(struct shelf *s, struct known **k, size_t at, size_t ol
     return true;
 }
 
-// Item `i` goes, in place; then the block gets smaller, if there is memory for that.
+// Item `i` goes, in place. The counts are the caller's to set, and known_fit() to be called.
 static void known_cut(struct known *k, size_t i)
 {
     size_t items = known_items(k), begin = known_offset(k, i);
@@ -113,6 +113,7 @@ static void known_cut(struct known *k, size_t i)
     memmove(values_to + begin, values + end, all - end);
 }
 
+// The block gets as small as what is in it, if there is memory for that.
 static void known_fit(struct shelf *s, struct known **k)
 {
     size_t items = known_items(*k);

@@ -19,7 +19,7 @@
 #include "core/user.h"
 #include "core/watch.h"
 
-enum { RECORD_DIALOGS_MAX = 4095 }; // more than a subscription ever has, and can count
+enum { RECORD_DIALOGS_MAX = 4095 }; // more than CORE_DIALOGS_PER_SUB, less than n_dialogs counts
 
 static void put_text(struct buffer *b, struct text t)
 {

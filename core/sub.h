@@ -38,8 +38,8 @@ void sub_write_peer_jid(const struct core *c, const struct sub *s, struct buffer
 void sub_write_user_jid(const struct core *c, const struct sub *s, struct buffer *b);
 void sub_write_sip_uri(const struct core *c, const struct sub *s, struct buffer *b);
 void sub_write_user_sip_uri(const struct core *c, const struct sub *s, struct buffer *b);
-void sub_write_user_address(const struct core *c, const struct sub *s,
-                            struct buffer *b); // no scheme
+// Without a scheme.
+void sub_write_user_address(const struct core *c, const struct sub *s, struct buffer *b);
 // The component stream of the SIP user's domain is up.
 bool sub_stream_up(const struct core *c, const struct sub *s);
 // Both ends are (still) trusted.

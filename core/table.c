@@ -8,6 +8,7 @@
 
 enum { PART_FIRST = 8 };
 
+// Four fifths, whatever the number.
 static uint32_t part_most(uint32_t slots)
 {
     return slots / 5 * 4 + slots % 5 * 4 / 5;

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/known.h"
 
@@ -252,6 +253,26 @@ static void the_person_may_borrow_from_itself(void **state)
     known_free(&shelf, &k);
 }
 
+// One past KNOWN_BYTES_MAX: what is there stays as it is.
+static void what_is_too_much_in_all_is_not_taken(void **state)
+{
+    (void)state;
+    struct known *k = NULL;
+    char *status = calloc(1, KNOWN_BYTES_MAX / 2);
+    assert_non_null(status);
+    struct presence p = {.resource = TEXT("balcony"), .available = true, .n_status = 1};
+    p.status[0].text = (struct text){status, KNOWN_BYTES_MAX / 2};
+    assert_int_equal(known_put(&shelf, &k, &p, &scratch, 1), KNOWN_CHANGED);
+    p.resource = TEXT("orchard");
+    assert_int_equal(known_put(&shelf, &k, &p, &scratch, 2), KNOWN_NO_MEMORY);
+    assert_int_equal(known_count(k), 1);
+    p.n_status = 0;
+    assert_int_equal(known_put(&shelf, &k, &p, &scratch, 3), KNOWN_CHANGED);
+    assert_int_equal(known_count(k), 2);
+    known_free(&shelf, &k);
+    free(status);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +286,7 @@ int main(void)
         cmocka_unit_test(the_person_is_no_resource),
         cmocka_unit_test(the_person_survives_the_limit),
         cmocka_unit_test(the_person_may_borrow_from_itself),
+        cmocka_unit_test(what_is_too_much_in_all_is_not_taken),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
