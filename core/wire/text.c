@@ -105,6 +105,8 @@ static bool buffer_grow(struct buffer *b, size_t n)
 {
     if (n > SIZE_MAX - b->n || (b->limit && b->n + n > b->limit))
         return false;
+    if (b->cap && b->cap == b->limit) // so the compiler sees that borrowed room never moves
+        return false;
     size_t cap = next_capacity(b, b->n + n);
     char *p = memory_grow(b->p, cap);
     if (!p)
