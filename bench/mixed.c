@@ -49,8 +49,8 @@ struct mixed {
     struct part steady[3], session, roster; // steady: one walk for each of the first three acts
     int turn[ACTS];                         // what each act has earned
     enum act held;                          // is next, and waits for a pair; ACTS: none
-    uint64_t passed_over, refused,
-        lost; // refused: set-ups, by a gateway that is kept from its work
+    uint64_t passed_over, lost;
+    uint64_t refused; // set-ups, by a gateway that is kept from its work
 };
 
 // ---- Single events
