@@ -21,7 +21,7 @@ enum {
 static size_t write_visit(char *out, size_t size, uint16_t port, const char *call_id,
                           const char *to_tag, bool stays)
 {
-    char from[64], to[64], branch[96], more[192];
+    char from[96], to[96], branch[96], more[192];
     snprintf(from, sizeof from, "sip:%s@dialog.hostile", call_id);
     snprintf(to, sizeof to, "sip:%s@example.com", call_id);
     snprintf(branch, sizeof branch, "%s%s", call_id, stays ? "come" : "go");
