@@ -15,8 +15,9 @@ enum {
     DRIVE_WINDOW = 256,
     DRIVE_SAY_EVERY = 16,
     // A SIP device is told of so many changes as they come; who goes on is slowed down to one in
-    // five seconds (SERVE_HURRY_MAX in core/serve_pace.h). A few are kept for the beginning.
-    DRIVE_PRESENCE_MAX = 190, // LOAD_PRESENCE of one pair in a gateway's life
+    // five seconds (SERVE_HURRY_MAX in core/serve_pace.h). Some are kept for the beginning, and for
+    // pairs whose turn comes more often as others are passed over.
+    DRIVE_PRESENCE_MAX = 150, // LOAD_PRESENCE of one pair in a gateway's life
 };
 
 struct drive {
