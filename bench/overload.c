@@ -14,8 +14,13 @@
 // At last one address floods with three times the capacity, and another, quiet one asks for little:
 // how many of its requests are taken.
 //
+// The messages are nearly all of one length, which favours a gateway that hands runs of such to the
+// kernel in one piece (bench/load/hot.h); with --mixed-lengths no two in a row are, of those that
+// come and of those that they lead to, and the figures' names end in "-mixed".
+//
 //   bench_overload --gateway build/release/isthmus [--seconds 8] [--only xmpp-to-sip|sip-to-xmpp]
-//                  [--figures FILE] [--dir FOLDER]     for the stores, one after the other
+//                  [--mixed-lengths] [--figures FILE]
+//                  [--dir FOLDER]     for the stores, one after the other
 #include <arpa/inet.h>
 #include <getopt.h>
 #include <sched.h>
@@ -50,6 +55,7 @@ struct bench {
     struct load_setup setup;
     enum load_kind kind;
     unsigned seconds, next; // pair
+    bool mixed;             // lengths
     const char *dir;        // where stores are made
     struct figures *figures;
     bool faulty;
@@ -85,6 +91,7 @@ static void begin(struct bench *b, unsigned pairs)
     }
     if (load_create(&b->load, &b->setup))
         die(b, "no room for the pairs");
+    load_mix_lengths(b->load, b->mixed);
     pin(0);
     if (load_start(b->load, START_MS))
         die(b, "the gateway does not start");
@@ -173,7 +180,7 @@ static double within(const struct histogram *h, uint64_t us)
 static void say(struct bench *b, const char *what, const char *unit, double value, double times)
 {
     char name[32];
-    snprintf(name, sizeof name, "%s-%s", what, load_kind_name(b->kind));
+    snprintf(name, sizeof name, "%s-%s%s", what, load_kind_name(b->kind), b->mixed ? "-mixed" : "");
     figures_say(b->figures, &(struct figure){.what = name,
                                              .unit = unit,
                                              .value = value,
@@ -391,7 +398,8 @@ static void measure(struct bench *b, enum load_kind kind, const char *direction)
     b->kind = kind;
     struct outcome outcomes[sizeof times / sizeof *times];
     double capacity = closed_loop(b), peak = capacity, at_twice = 0;
-    printf("%s: in a closed loop %.0f set-ups a second\n", direction, capacity);
+    printf("%s%s: in a closed loop %.0f set-ups a second\n", direction,
+           b->mixed ? ", lengths mixed" : "", capacity);
     printf(
         "  load  offered     good     of     done  refused   p50 ms   p99 ms   refresh  p99 ms "
         " presence  p99 ms    notify  p99 ms   CPU driver\n");
@@ -418,7 +426,8 @@ _Noreturn static void usage(FILE *to)
 {
     fputs(
         "usage: bench_overload [--gateway FILE] [--seconds N] [--only xmpp-to-sip|sip-to-xmpp]\n"
-        "                      [--figures FILE] [--dir DIR]\n",
+        "                      [--mixed-lengths] [--figures FILE] [--dir DIR]\n"
+        "--mixed-lengths: no two messages in a row are of one length; figures end in \"-mixed\"\n",
         to);
     exit(to == stdout ? 0 : 2);
 }
@@ -426,13 +435,11 @@ _Noreturn static void usage(FILE *to)
 // What only one direction is asked for by; none: "".
 static const char *options(struct bench *b, const char **figures, int argc, char **argv)
 {
-    static const struct option names[] = {{"gateway", 1, NULL, 'g'},
-                                          {"seconds", 1, NULL, 's'},
-                                          {"only", 1, NULL, 'o'},
-                                          {"figures", 1, NULL, 'f'},
-                                          {"dir", 1, NULL, 'd'},
-                                          {"help", 0, NULL, 'h'},
-                                          {0}};
+    static const struct option names[] = {
+        {"gateway", 1, NULL, 'g'}, {"seconds", 1, NULL, 's'},
+        {"only", 1, NULL, 'o'},    {"mixed-lengths", 0, NULL, 'm'},
+        {"figures", 1, NULL, 'f'}, {"dir", 1, NULL, 'd'},
+        {"help", 0, NULL, 'h'},    {0}};
     const char *only = "";
     bool good = true;
     for (int o; good && (o = getopt_long(argc, argv, "", names, NULL)) != -1;)
@@ -440,6 +447,7 @@ static const char *options(struct bench *b, const char **figures, int argc, char
         case 'g': b->setup.binary = optarg; break;
         case 's': good = number_of(optarg, 1, 3600, &b->seconds); break;
         case 'o': only = optarg; break;
+        case 'm': b->mixed = true; break;
         case 'f': *figures = optarg; break;
         case 'd': b->dir = optarg; break;
         case 'h': usage(stdout);

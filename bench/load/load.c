@@ -71,11 +71,26 @@ void load_mix_lengths(struct load *l, bool mixed)
 }
 
 // 13 has no factor in common with 64: of 64 pairs in a row each has another length.
+static unsigned filler_length(const struct load *l, unsigned i)
+{
+    return l->mixed ? i * 13 % (LOAD_FILLER + 1) : 0;
+}
+
+static const char *filler_of(unsigned length)
+{
+    static const char dots[LOAD_FILLER + 1] =
+        "...............................................................";
+    return dots + LOAD_FILLER - length;
+}
+
 const char *load_filler(const struct load *l, unsigned i)
 {
-    static const char dots[] =
-        "..............................................................."; // 63
-    return dots + (l->mixed ? 63 - i * 13 % 64 : 63);
+    return filler_of(filler_length(l, i));
+}
+
+const char *load_name_filler(const struct load_side *side)
+{
+    return filler_of(side->name_filler);
 }
 
 bool load_is_under_way(const struct load *l, enum load_kind kind, unsigned i)
@@ -101,6 +116,15 @@ void load_end(struct load *l, enum load_kind kind, unsigned i, enum load_end how
     l->under_way[kind]--;
 }
 
+// Names stay what they are, however lengths are mixed later on.
+static void load_want(const struct load *l, struct load_side *side, unsigned i)
+{
+    side->pair.wanted = true;
+    if (!side->named)
+        side->name_filler = (uint8_t)(filler_length(l, i) / 2);
+    side->named = true;
+}
+
 void load_begin(struct load *l, enum load_kind kind, unsigned i, uint64_t intended_us)
 {
     struct load_event *e = &l->event[kind][i];
@@ -113,7 +137,7 @@ void load_begin(struct load *l, enum load_kind kind, unsigned i, uint64_t intend
     l->now_us = load_now_us();
     e->intended_us = intended_us ? intended_us : l->now_us;
     if (kind == LOAD_WATCH || kind == LOAD_SERVE)
-        side->pair.wanted = true;
+        load_want(l, side, i);
     if (kind == LOAD_UNWATCH || kind == LOAD_UNSERVE)
         side->pair.wanted = side->pair.told = false;
     if (kind == LOAD_PRESENCE || kind == LOAD_NOTIFY)

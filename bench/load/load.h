@@ -123,7 +123,8 @@ uint16_t load_shard_port(const struct load *l); // of shard 0
 uint16_t load_api_port(const struct load *l);
 
 // Mixed: what is said from now on is up to 63 bytes longer, and no two events of neighbouring pairs
-// are alike in that: status texts, so the daemon's NOTIFYs; branches of NOTIFYs, so its answers.
+// are alike in that: status texts, so the daemon's NOTIFYs; branches, so its answers; and of pairs
+// that subscribe for the first time Call-IDs and tags, or the contact's name, so its SUBSCRIBEs.
 // Else messages of one kind are nearly all of one length, as it is nowhere else.
 void load_mix_lengths(struct load *l, bool mixed);
 // One event of pair `i`, meant for `intended_us` (load_now_us(); 0: now). Said at once, but bytes

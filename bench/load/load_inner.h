@@ -19,6 +19,7 @@
 enum {
     LOAD_NAME = 64,
     LOAD_URI = 128,
+    LOAD_FILLER = 63,
     LOAD_OUT_BYTES = 1 << 20, // of the stream, written in one piece
     LOAD_IN_BYTES = 4 << 20,
     LOAD_BATCH = 128, // datagrams
@@ -58,6 +59,8 @@ struct load_side {
     uint8_t waits;                // bit per kind: to be said when that one is answered
     unsigned round;               // of the presence that is shown
     bool away;                    // serve: nothing is
+    bool named;                   // has subscribed before
+    uint8_t name_filler;          // of its names, by length
 };
 
 struct load_event {
@@ -102,8 +105,10 @@ struct load {
 unsigned load_user(const struct load *l, unsigned i);
 const char *load_watched(const struct load *l);
 struct load_side *load_side(struct load *l, enum load_kind kind, unsigned i);
-// What makes pair `i`'s messages longer, if lengths are mixed.
+// What makes pair `i`'s messages longer, if lengths are mixed; and, half as much, what they are
+// known by: a contact's name, a Call-ID, a tag.
 const char *load_filler(const struct load *l, unsigned i);
+const char *load_name_filler(const struct load_side *side);
 enum load_end { LOAD_DONE, LOAD_REFUSED, LOAD_GIVEN_UP };
 // Ends what is under way of that kind and pair, if anything is.
 void load_end(struct load *l, enum load_kind kind, unsigned i, enum load_end how);

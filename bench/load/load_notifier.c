@@ -17,10 +17,10 @@ static void notifier_write_state(struct load_writer *w, const struct load *l, un
     load_sip_write(
         w,
         "<?xml version='1.0' encoding='UTF-8'?>\r\n"
-        "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:s%u@example.net'>"
+        "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:s%u%s@example.net'>"
         "<tuple id='ID-phone'><status><basic>open</basic>"
         "<show xmlns='jabber:client'>%s</show></status><note>load %u%s</note></tuple></presence>",
-        i, shows[round % 2], round, load_filler(l, i));
+        i, load_name_filler(&l->watch[i]), shows[round % 2], round, load_filler(l, i));
     w->bytes[w->n] = 0;
 }
 
@@ -35,17 +35,18 @@ static void notifier_write(struct load_writer *w, struct load *l, unsigned i)
 {
     const struct load_side *side = &l->watch[i];
     const struct load_dialog *d = &side->dialog;
+    const char *name = load_name_filler(side);
     struct load_writer body;
     body.n = w->n = 0;
     *body.bytes = 0;
     load_sip_write(w,
                    "NOTIFY %s SIP/2.0\r\nVia: SIP/2.0/UDP %s:%u;branch=z9hG4bKn%u.%u%s\r\n"
-                   "Max-Forwards: 70\r\nFrom: <sip:s%u@example.net>;tag=n%u.%u\r\n"
+                   "Max-Forwards: 70\r\nFrom: <sip:s%u%s@example.net>;tag=n%u.%u\r\n"
                    "To: <sip:x%u@example.com>;tag=%s\r\nCall-ID: %s\r\nCSeq: %u NOTIFY\r\n"
-                   "Contact: <sip:s%u@%s:%u>\r\nEvent: presence\r\nSubscription-State: ",
+                   "Contact: <sip:s%u%s@%s:%u>\r\nEvent: presence\r\nSubscription-State: ",
                    d->target, l->setup.address, l->proxy_port, i, load_sip_branch(l),
-                   load_filler(l, i), i, i, d->number, load_user(l, i), d->their_tag, d->call_id,
-                   d->cseq, i, l->setup.address, l->proxy_port);
+                   load_filler(l, i), i, name, i, d->number, load_user(l, i), d->their_tag,
+                   d->call_id, d->cseq, i, name, l->setup.address, l->proxy_port);
     if (side->pair.live) {
         load_sip_write(w, "active;expires=%u\r\n", notifier_left_s(d));
         notifier_write_state(&body, l, i);
@@ -115,8 +116,8 @@ static void notifier_answer_ok(struct load *l, const struct load_message *m, uns
                                uint32_t expires_s)
 {
     char more[256], tag[32];
-    snprintf(more, sizeof more, "Expires: %u\r\nContact: <sip:s%u@%s:%u>\r\n", expires_s, i,
-             l->setup.address, l->proxy_port);
+    snprintf(more, sizeof more, "Expires: %u\r\nContact: <sip:s%u%s@%s:%u>\r\n", expires_s, i,
+             load_name_filler(&l->watch[i]), l->setup.address, l->proxy_port);
     snprintf(tag, sizeof tag, "n%u.%u", i, l->watch[i].dialog.number);
     load_sip_answer(l, m, "200 OK", tag, more);
 }
@@ -178,6 +179,7 @@ void load_notifier_asked(struct load *l, const struct load_message *m)
 {
     uint32_t i, asked_s;
     const char *behind = load_digits(load_after(m->start, "SUBSCRIBE sip:s"), &i);
+    behind = load_past_filler(behind);
     if (!behind || *behind != '@' || i >= l->setup.pairs) {
         load_fault(l, "a SUBSCRIBE for nobody: %.100s", m->start);
         return;

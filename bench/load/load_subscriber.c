@@ -12,10 +12,11 @@ static void subscriber_say(struct load *l, enum load_kind kind, unsigned i)
 {
     struct load_side *s = &l->serve[i];
     struct load_dialog *d = &s->dialog;
+    const char *name = load_name_filler(s);
     struct load_writer m;
     if (kind == LOAD_SERVE) {
         *d = (struct load_dialog){.number = d->number + 1, .port = l->sip_port};
-        snprintf(d->call_id, LOAD_NAME, "s%u.%u@load", i, d->number);
+        snprintf(d->call_id, LOAD_NAME, "s%u.%u@load%s", i, d->number, name);
         snprintf(d->target, LOAD_URI, "sip:%s%u@example.com", load_watched(l), load_user(l, i));
         s->pair.cseq_in = 0;
         s->pair.live = false;
@@ -23,14 +24,14 @@ static void subscriber_say(struct load *l, enum load_kind kind, unsigned i)
     d->cseq++;
     m.n = 0;
     load_sip_write(&m,
-                   "SUBSCRIBE %s SIP/2.0\r\nVia: SIP/2.0/UDP %s:%u;branch=z9hG4bKs%u.%u\r\n"
-                   "Max-Forwards: 70\r\nFrom: <sip:r%u@example.net>;tag=r%u.%u\r\n"
+                   "SUBSCRIBE %s SIP/2.0\r\nVia: SIP/2.0/UDP %s:%u;branch=z9hG4bKs%u.%u%s\r\n"
+                   "Max-Forwards: 70\r\nFrom: <sip:r%u@example.net>;tag=r%u.%u%s\r\n"
                    "To: <sip:%s%u@example.com>%s%s\r\nCall-ID: %s\r\nCSeq: %u SUBSCRIBE\r\n"
                    "Contact: <sip:r%u@%s:%u>\r\nEvent: presence\r\nExpires: %u\r\n",
-                   d->target, l->setup.address, l->proxy_port, i, load_sip_branch(l), i, i,
-                   d->number, load_watched(l), load_user(l, i), *d->their_tag ? ";tag=" : "",
-                   d->their_tag, d->call_id, d->cseq, i, l->setup.address, l->proxy_port,
-                   kind == LOAD_UNSERVE ? 0 : l->setup.expires_s);
+                   d->target, l->setup.address, l->proxy_port, i, load_sip_branch(l),
+                   load_filler(l, i), i, i, d->number, name, load_watched(l), load_user(l, i),
+                   *d->their_tag ? ";tag=" : "", d->their_tag, d->call_id, d->cseq, i,
+                   l->setup.address, l->proxy_port, kind == LOAD_UNSERVE ? 0 : l->setup.expires_s);
     load_sip_write_body(&m, "", "");
     struct load_request head = {
         .kind = kind, .pair = i, .cseq = d->cseq, .port = d->port, .n = m.n};

@@ -38,6 +38,14 @@ static inline const char *load_digits(const char *at, uint32_t *number)
     return p == at ? NULL : p;
 }
 
+// The text behind a filler, which may be empty.
+static inline const char *load_past_filler(const char *at)
+{
+    while (at && *at == '.')
+        at++;
+    return at;
+}
+
 static inline bool load_piece_eq(struct load_piece t, const char *z)
 {
     return t.p && strlen(z) == t.n && memcmp(t.p, z, t.n) == 0;

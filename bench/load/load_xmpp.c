@@ -121,8 +121,8 @@ static void xmpp_say_presence(struct load *l, unsigned i)
 
 static void xmpp_say_to_contact(struct load *l, unsigned i, const char *resource, const char *type)
 {
-    xmpp_say(l, "<presence from='x%u@example.com%s' to='s%u@example.net' type='%s'/>",
-             load_user(l, i), resource, i, type);
+    xmpp_say(l, "<presence from='x%u@example.com%s' to='s%u%s@example.net' type='%s'/>",
+             load_user(l, i), resource, i, load_name_filler(&l->watch[i]), type);
 }
 
 void load_xmpp_begin(struct load *l, enum load_kind kind, unsigned i)
@@ -248,14 +248,14 @@ static void take_of_contact(struct load *l, const struct stanza *s, unsigned i)
 static void xmpp_take(struct load *l, const char *start)
 {
     struct stanza s;
-    uint32_t i;
+    uint32_t i = 0;
     stanza_read(&s, start);
+    const char *host = s.from.p ? load_past_filler(load_digits(s.from.p + 1, &i)) : NULL;
     if (load_after(start, "<iq"))
         take_iq(l, &s);
     else if (!load_after(start, "<presence"))
         load_fault(l, "neither iq nor presence: %.100s", start);
-    else if (!s.from.p || !load_after(load_digits(s.from.p + 1, &i), "@example.net") ||
-             i >= l->setup.pairs)
+    else if (!load_after(host, "@example.net") || i >= l->setup.pairs)
         return; // from the gateway itself
     else if (*s.from.p == 'r')
         take_of_watcher(l, &s, i);
