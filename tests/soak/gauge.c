@@ -1,6 +1,7 @@
 // Asks the daemon over REST and looks at its process and its store.
 #include "tests/soak/gauge.h"
 
+#include <errno.h>
 #include <ftw.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -112,6 +113,21 @@ long gauge_records(const struct load *l, unsigned shards)
     return error ? -1 : n;
 }
 
+unsigned gauge_errors(const struct load *l, char first[256])
+{
+    char path[300], line[4096];
+    unsigned n = 0;
+    snprintf(path, sizeof path, "%s/log", load_dir(l));
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f)) {
+        if (strstr(line, " level=error ") && n++ == 0)
+            snprintf(first, 256, "%.255s", line);
+    }
+    if (f)
+        fclose(f);
+    return n;
+}
+
 void gauge_add(struct gauge_points *p, double x, double y)
 {
     if (p->n == sizeof p->x / sizeof *p->x)
@@ -120,7 +136,7 @@ void gauge_add(struct gauge_points *p, double x, double y)
     p->y[p->n++] = y;
 }
 
-double gauge_slope(const struct gauge_points *p, double x_least)
+int gauge_slope(const struct gauge_points *p, double x_least, double *out)
 {
     double n = 0, x = 0, y = 0, xx = 0, xy = 0;
     for (unsigned i = 0; i < p->n; i++) {
@@ -133,5 +149,8 @@ double gauge_slope(const struct gauge_points *p, double x_least)
         xy += p->x[i] * p->y[i];
     }
     double spread = n * xx - x * x;
-    return n < 3 || spread <= 0 ? 0 : (n * xy - x * y) / spread;
+    if (n < 3 || spread <= 0)
+        return ENODATA;
+    *out = (n * xy - x * y) / spread;
+    return 0;
 }
