@@ -7,6 +7,13 @@
 // refresh their dialogs, and their presence changes. Each load meets a daemon of its own with an
 // empty store.
 //
+// One closed loop is not enough: one life of the daemon differs from the next by some 15 % in how
+// its memory came to lie, what the disk does and who else wants the cores, and all of that only
+// takes away. Found too low, the capacity would make "twice" less than it says, and look good. So
+// it is the most of three lives. Once all loads are through, a fourth tells whether the machine has
+// become quicker meanwhile: if so, the peak that the goodput at twice the capacity is a share of is
+// that one. The daemon's CPU time stands beside each: far below a core, somebody else had it.
+//
 // Reported per load: set-ups offered, done within a second, done at all and refused, each per
 // second; their latency; how many of the refreshes and of the presence changes came through within
 // a second, and their latency.
@@ -40,15 +47,18 @@ enum {
     WINDOW = 512,        // set-ups under way in the closed loop
     SETTLED = 1000,      // pairs that are there before, in each direction
     SETTLED_PER_S = 200, // refreshes, and changes of presence, of these
-    CLOSED_S = 4,
-    PEAK_PER_S = 60000, // no machine does more: for the number of pairs
-    AFTER_S = 4,        // for those under way at the end
+    CLOSED_S = 3,
+    CLOSED_TIMES = 3,
+    PEAK_PER_S = 200000, // no core does more: for the number of pairs
+    AFTER_S = 4,         // for those under way at the end
     GOOD_US = 1000000,
     START_MS = 10000,
     PATIENCE_MS = 20000,
     QUIET_PER_S = 20,
     QUIET_MAX = 4096,
 };
+
+static const double MUCH_LESS = 1.15; // times the capacity
 
 struct bench {
     struct load *load;
@@ -118,21 +128,53 @@ static void end(struct bench *b)
 
 // ---- The capacity
 
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
 static double closed_loop(struct bench *b)
 {
     begin(b, CLOSED_S * PEAK_PER_S);
     uint64_t begin_us = load_now_us(), end_us = begin_us + CLOSED_S * 1000000ull;
+    uint64_t daemon_ns = load_cpu_ns(b->load);
     const struct load_figure *f = load_figure(b->load, b->kind);
     while (load_now_us() < end_us && b->next < b->setup.pairs) {
         while (load_under_way(b->load, b->kind) < WINDOW && b->next < b->setup.pairs)
             load_begin(b->load, b->kind, b->next++, 0);
         load_play(b->load, 10000);
     }
-    double per_s = (double)f->done * 1e6 / (double)(load_now_us() - begin_us);
+    double us = (double)(load_now_us() - begin_us), per_s = (double)f->done * 1e6 / us;
+    printf(" %.0f (CPU %.0f %%", per_s, (double)(load_cpu_ns(b->load) - daemon_ns) / 10 / us);
     if (f->refused)
-        printf("in the closed loop %llu were refused\n", (unsigned long long)f->refused);
+        printf(", %llu refused", (unsigned long long)f->refused);
+    printf(")");
     end(b);
     return per_s;
+}
+
+static double capacity_of(struct bench *b, const char *direction)
+{
+    double most = 0;
+    printf("%s%s: set-ups a second in closed loops:", direction, b->mixed ? ", lengths mixed" : "");
+    for (unsigned i = 0; i < CLOSED_TIMES; i++)
+        most = larger(most, closed_loop(b));
+    printf("; at most %.0f\n", most);
+    return most;
+}
+
+// The most that any load has shown so far, or that one more closed loop does.
+static double once_more(struct bench *b, double capacity, double peak)
+{
+    printf("and in one more at the end:");
+    peak = larger(peak, closed_loop(b));
+    printf("\n");
+    if (peak > MUCH_LESS * capacity)
+        printf(
+            "the capacity was found too low, by what else the machine did: %.0f are possible, and "
+            "the loads were less than they say\n",
+            peak);
+    return peak;
 }
 
 // ---- The open loop
@@ -397,18 +439,17 @@ static void measure(struct bench *b, enum load_kind kind, const char *direction)
     static const double times[] = {0.5, 1, 1.5, 2, 3};
     b->kind = kind;
     struct outcome outcomes[sizeof times / sizeof *times];
-    double capacity = closed_loop(b), peak = capacity, at_twice = 0;
-    printf("%s%s: in a closed loop %.0f set-ups a second\n", direction,
-           b->mixed ? ", lengths mixed" : "", capacity);
+    double capacity = capacity_of(b, direction), peak = capacity, at_twice = 0;
     printf(
         "  load  offered     good     of     done  refused   p50 ms   p99 ms   refresh  p99 ms "
         " presence  p99 ms    notify  p99 ms   CPU driver\n");
     for (unsigned i = 0; i < sizeof times / sizeof *times; i++) {
         const struct outcome *o = &outcomes[i];
         outcomes[i] = load_once(b, capacity, times[i]);
-        peak = o->good_per_s > peak ? o->good_per_s : peak;
+        peak = larger(peak, o->good_per_s);
         at_twice = o->times == 2 ? o->good_per_s : at_twice;
     }
+    peak = once_more(b, capacity, peak);
     say(b, "capacity", "1/s", capacity, 0);
     say(b, "at-twice", "% of the peak", 100 * at_twice / peak, 0); // of the goodput
     for (unsigned i = 0; i < sizeof times / sizeof *times; i++)
