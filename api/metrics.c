@@ -130,6 +130,8 @@ static const struct metric metrics[] = {
     GAUGE("overload_shedding", core.overload_shedding,
           "1 while new work is refused as there is more than can be done."),
     GAUGE("store_bytes", counters.store_bytes, "Bytes used in the store."),
+    GAUGE("store_lost", counters.store_lost,
+          "1 while the store's file was removed, moved or replaced under the running gateway."),
     GAUGE("sip_connections", counters.sip_stream.connections, "SIP connections, of TCP and TLS."),
     GAUGE("sip_handshakes", counters.sip_stream.handshakes,
           "Accepted SIP connections within their TLS handshake."),

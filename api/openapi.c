@@ -19,7 +19,9 @@ static const struct field fields[] = {
     {"Ready", "failing", "@Failing[]", "What is not up."},
     {"Failing", "part", "=shard|store|sip|stream|gateway", "What kind of part."},
     {"Failing", "name", "string", "Which one: the shard's number, the stream's domain."},
-    {"Failing", "why", "string", "The reason."},
+    {"Failing", "why", "string",
+     "The reason. Of a store: its disk is full, nearly full or failing, or its file was removed, "
+     "moved or replaced under the running gateway."},
     {"OpenAPI", "openapi", "string", "3.1.0"},
     {"OpenAPI", "info", "object", "Title and version."},
     {"OpenAPI", "paths", "object", "What is served."},

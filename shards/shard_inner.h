@@ -88,11 +88,12 @@ struct shard {
     struct effects fx;
     struct store_change *change; // the changes among the effects
     size_t change_cap, n_changes;
-    bool cramped;        // the store's disk is nearly full: no new work is taken
-    bool held;           // a commit failed: the turn's effects wait, and nothing new is taken in
-    uint64_t retry_ms;   // when held, or without a core
-    uint64_t reborn_ms;  // 0: never
-    unsigned ring_first; // the ring that is read first, in turn
+    bool cramped;         // the store's disk is nearly full: no new work is taken
+    char store_lost[256]; // why the store's file is not in its place: likewise; "": it is
+    bool held;            // a commit failed: the turn's effects wait, and nothing new is taken in
+    uint64_t retry_ms;    // when held, or without a core
+    uint64_t reborn_ms;   // 0: never
+    unsigned ring_first;  // the ring that is read first, in turn
     int epoll;
     bool listening;   // wires are polled for reading
     bool unwatched;   // epoll has refused one of them, and is to be asked again
@@ -186,7 +187,12 @@ bool shard_commit(struct shard *s);  // false: failed, to be tried again
 void shard_release(struct shard *s);
 void shard_flush(struct shard *s);
 void shard_set_failing(struct shard *s, const char *why);
-void shard_set_working(struct shard *s); // but for what is known of its store's disk
+void shard_set_working(struct shard *s); // but for what is known of its store's disk and file
+// Whether it takes no new work, as what it would promise could not be kept.
+static inline bool shard_is_closed(const struct shard *s)
+{
+    return s->cramped || s->store_lost[0];
+}
 void shard_look_after_store(struct shard *s);
 void shard_send_to_stream(struct shard *s, uint32_t stream, struct text bytes);
 

@@ -50,25 +50,55 @@ static const char cramped_text[] = "store: its disk is nearly full: new subscrip
 
 void shard_set_working(struct shard *s)
 {
-    shard_set_failing(s, s->cramped ? cramped_text : "");
+    shard_set_failing(s, s->store_lost[0] ? s->store_lost : s->cramped ? cramped_text : "");
 }
 
 // Before the wall: whoever is new hears an honest no, and the rest of the disk is for those who are
 // there, whose records change all the time.
-void shard_look_after_store(struct shard *s)
+static bool look_at_room(struct shard *s)
 {
     bool cramped = store_shard_is_cramped(s->store, s->cramped);
     if (cramped == s->cramped)
-        return;
-    s->cramped = s->settings->core.draining = cramped;
-    if (s->core)
-        core_set_settings(s->core, &s->settings->core);
-    if (!s->held)
-        shard_set_working(s);
+        return false;
+    s->cramped = cramped;
     if (cramped)
         log_warn("store_nearly_full", "shard", LOG_U64(s->index), NULL);
     else
         log_info("store_has_room", "shard", LOG_U64(s->index), NULL);
+    return true;
+}
+
+// Those who are there are served on. Were commits to fail from now on, they would be out of service
+// as well, and nothing would be won: what they were promised went with the file, or comes back with
+// it, and then with all that was written since. But nobody is to be promised anything new.
+static bool look_at_place(struct shard *s)
+{
+    char lost[sizeof s->store_lost] = "";
+    struct store_error why;
+    if (store_shard_is_lost(s->store, &why))
+        snprintf(lost, sizeof lost, "%.208s: new subscriptions are refused", why.text);
+    if (strcmp(lost, s->store_lost) == 0)
+        return false;
+    memcpy(s->store_lost, lost, sizeof lost);
+    s->count.store_lost = lost[0] != '\0';
+    if (lost[0])
+        log_error("store_lost", "shard", LOG_U64(s->index), "why", why.text, NULL);
+    else
+        log_info("store_back", "shard", LOG_U64(s->index), NULL);
+    return true;
+}
+
+void shard_look_after_store(struct shard *s)
+{
+    bool changed = look_at_room(s);
+    changed = look_at_place(s) || changed;
+    if (!changed)
+        return;
+    s->settings->core.draining = shard_is_closed(s);
+    if (s->core)
+        core_set_settings(s->core, &s->settings->core);
+    if (!s->held && s->core)
+        shard_set_working(s);
 }
 
 static void commit_failed(struct shard *s, int error, const struct store_error *why)

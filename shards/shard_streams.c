@@ -224,7 +224,7 @@ void shard_apply_settings(struct shard *s, struct settings *settings)
     memcpy(before, s->stream_of, n_before * sizeof *before);
     settings_destroy(s->settings);
     s->settings = settings;
-    settings->core.draining = s->cramped;
+    settings->core.draining = shard_is_closed(s);
     if (!s->core) { // the next one is made with these
         look_at_wishes(s);
         return;

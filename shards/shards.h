@@ -32,6 +32,7 @@ struct shard_counters {
     uint64_t rebirths_total; // its core was made anew from the store, as memory had run out
     uint64_t starved_total;  // events lost with its core, or for want of memory to read them
     uint64_t forwarded_total, store_bytes;
+    uint64_t store_lost; // 1 while the store's file is not in its place
     uint64_t sip_in_bytes_total, sip_out_bytes_total, sip_send_failures_total;
     uint64_t sip_oversized_total;         // above sip_message_bytes: requests are answered with 513
     uint64_t sip_unparsable_total;        // not SIP at all, dropped

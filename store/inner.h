@@ -5,6 +5,7 @@
 
 #include <lmdb.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 #include "core/core.h"
 #include "store/store.h"
 
@@ -83,6 +84,18 @@ const char *env_text(int rc);
 uint64_t env_bytes(MDB_env *env);
 // Opens the one table of an environment: integer ids.
 int env_table(MDB_txn *txn, MDB_dbi *out);
+
+// place.c
+
+struct place {
+    dev_t device;
+    ino_t inode;
+    bool known;
+};
+// The environment's file is the one that belongs there from now on.
+void place_note(struct place *p, MDB_env *env);
+// ENOENT: no file is there any more. ESTALE: another one is. 0: it is there, or nobody can tell.
+int place_check(const struct place *p, const char *path, struct store_error *why);
 
 // verify.c
 

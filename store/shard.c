@@ -20,6 +20,7 @@ struct store_shard {
     // The last commit failed, so this may be its turn once more. A meta page whose writing failed
     // half-way may have left it stored after all: then `fresh` ids are there.
     bool redo;
+    struct place place;
     struct store *store; // NULL: not open by number
     unsigned number;
     char path[];
@@ -49,9 +50,12 @@ static int attach(struct store_shard *s, struct store_error *why)
 {
     if (s->env)
         return 0;
-    int rc = env_open(&s->env, s->path, s->flags, why);
+    int rc = place_check(&s->place, s->path, why); // LMDB would begin a new file, without a word
+    if (rc == 0)
+        rc = env_open(&s->env, s->path, s->flags, why);
     if (rc != 0)
         return rc;
+    place_note(&s->place, s->env);
     rc = open_table(s);
     if (rc != 0) {
         detach(s);
@@ -285,4 +289,9 @@ bool store_shard_is_cramped(const struct store_shard *s, bool before)
     if (kept > STORE_ROOM_BYTES)
         kept = STORE_ROOM_BYTES;
     return left < (before ? kept + kept / 4 : kept);
+}
+
+bool store_shard_is_lost(const struct store_shard *s, struct store_error *why)
+{
+    return place_check(&s->place, s->path, why) != 0;
 }

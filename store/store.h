@@ -66,5 +66,9 @@ uint64_t store_shard_bytes(const struct store_shard *s); // used pages × page s
 // STORE_ROOM_BYTES, or than a STORE_ROOM_PART of it if that is less. Once so (`before`), until
 // there is a quarter more. False when the disk does not say.
 bool store_shard_is_cramped(const struct store_shard *s, bool before);
+// Its file was removed or moved away, or another one took its place, while it is open. Commits go
+// on into the open file, and are with it should it come back; the next store_open() finds what is
+// at its place then. False when nobody can tell.
+bool store_shard_is_lost(const struct store_shard *s, struct store_error *why);
 
 #endif

@@ -221,6 +221,11 @@ class Daemon:
         except OSError:
             return 0, {}
 
+    def metrics(self) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['api']}/metrics",
+                                    timeout=10) as answer:
+            return answer.read().decode()
+
     def is_ready(self) -> bool:
         return self.get("/readyz")[0] == 200
 
@@ -429,17 +434,78 @@ class Unwritable(StoreTest):
         self.assertRegex(second.text(), "another|in use|holds")
         self.presence_flows("juliet", "still here")
 
-    def test_the_folder_goes_away_under_the_running_daemon(self) -> None:
-        """Its files are open, so it works on; what is written goes where nobody will find it, and
-        that is known at the next start only. What was known before is shown on."""
+
+class Lost(StoreTest):
+    """
+        [its file is removed, moved away or replaced] ─▶ /readyz 503, one line of log
+        SUBSCRIBE (new) ─▶ 503 with Retry-After; who was there is served on
+        [the same file is back] ─▶ ready, 200, NOTIFY, by itself; nothing is lost
+    """
+
+    def notices(self, daemon: Daemon, what: str) -> None:
+        self.assertRegex(until(daemon.why_not, "/readyz 503 of the store"), what)
+        until(lambda: daemon.text().count("store_lost") == 2, "a line of log for each shard")
+        self.assertIn("isthmus_store_lost{shard=\"0\"} 1\n", daemon.metrics())
+        self.sip.subscribes("nurse", daemon.ports["sip"])
+        until(lambda: self.sip.status_of("nurse"), "an answer")
+        self.assertEqual(self.sip.status_of("nurse"), "503")
+        self.assertTrue(self.sip.sees("nurse", "Retry-After: "))
+        self.presence_flows("juliet", "homeless")
+        self.assertEqual(daemon.text().count("store_lost"), 2)
+
+    def recovers(self, daemon: Daemon) -> None:
+        until(daemon.is_ready, "ready again, by itself")
+        self.assertEqual(daemon.text().count("store_back"), 2)
+        self.assertIn("isthmus_store_lost{shard=\"0\"} 0\n", daemon.metrics())
+        self.watches(daemon, "nurse")
+
+    def test_the_folder_is_removed(self) -> None:
         daemon = self.running()
         self.watches(daemon, "juliet")
         shutil.rmtree(self.store)
-        self.presence_flows("juliet", "homeless")
-        self.sip.subscribes("nurse", daemon.ports["sip"])
-        self.presence_flows("juliet", "homeless still")
-        self.assertIsNone(daemon.process.poll())
+        self.notices(daemon, r"data\.mdb was removed, or moved away")
+        self.assertFalse(self.store.exists())
         self.assertEqual(daemon.stop(), 0)
+
+    def test_the_folder_is_moved_away_and_back(self) -> None:
+        daemon = self.running()
+        self.watches(daemon, "juliet")
+        self.store.rename(self.folder / "elsewhere")
+        self.notices(daemon, r"data\.mdb was removed, or moved away")
+        (self.folder / "elsewhere").rename(self.store)
+        self.recovers(daemon)
+        daemon.kill()
+        self.assertLessEqual({"juliet", "nurse"}, self.running().active())
+
+    def test_other_files_in_their_place(self) -> None:
+        """A backup is put in its place: it is what the next start takes."""
+        daemon = self.running()
+        self.watches(daemon, "juliet")
+        backup = self.folder / "backup"
+        shutil.copytree(self.store, backup)
+        self.watches(daemon, "user1")
+        self.store.rename(self.folder / "elsewhere")
+        backup.rename(self.store)
+        before = pictures(self.store)
+        self.notices(daemon, r"data\.mdb is another file than the one in use")
+        daemon.kill()
+        self.assertEqual(pictures(self.store), before)
+        self.assertEqual(self.running().active(), {"juliet"})
+
+    def test_a_disk_that_is_mounted_elsewhere(self) -> None:
+        """Unmounted while in use: the empty folder below it is no place for a store."""
+        self.mount("size=4m")
+        daemon = self.running()
+        self.watches(daemon, "juliet")
+        elsewhere = self.folder / "elsewhere"
+        elsewhere.mkdir()
+        subprocess.run(["mount", "--bind", self.store, elsewhere], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", elsewhere])
+        subprocess.run(["umount", "-l", self.store], check=True)
+        self.notices(daemon, r"data\.mdb was removed, or moved away")
+        self.assertEqual(list(self.store.iterdir()), [])
+        subprocess.run(["mount", "--bind", elsewhere, self.store], check=True)
+        self.recovers(daemon)
 
 
 class Damaged(StoreTest):
