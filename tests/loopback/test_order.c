@@ -1,11 +1,9 @@
 // In which order a shard takes in what waits: new work last, however much of it there is.
-//
-//   before the shard runs: 14000 × SUBSCRIBE ──▶ [sip] listen
-//                          one in a dialog  ──▶ the shard's own port
-//   it runs: the one that came last is answered in the first turn
 #include "gateway.h"
 
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "core/overload.h"
@@ -70,6 +68,9 @@ static unsigned answers_before(struct gateway *g)
 }
 
 // It came behind all that is new, and is answered in the first turn.
+//
+//   before the shard runs: 14000 × SUBSCRIBE ──▶ [sip] listen
+//                          one in a dialog   ──▶ the shard's own port
 static void dialogs_go_before_new_work(void **state)
 {
     (void)state;
@@ -131,12 +132,153 @@ static void what_waits_too_long_is_refused(void **state)
     gateway_close(g);
 }
 
+struct order {
+    struct gateway *g;
+    struct sip_peer *stranger; // what it sends to [sip] listen comes to shard 0
+    char user[3][32];          // of shard 0
+};
+
+static void say_subscribe(struct gateway *g, const char *user, const char *contact)
+{
+    char bytes[256];
+    snprintf(bytes, sizeof bytes,
+             "<presence from='%s@example.com' to='%s@example.net' type='subscribe'/>", user,
+             contact);
+    assert_true(component_server_send(g->server, "example.net", bytes));
+}
+
+static void find_users(struct order *o)
+{
+    struct sip_peer *sip = o->g->sip;
+    for (unsigned i = 0, n = 0; n < 3; i++) {
+        snprintf(o->user[n], sizeof o->user[n], "juliet%u", i);
+        say_subscribe(o->g, o->user[n], "romeo");
+        assert_true(sip_peer_expect(sip, "SUBSCRIBE sip:romeo", ANSWER_MS));
+        sip_peer_say_ok(sip, sip->from_port);
+        n += sip->from_port == o->g->shard_port;
+    }
+}
+
+static void ask_for_options(struct sip_peer *from, uint16_t to_port)
+{
+    static unsigned n;
+    char text[512];
+    snprintf(text, sizeof text,
+             "OPTIONS sip:gateway SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:%u;branch=z9hG4bKo%u\r\n"
+             "Max-Forwards: 70\r\nFrom: <sip:romeo@example.net>;tag=o\r\nTo: <sip:gateway>\r\n"
+             "Call-ID: options%u\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
+             from->port, n, n);
+    n++;
+    sip_peer_send(from, to_port, text);
+}
+
+static uint64_t came_to_shard_0(struct gateway *g)
+{
+    struct shard_counters counters;
+    struct core_stats core;
+    usleep(20000); // counters are shown at the end of a turn
+    shards_counters(g->shards, 0, &counters, &core);
+    return counters.sip_in_bytes_total;
+}
+
+// Each shard has a socket of that port, and the kernel chooses by the sender's address.
+static void find_stranger(struct order *o)
+{
+    for (;;) {
+        uint64_t before = came_to_shard_0(o->g);
+        o->stranger = sip_peer_open();
+        ask_for_options(o->stranger, o->g->listen_port);
+        assert_true(sip_peer_expect(o->stranger, "SIP/2.0 ", ANSWER_MS));
+        if (came_to_shard_0(o->g) != before)
+            return;
+        sip_peer_close(o->stranger);
+    }
+}
+
+static void ask_for(struct sip_peer *from, const char *user, uint16_t to_port)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "SUBSCRIBE sip:%s@example.com SIP/2.0\r\n"
+             "Via: SIP/2.0/UDP 127.0.0.1:%u;branch=z9hG4bK%s\r\nMax-Forwards: 70\r\n"
+             "From: <sip:romeo@example.net>;tag=r\r\nTo: <sip:%s@example.com>\r\n"
+             "Call-ID: %s\r\nCSeq: 1 SUBSCRIBE\r\nEvent: presence\r\n"
+             "Contact: <sip:romeo@127.0.0.1:%u>\r\nContent-Length: 0\r\n\r\n",
+             user, from->port, user, user, user, from->port);
+    sip_peer_send(from, to_port, text);
+}
+
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+// Shard 0 can't commit, and takes nothing in. What waits then came in an order of its own.
+static void let_all_wait(struct order *o)
+{
+    struct gateway *g = o->g;
+    char why[128];
+    uint64_t forwarded = gateway_sum(g).forwarded_total;
+    signal(SIGXFSZ, SIG_IGN);
+    limit_files(0);
+    say_subscribe(g, o->user[0], "tybalt");
+    while (!shards_part_failing(g->shards, 0, why, sizeof why))
+        usleep(1000);
+    ask_for(o->stranger, o->user[2], g->listen_port);
+    say_subscribe(g, o->user[0], "mercutio");
+    ask_for(g->sip, o->user[1], (uint16_t)(g->shard_port + 1));
+    while (gateway_sum(g).forwarded_total == forwarded)
+        usleep(1000);
+    ask_for_options(g->sip, g->shard_port);
+    usleep(50000);
+    limit_files(RLIM_INFINITY);
+}
+
+// By the shard's own port it says something about each, as it took them in.
+static void expect_by_own_port(struct order *o, const char *start, const char *about)
+{
+    struct sip_peer *sip = o->g->sip;
+    do
+        assert_true(sip_peer_expect(sip, "", ANSWER_MS));
+    while (sip->from_port != o->g->shard_port);
+    if (strncmp(sip->message, start, strlen(start)) != 0 || !strstr(sip->message, about))
+        fail_msg("not %s about %s, but: %s", start, about, sip->message);
+}
+
+// Within a turn: what belongs to something that there is, then what other shards and the server
+// say, and last what is new.
+//
+//   OPTIONS   ──▶ the shard's own port                     ──▶ answer
+//   SUBSCRIBE ──▶ the other shard's own port ──▶ a ring    ──▶ NOTIFY
+//   subscribe ──▶ the stream                               ──▶ SUBSCRIBE
+//   SUBSCRIBE ──▶ [sip] listen                             ──▶ NOTIFY
+static void each_has_its_place_in_a_turn(void **state)
+{
+    (void)state;
+    struct order o = {.g = gateway_open(&(struct gateway_wish){.shards = 2, .t1_ms = 4000})};
+    assert_true(gateway_wait_stream(o.g, "example.net", "", GATEWAY_PATIENCE_MS));
+    find_users(&o);
+    find_stranger(&o);
+    let_all_wait(&o);
+    expect_by_own_port(&o, "SUBSCRIBE sip:tybalt", o.user[0]); // of the turn that was held
+    expect_by_own_port(&o, "SIP/2.0 ", "OPTIONS");
+    expect_by_own_port(&o, "NOTIFY", o.user[1]);
+    expect_by_own_port(&o, "SUBSCRIBE sip:mercutio", o.user[0]);
+    expect_by_own_port(&o, "NOTIFY", o.user[2]);
+    sip_peer_close(o.stranger);
+    gateway_close(o.g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dialogs_go_before_new_work),
         cmocka_unit_test(a_flood_of_new_work_keeps_nobody_waiting),
         cmocka_unit_test(what_waits_too_long_is_refused),
+        cmocka_unit_test(each_has_its_place_in_a_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
