@@ -6,17 +6,38 @@
 #include <cmocka.h>
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "shards/sip_udp.h"
 
 static struct port_counters count;
+
+// So many pieces more, cut or not, and the socket is full. Loopback itself never is: a datagram is
+// not the sender's any more as soon as it is sent.
+static unsigned socket_room = UINT_MAX;
+
+int __real_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags);
+int __wrap_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags);
+
+int __wrap_sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
+{
+    if (!socket_room) {
+        errno = EAGAIN;
+        return -1;
+    }
+    int sent = __real_sendmmsg(fd, v, n < socket_room ? n : socket_room, flags);
+    if (sent > 0 && socket_room != UINT_MAX)
+        socket_room -= (unsigned)sent;
+    return sent;
+}
 
 static int open_port(struct port **out, const char *host, uint16_t number, bool shared)
 {
@@ -284,6 +305,96 @@ static void test_runs_again(void **state)
     sip_udp_ops.close(a);
 }
 
+struct numbered {
+    struct port *a;
+    struct hop to[2];
+    uint32_t said[2], heard[2]; // by peer
+};
+
+// Number so-and-so for that peer: its size and its bytes follow from the number.
+static size_t number_size(uint32_t number)
+{
+    return sizeof number + 10 * (number / 30 % 3);
+}
+
+static void say_numbers(struct numbered *w, unsigned peer, unsigned times)
+{
+    char bytes[64];
+    for (; times--; w->said[peer]++) {
+        memset(bytes, (int)(w->said[peer] & 127), sizeof bytes);
+        memcpy(bytes, &w->said[peer], sizeof w->said[peer]);
+        sip_udp_ops.send(w->a, &(struct port_way){.to = w->to[peer]},
+                         (struct text){bytes, number_size(w->said[peer])});
+    }
+}
+
+static void hear_numbers(struct numbered *w, unsigned peer, int fd)
+{
+    char bytes[128];
+    ssize_t n;
+    while ((n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT)) >= 0) {
+        uint32_t number;
+        memcpy(&number, bytes, sizeof number);
+        assert_int_equal(number, w->heard[peer]);
+        assert_int_equal(n, number_size(number));
+        for (ssize_t i = sizeof number; i < n; i++)
+            assert_int_equal(bytes[i], number & 127);
+        w->heard[peer]++;
+    }
+}
+
+// Runs of three sizes, broken by single ones to another peer.
+static void say_some(struct numbered *w)
+{
+    say_numbers(w, 0, 7 * SIP_UDP_RUN_MIN);
+    say_numbers(w, 1, 1);
+    say_numbers(w, 0, 3 * SIP_UDP_RUN_MIN);
+    say_numbers(w, 1, 2 * SIP_UDP_RUN_MIN);
+}
+
+// The socket takes a few pieces, runs or not, and is full; each time, more comes to lie behind what
+// waits. All of it arrives in the end, once, and in order.
+static void full_in_between(unsigned pieces, bool can_cut)
+{
+    enum { TIMES = 60 };
+    struct port *b[2] = {opened("127.0.0.1"), opened("127.0.0.1")};
+    struct numbered w = {.a = opened("127.0.0.1")};
+    unsigned full = 0;
+    int no_check = !can_cut;
+    assert_int_equal(
+        setsockopt(sip_udp_ops.fd(w.a), SOL_SOCKET, SO_NO_CHECK, &no_check, sizeof no_check), 0);
+    for (unsigned peer = 0; peer < 2; peer++)
+        w.to[peer] = address_of(b[peer], "127.0.0.1");
+    for (unsigned i = 0; sip_udp_ops.is_waiting(w.a) || i < TIMES; i++) {
+        assert_true(i < 20000);
+        if (i < TIMES)
+            say_some(&w);
+        socket_room = pieces;
+        sip_udp_ops.flush(w.a);
+        for (unsigned peer = 0; peer < 2; peer++)
+            hear_numbers(&w, peer, sip_udp_ops.fd(b[peer]));
+        full += sip_udp_ops.is_waiting(w.a);
+    }
+    socket_room = UINT_MAX;
+    assert_true(full > TIMES);
+    for (unsigned peer = 0; peer < 2; peer++) {
+        assert_int_equal(w.heard[peer], w.said[peer]);
+        sip_udp_ops.close(b[peer]);
+    }
+    assert_int_equal(count.send_failures, 0);
+    sip_udp_ops.close(w.a);
+}
+
+static void test_full_in_between(void **state)
+{
+    (void)state;
+    static const unsigned pieces[] = {1, 2, 3, 7};
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        full_in_between(pieces[i], true);
+        full_in_between(pieces[i], false);
+    }
+}
+
 // A datagram that the kernel refuses does not hold up those behind it.
 static void test_send_failure(void **state)
 {
@@ -373,7 +484,7 @@ int main(void)
         cmocka_unit_test(test_send_failure), cmocka_unit_test(test_sharing),
         cmocka_unit_test(test_waiting),      cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_runs),         cmocka_unit_test(test_no_runs),
-        cmocka_unit_test(test_runs_again),
+        cmocka_unit_test(test_runs_again),   cmocka_unit_test(test_full_in_between),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
