@@ -113,8 +113,9 @@ int fabric_send(struct fabric_end *e, unsigned to, const void *head, size_t head
     struct ring *r = e->fabric->ring[e->self][to];
     assert(r);
     struct ring_part parts[2] = {{head, head_n}, {body.p, body.n}};
-    int error = ENOBUFS;
-    if (e->backlog[to].n == 0)
+    // What never fits must not get into the backlog: its sender would believe that it is kept.
+    int error = head_n + body.n > e->fabric->message_max ? EMSGSIZE : ENOBUFS;
+    if (error == ENOBUFS && e->backlog[to].n == 0)
         error = ring_push(r, parts, 2);
     e->unrung[to] = true;
     if (error == ENOBUFS) {
@@ -126,6 +127,7 @@ int fabric_send(struct fabric_end *e, unsigned to, const void *head, size_t head
     return error;
 }
 
+// What the ring does not take, for whatever reason, waits: its sender believes that it is kept.
 static void fabric_retry_one(struct fabric_end *e, unsigned to)
 {
     struct buffer *b = &e->backlog[to];
@@ -135,12 +137,10 @@ static void fabric_retry_one(struct fabric_end *e, unsigned to)
         memcpy(&n, b->p + *done, sizeof n);
         struct ring_part part = {b->p + *done + sizeof n, n};
         int error = ring_push(e->fabric->ring[e->self][to], &part, 1);
-        if (error == ENOBUFS)
-            return;
+        assert(error != EMSGSIZE);
         if (error)
-            e->dropped_total++;
-        else
-            e->unrung[to] = true;
+            return;
+        e->unrung[to] = true;
         *done += sizeof n + n;
         e->backlog_bytes -= sizeof n + n;
     }

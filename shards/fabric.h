@@ -15,6 +15,9 @@ enum {
     FABRIC_PEERS_MAX = CORE_SHARDS_MAX + 4,
     // Kept by one end for all full rings together; what comes on top is dropped and counted.
     FABRIC_BACKLOG_BYTES = 16 << 20,
+    // From here on nothing more is read that can wait, within a turn too. What one read gives rise
+    // to has room above it: 64 KiB of the smallest stanzas are not a sixth of that.
+    FABRIC_CROWDED_BYTES = FABRIC_BACKLOG_BYTES / 2,
     FABRIC_RETRY_MS =
         1, // a full ring is looked at again after; its consumer rings no bell for room
 };
@@ -62,8 +65,9 @@ struct fabric_end {
 void fabric_end_init(struct fabric_end *e, struct fabric *f, unsigned self);
 void fabric_end_free(struct fabric_end *e);
 
-// Head and body become one message to peer `to`. 0: in the ring or in the backlog. ENOBUFS,
-// EMSGSIZE, ENOMEM: dropped and counted. The receiver's bell is not rung yet.
+// Head and body become one message to peer `to`. 0: in the ring or in the backlog, and it gets
+// there. ENOBUFS, EMSGSIZE, ENOMEM: dropped and counted; what is to be done about it is in
+// shards/message.h. The receiver's bell is not rung yet.
 int fabric_send(struct fabric_end *e, unsigned to, const void *head, size_t head_n,
                 struct text body);
 // Pushes what waits, as far as there is room.
@@ -73,6 +77,10 @@ bool fabric_ring_bells(struct fabric_end *e);
 static inline bool fabric_is_congested(const struct fabric_end *e)
 {
     return e->backlog_bytes > 0;
+}
+static inline bool fabric_is_crowded(const struct fabric_end *e)
+{
+    return e->backlog_bytes > FABRIC_CROWDED_BYTES;
 }
 // Whether retry() and ring_bells() have to be called again within FABRIC_RETRY_MS.
 static inline bool fabric_is_pending(const struct fabric_end *e)

@@ -1,6 +1,19 @@
 // The flat messages that cross the rings: a head, and right behind it the bytes that go with it.
 //
 // Heads are multiples of eight bytes, so that a block behind one is aligned as in memory.
+//
+// What becomes of a message that is dropped (fabric_send() says so: its ring and its sender's
+// backlog are full, or memory has run out):
+//
+//     SIP, SIP_OUT           as if the network had lost it: the peer sends again, or (over TCP and
+//                            TLS) its transaction times out. Our own requests never cross.
+//     STANZA, STANZA_OUT,    nobody sends it again, so the sender owes it (shards/shard_owed.c)
+//     STREAM_UP, _DOWN,
+//     STREAM_LOST, MISSED
+//     STREAM_OPEN            the connector closes the stream and opens another
+//     RESOLVE, RESOLVED      the core asks again (NEXT_HOP_ASK_MS); who waits for it tries later
+//     ASK, ANSWER            the API says that there was no answer in time
+//     SETTINGS, WANTED       are not sent at all unless there is room for all of them
 #ifndef SHARDS_MESSAGE_H
 #define SHARDS_MESSAGE_H
 
@@ -14,6 +27,7 @@ enum message_kind {
     MESSAGE_STANZA_OUT, // released bytes for a stream of the receiver's; behind: the bytes
     MESSAGE_STREAM_UP,  // struct message_stream; the stream's home shard tells all others
     MESSAGE_STREAM_DOWN,
+    MESSAGE_MISSED, // struct message; of stanzas for the receiver's core one or more were dropped
     // API and shard
     MESSAGE_ASK,    // struct message_ask; behind: the question
     MESSAGE_ANSWER, // struct message_ask; behind: the answer

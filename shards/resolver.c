@@ -128,7 +128,7 @@ static void tell(struct resolver *r, unsigned shard, struct text uri, const stru
     int error = body.failed ? ENOMEM
                             : fabric_send(&r->end, shard, &head, sizeof head,
                                           (struct text){body.p, body.n});
-    if (error)
+    if (error) // its core asks again, in NEXT_HOP_ASK_MS
         log_error("resolved_not_told", "shard", LOG_U64(shard), "why", strerror(error), NULL);
     buffer_free(&body);
 }

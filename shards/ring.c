@@ -122,20 +122,38 @@ static void parts_copy(char *to, const struct ring_part *parts, size_t n_parts)
     }
 }
 
+// Looks at the consumer's counter again only when there seems to be no room for `size` more bytes.
+static bool ring_fits(struct ring *r, uint64_t tail, uint64_t size)
+{
+    if (tail + size - r->head_seen > RING_BYTES)
+        r->head_seen = atomic_load_explicit(&r->head, memory_order_acquire);
+    return tail + size - r->head_seen <= RING_BYTES;
+}
+
+static uint64_t ring_pad(uint64_t tail, size_t size)
+{
+    uint64_t left = RING_BYTES - ring_offset(tail);
+    return size > left ? left : 0;
+}
+
+bool ring_has_room(struct ring *r, size_t n)
+{
+    assert(n <= RING_NEAR_MAX);
+    uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+    size_t size = record_size(n);
+    return ring_fits(r, tail, ring_pad(tail, size) + size);
+}
+
 // Makes the record of `body` bytes at the tail and returns where its body goes; the caller
 // publishes by storing *tail_after. NULL: no room.
 static char *ring_reserve(struct ring *r, size_t body, size_t message, enum record_kind kind,
                           uint64_t *tail_after)
 {
     uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
-    uint64_t left = RING_BYTES - ring_offset(tail);
     size_t size = record_size(body);
-    uint64_t pad = size > left ? left : 0;
-    if (tail + pad + size - r->head_seen > RING_BYTES) {
-        r->head_seen = atomic_load_explicit(&r->head, memory_order_acquire);
-        if (tail + pad + size - r->head_seen > RING_BYTES)
-            return NULL;
-    }
+    uint64_t pad = ring_pad(tail, size);
+    if (!ring_fits(r, tail, pad + size))
+        return NULL;
     if (pad) {
         struct record record = {.kind = RECORD_PAD};
         memcpy(r->bytes + ring_offset(tail), &record, sizeof record);

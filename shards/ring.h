@@ -34,6 +34,8 @@ struct ring_part {
 // The producer's. The message is its parts, one after the other. ENOBUFS: full, try again later;
 // EMSGSIZE: it never fits; ENOMEM. On error nothing was pushed.
 int ring_push(struct ring *r, const struct ring_part *parts, size_t n_parts);
+// Whether a message of `n` bytes, at most RING_NEAR_MAX, can be pushed now.
+bool ring_has_room(struct ring *r, size_t n);
 
 // The consumer's. The oldest message, NULL if there is none; it stays until ring_pop().
 const void *ring_front(struct ring *r, size_t *n);

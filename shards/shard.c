@@ -34,8 +34,9 @@ static int shard_allocate(struct shard *s, const struct config *cfg)
     size_t streams = (size_t)STREAM_DOMAINS_MAX * s->connections;
     s->homed_by = calloc(streams, sizeof *s->homed_by);
     s->up = calloc(streams, sizeof *s->up);
+    s->owed = calloc(streams, sizeof *s->owed);
     s->scratch = malloc(XMPP_STREAM_READ_BYTES);
-    if (!s->homed_by || !s->up || !s->scratch)
+    if (!s->homed_by || !s->up || !s->owed || !s->scratch)
         return ENOMEM;
     return sip_parser_create(&s->parser, cfg->limits.sip_message_bytes);
 }
@@ -186,6 +187,7 @@ void shard_destroy(struct shard *s)
     free(s->homed);
     free(s->homed_by);
     free(s->up);
+    free(s->owed);
     free(s->scratch);
     free(s);
 }

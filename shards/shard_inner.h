@@ -8,6 +8,7 @@
 //   shard_route.c    in: wires and rings → the owner's core
 //   shard_release.c  commit and out: effects → wires and rings
 //   shard_streams.c  streams taken over, lost and given up
+//   shard_owed.c     what could not be said to another thread, made good
 #ifndef SHARDS_SHARD_INNER_H
 #define SHARDS_SHARD_INNER_H
 
@@ -36,6 +37,7 @@ enum {
     SHARD_SILENT_MS = 5000,        // without a turn for so long, it is reported as failing
     SHARD_COMMIT_RETRY_MS = 1000,
     SHARD_REBIRTH_RETRY_MS = 1000,
+    SHARD_PAY_MS = 1000,   // between two attempts to make good what was dropped
     SHARD_FINISH_MS = 200, // at the end: for what is still on the way between shards
     SHARD_FINISH_MOST_MS = 2000,
     SHARD_FAREWELL_MS = 1000, // for the last bytes to the servers
@@ -121,6 +123,12 @@ struct shard {
     bool lost;                      // one of them has an error
     bool *up;                       // by number: it is up, as far as this shard was told
 
+    // What was dropped on its way to another thread, and is to be made good.
+    bool owing;
+    uint64_t pay_ms;              // not before
+    uint8_t *owed;                // by number of the stream: enum shard_owed, or-ed
+    bool missed[CORE_SHARDS_MAX]; // stanzas for that shard's core
+
     // For others to read.
     struct shard_counters count, count_shown;
     struct core_stats core_before; // counters of the cores that were
@@ -137,7 +145,8 @@ void shard_add_counters(struct core_stats *sum, const struct core_stats *more);
 // Whether the turn can take one more event.
 static inline bool shard_has_room(const struct shard *s)
 {
-    return !s->held && s->core && !s->fx.failed && s->fx.bytes.n < EFFECTS_TURN_BYTES;
+    return !s->held && s->core && !s->fx.failed && s->fx.bytes.n < EFFECTS_TURN_BYTES &&
+           !fabric_is_crowded(&s->end);
 }
 void shard_watch(struct shard *s, struct shard_wire *w, uint32_t mask);
 void shard_watch_port(struct shard *s, struct shard_port *p);
@@ -200,11 +209,23 @@ void shard_send_to_stream(struct shard *s, uint32_t stream, struct text bytes);
 void shard_map_streams(struct shard *s); // from the core's domains
 void shard_take_stream(struct shard *s, const struct message_stream *m);
 void shard_told_stream(struct shard *s, uint32_t stream, bool up);
-void shard_tell_streams(struct shard *s); // a new core, of all that are up
+void shard_tell_streams(struct shard *s);                    // the core, of all that are up
+void shard_tell_others(struct shard *s, uint32_t stream);    // that it is up, or down
+void shard_tell_connector(struct shard *s, uint32_t stream); // that it is lost
 void shard_lose_stream(struct shard *s, struct shard_stream *st, int error); // to be buried
 void shard_bury_streams(struct shard *s);
 void shard_look_after_streams(struct shard *s);
 void shard_apply_settings(struct shard *s, struct settings *settings);
 void shard_farewell(struct shard *s);
+
+// shard_owed.c
+enum shard_owed {
+    SHARD_OWED_STANZAS = 1,   // of this core's, to the stream
+    SHARD_OWED_OTHERS = 2,    // that the stream is up, or down
+    SHARD_OWED_CONNECTOR = 4, // that the stream is lost
+};
+void shard_owe(struct shard *s, uint32_t stream, enum shard_owed what);
+void shard_owe_core(struct shard *s, unsigned shard);
+void shard_pay(struct shard *s);
 
 #endif

@@ -152,6 +152,7 @@ static void release_sip(struct shard *s, const struct effect *e)
         return;
     }
     // An answer: the request came to another shard. (What is asked leaves by the asker's own port.)
+    // One that is dropped is asked for again.
     struct message_sip head = {
         .kind = MESSAGE_SIP_OUT, .port = e->port, .reopen_port = e->reopen_port, .peer = e->to};
     fabric_send(&s->end, owner, &head, sizeof head, bytes);
@@ -185,8 +186,10 @@ static void release_stanza(struct shard *s, const struct effect *e)
         return;
     }
     struct message_stream head = {.kind = MESSAGE_STANZA_OUT, .stream = stream};
-    if (fabric_send(&s->end, home, &head, sizeof head, bytes))
-        s->count.stanzas_dropped_total++;
+    if (!fabric_send(&s->end, home, &head, sizeof head, bytes))
+        return;
+    s->count.stanzas_dropped_total++;
+    shard_owe(s, stream, SHARD_OWED_STANZAS);
 }
 
 static void release_question(struct shard *s, const struct effect *e)

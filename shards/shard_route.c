@@ -65,6 +65,7 @@ static void route_sip(void *arg, const struct port *p, const struct hop *from, s
     assert(owner < s->shards);
     struct message_sip head = {.kind = MESSAGE_SIP, .port = p->id, .peer = *from};
     s->count.forwarded_total++;
+    // One that is dropped is as good as lost on its way here.
     fabric_send(&s->end, owner, &head, sizeof head, (struct text){(const char *)m, m->size});
 }
 
@@ -73,9 +74,13 @@ void shard_route_stanza(void *arg, const struct stanza *stanza)
     struct shard *s = arg;
     unsigned owner = core_owner_of_stanza(s->core, stanza);
     if (owner == CORE_OWNER_UNKNOWN) {
-        // Nobody sends it again. What follows a turn that is thrown away makes good for it.
+        // Nobody sends it again. What follows a turn that is thrown away makes good for it, if it
+        // was ours.
         s->fx.failed = true;
         s->count.starved_total++;
+        for (unsigned i = 0; i < s->shards; i++)
+            if (i != s->index)
+                shard_owe_core(s, i);
         return;
     }
     if (owner == s->index) {
@@ -85,8 +90,9 @@ void shard_route_stanza(void *arg, const struct stanza *stanza)
     assert(owner < s->shards);
     struct message head = {.kind = MESSAGE_STANZA};
     s->count.forwarded_total++;
-    fabric_send(&s->end, owner, &head, sizeof head,
-                (struct text){(const char *)stanza, stanza_size(stanza)});
+    if (fabric_send(&s->end, owner, &head, sizeof head,
+                    (struct text){(const char *)stanza, stanza_size(stanza)}))
+        shard_owe_core(s, owner);
 }
 
 void shard_read_port(struct shard *s, struct shard_port *p)
@@ -188,6 +194,7 @@ static void read_message(struct shard *s, const char *p, size_t n)
     case MESSAGE_STANZA_OUT: read_stanza_out(s, p, n); return;
     case MESSAGE_STREAM_UP: shard_told_stream(s, stream->stream, true); return;
     case MESSAGE_STREAM_DOWN: shard_told_stream(s, stream->stream, false); return;
+    case MESSAGE_MISSED: shard_tell_streams(s); return;
     case MESSAGE_RESOLVED: read_resolved(s, p, n); return;
     case MESSAGE_STREAM_OPEN: shard_take_stream(s, stream); return;
     case MESSAGE_SETTINGS: read_settings(s, p); return;

@@ -57,23 +57,35 @@ void shard_told_stream(struct shard *s, uint32_t stream, bool up)
     step_stream(s, stream);
 }
 
-// Those shards that send to it, this one perhaps among them.
-static void tell_shards(struct shard *s, uint32_t stream, bool up)
+static bool sends_to(const struct shard *s, unsigned shard, uint32_t stream)
 {
-    struct message_stream m = {.kind = up ? MESSAGE_STREAM_UP : MESSAGE_STREAM_DOWN,
-                               .stream = stream};
-    for (unsigned i = stream % s->connections; i < s->shards; i += s->connections) {
-        if (i == s->index)
-            shard_told_stream(s, stream, up);
-        else
-            fabric_send(&s->end, i, &m, sizeof m, (struct text){0});
-    }
+    return shard % s->connections == stream % s->connections;
 }
 
-static void tell_connector(struct shard *s, uint32_t stream)
+void shard_tell_others(struct shard *s, uint32_t stream)
+{
+    struct message_stream m = {
+        .kind = s->homed_by[stream] ? MESSAGE_STREAM_UP : MESSAGE_STREAM_DOWN, .stream = stream};
+    for (unsigned i = 0; i < s->shards; i++)
+        if (i != s->index && sends_to(s, i, stream) &&
+            fabric_send(&s->end, i, &m, sizeof m, (struct text){0}))
+            shard_owe(s, stream, SHARD_OWED_OTHERS);
+}
+
+// Those that send to it, this one perhaps among them.
+static void tell_shards(struct shard *s, uint32_t stream)
+{
+    if (sends_to(s, s->index, stream))
+        shard_told_stream(s, stream, s->homed_by[stream]);
+    shard_tell_others(s, stream);
+}
+
+// Until it knows, it opens no other.
+void shard_tell_connector(struct shard *s, uint32_t stream)
 {
     struct message_stream m = {.kind = MESSAGE_STREAM_LOST, .stream = stream};
-    fabric_send(&s->end, fabric_connector(s->end.fabric), &m, sizeof m, (struct text){0});
+    if (fabric_send(&s->end, fabric_connector(s->end.fabric), &m, sizeof m, (struct text){0}))
+        shard_owe(s, stream, SHARD_OWED_CONNECTOR);
 }
 
 static bool make_room(struct shard *s)
@@ -121,13 +133,13 @@ void shard_take_stream(struct shard *s, const struct message_stream *m)
     if (!st) {
         const char *why = wanted || !s->core ? "no memory" : "not wanted";
         stream_table_set(s->table, m->stream, false, why, s->now_ms);
-        tell_connector(s, m->stream);
+        shard_tell_connector(s, m->stream);
         return;
     }
     stream_table_set(s->table, m->stream, true, "", s->now_ms);
     log_info("stream_up", "domain", domain, "shard", LOG_U64(s->index), NULL);
     shard_watch_stream(s, st);
-    tell_shards(s, m->stream, true);
+    tell_shards(s, m->stream);
 }
 
 static void remove_stream(struct shard *s, struct shard_stream *st)
@@ -151,8 +163,8 @@ static void end_stream(struct shard *s, struct shard_stream *st, struct text con
     xmpp_stream_flush(st->xmpp, s->now_ms);
     remove_stream(s, st);
     stream_table_set(s->table, stream, false, why, s->now_ms);
-    tell_shards(s, stream, false);
-    tell_connector(s, stream);
+    tell_shards(s, stream);
+    shard_tell_connector(s, stream);
 }
 
 void shard_lose_stream(struct shard *s, struct shard_stream *st, int error)

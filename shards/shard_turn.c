@@ -245,6 +245,7 @@ static void turn_take_in(struct shard *s, const struct epoll_event *ev, int n, b
     if (s->held)
         return;
     shard_bury_streams(s);
+    shard_pay(s);
     if (!finishing)
         turn_run_timers(s);
 }

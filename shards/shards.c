@@ -232,10 +232,37 @@ static void settings_free_all(struct settings **v, unsigned n)
         settings_destroy(v[i]);
 }
 
+// All or none of them are told: nobody would come back to push on what did not fit.
+static bool can_tell_all(struct shards *s)
+{
+    struct ring *const *to = s->fabric->ring[s->main_end.self];
+    bool room = ring_has_room(to[fabric_connector(s->fabric)], sizeof(struct message));
+    for (unsigned i = 0; i < s->n; i++)
+        room = room && ring_has_room(to[i], sizeof(struct message_pointer));
+    return room;
+}
+
+static void tell_all(struct shards *s, struct settings **copy)
+{
+    for (unsigned i = 0; i < s->n; i++) {
+        struct message_pointer m = {.kind = MESSAGE_SETTINGS, .p = copy[i]};
+        int error = fabric_send(&s->main_end, i, &m, sizeof m, (struct text){0});
+        assert(!error);
+    }
+    struct message wanted = {.kind = MESSAGE_WANTED};
+    int error = fabric_send(&s->main_end, fabric_connector(s->fabric), &wanted, sizeof wanted,
+                            (struct text){0});
+    assert(!error);
+    for (int ms = 0; !fabric_ring_bells(&s->main_end) && ms < WAKE_SURELY_MS; ms++)
+        poll(NULL, 0, 1);
+}
+
 // Each shard gets a copy of its own, all of which are made before the first is sent.
 static int reload_locked(struct shards *s, const struct config *cfg)
 {
     struct settings *copy[CORE_SHARDS_MAX];
+    if (!can_tell_all(s))
+        return EBUSY;
     for (unsigned i = 0; i < s->n; i++) {
         int error = settings_create(&copy[i], cfg);
         if (error) {
@@ -248,17 +275,7 @@ static int reload_locked(struct shards *s, const struct config *cfg)
         settings_free_all(copy, s->n);
         return error;
     }
-    for (unsigned i = 0; i < s->n; i++) {
-        struct message_pointer m = {.kind = MESSAGE_SETTINGS, .p = copy[i]};
-        if (fabric_send(&s->main_end, i, &m, sizeof m, (struct text){0}))
-            settings_destroy(copy[i]); // thousands of reloads that a stalled shard has not taken
-    }
-    struct message wanted = {.kind = MESSAGE_WANTED};
-    fabric_send(&s->main_end, fabric_connector(s->fabric), &wanted, sizeof wanted,
-                (struct text){0});
-    fabric_retry(&s->main_end);
-    for (int ms = 0; !fabric_ring_bells(&s->main_end) && ms < WAKE_SURELY_MS; ms++)
-        poll(NULL, 0, 1);
+    tell_all(s, copy);
     return 0;
 }
 

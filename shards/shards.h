@@ -21,7 +21,8 @@ void shards_stop(struct shards *s);
 void shards_destroy(struct shards *s);
 
 // A new configuration: trust, limits, subscription and probe settings take effect; the rest needs a
-// restart, the log aside (shards/reload.h). `cfg` is copied from before it returns.
+// restart, the log aside (shards/reload.h). `cfg` is copied from before it returns. On error
+// nothing has changed. EBUSY: some shard has not taken the last thousands of them yet.
 int shards_reload(struct shards *s, const struct config *cfg);
 
 unsigned shards_count(const struct shards *s);

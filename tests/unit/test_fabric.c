@@ -19,6 +19,16 @@ struct world {
     struct fabric_end end; // of shard 0
 };
 
+static bool no_memory;
+
+int __real_ring_push(struct ring *r, const struct ring_part *parts, size_t n_parts);
+int __wrap_ring_push(struct ring *r, const struct ring_part *parts, size_t n_parts);
+
+int __wrap_ring_push(struct ring *r, const struct ring_part *parts, size_t n_parts)
+{
+    return no_memory ? ENOMEM : __real_ring_push(r, parts, n_parts);
+}
+
 static struct world *open_world(void)
 {
     struct world *w = calloc(1, sizeof *w);
@@ -125,6 +135,15 @@ static void test_backlog_limit(void **state)
     close_world(w);
 }
 
+// Until there is something in the backlog. How many were sent.
+static uint64_t fill_ring(struct world *w, unsigned to)
+{
+    uint64_t sent = 0;
+    while (!fabric_is_congested(&w->end))
+        assert_int_equal(send_number(w, to, sent++), 0);
+    return sent;
+}
+
 static void test_too_large(void **state)
 {
     (void)state;
@@ -138,7 +157,59 @@ static void test_too_large(void **state)
         EMSGSIZE);
     assert_int_equal(w->end.dropped_total, 1);
     assert_false(fabric_is_congested(&w->end));
+    // And what never fits does not wait for it either.
+    fill_ring(w, 1);
+    assert_int_equal(
+        fabric_send(&w->end, 1, &head, sizeof head, (struct text){body, MESSAGE_MAX - 7}),
+        EMSGSIZE);
+    assert_int_equal(w->end.dropped_total, 2);
     free(body);
+    close_world(w);
+}
+
+// What was said to be kept gets there, though there is no memory for a while.
+static void test_no_memory(void **state)
+{
+    (void)state;
+    struct world *w = open_world();
+    uint64_t sent = fill_ring(w, 1);
+    assert_int_equal(send_number(w, 1, sent++), 0);
+    for (uint64_t i = 0; i < sent - 2; i++)
+        take_number(w, 1, i);
+    no_memory = true;
+    fabric_retry(&w->end);
+    assert_true(fabric_is_congested(&w->end));
+    assert_int_equal(send_number(w, 2, 0), ENOMEM); // nobody was told that this one is kept
+    assert_int_equal(w->end.dropped_total, 1);
+    no_memory = false;
+    fabric_retry(&w->end);
+    assert_false(fabric_is_congested(&w->end));
+    for (uint64_t i = sent - 2; i < sent; i++)
+        take_number(w, 1, i);
+    close_world(w);
+}
+
+// It is told early enough that there is room for what one more read gives rise to.
+static void test_crowded(void **state)
+{
+    (void)state;
+    struct world *w = open_world();
+    uint64_t sent = fill_ring(w, 1);
+    while (!fabric_is_crowded(&w->end))
+        assert_int_equal(send_number(w, 1, sent++), 0);
+    assert_in_range(w->end.backlog_bytes, FABRIC_CROWDED_BYTES + 1,
+                    FABRIC_CROWDED_BYTES + 4 + 8 + BODY);
+    uint64_t i = 0;
+    for (; fabric_is_crowded(&w->end); i++) {
+        take_number(w, 1, i);
+        fabric_retry(&w->end);
+    }
+    assert_true(fabric_is_congested(&w->end));
+    for (; i < sent; i++) {
+        take_number(w, 1, i);
+        fabric_retry(&w->end);
+    }
+    assert_false(fabric_is_congested(&w->end));
     close_world(w);
 }
 
@@ -172,6 +243,8 @@ int main(void)
         cmocka_unit_test(test_backlog_keeps_order),
         cmocka_unit_test(test_backlog_limit),
         cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_crowded),
         cmocka_unit_test(test_bells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

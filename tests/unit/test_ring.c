@@ -147,8 +147,10 @@ static void test_random_sizes(void **state)
         if (push && pushed - popped < MODEL) {
             size_t n = random_next(&seed) % (random_next(&seed) % 200 ? 600 : RING_NEAR_MAX + 5000);
             message_fill(p, pushed, n);
+            bool has_room = n > RING_NEAR_MAX || ring_has_room(r, n);
             int error = push_one(r, p, n);
             assert_true(error == 0 || error == ENOBUFS);
+            assert_true(n > RING_NEAR_MAX || has_room == !error);
             full += error == ENOBUFS;
             if (!error)
                 model[pushed++ % MODEL] = (uint32_t)n;
