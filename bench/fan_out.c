@@ -8,8 +8,8 @@
 // take turns: a device is told of no more than so many changes at once (RFC 3856 §6.10,
 // core/serve_pace.h).
 #include "bench/load/drive.h"
+#include "bench/load/patience.h"
 #include "bench/load/program.h"
-#include "bench/load/settle.h"
 
 static const char help[] =
     "usage: bench_fan_out [OPTION…]\n"
@@ -20,7 +20,6 @@ static const char help[] =
 enum {
     USERS = 20,
     CHANGES_MOST = USERS * 90, // of each run: below SERVE_HURRY_MAX for each watcher
-    PATIENCE_US = 40000000,
 };
 
 // One user may have that many, and may get them at once.
@@ -43,13 +42,10 @@ static unsigned fan_changes(double wanted)
 // Until all watchers have it. False: some never will.
 static bool fan_wait(struct program *p)
 {
-    uint64_t end_us = load_now_us() + PATIENCE_US;
-    while (load_under_way(p->load, LOAD_PRESENCE))
-        if (load_now_us() > end_us)
-            return false;
-        else
-            load_play(p->load, 1000);
-    return true;
+    bool moves = patience_wait(p->load, PATIENCE_OF(LOAD_PRESENCE), 0);
+    if (!moves)
+        program_check(p);
+    return moves;
 }
 
 // Begun and not done, since the last load_figures_reset().
@@ -121,8 +117,7 @@ int main(int argc, char **argv)
     p.setup.per_user = p.subscriptions;
     p.setup.pairs = p.subscriptions * USERS;
     program_start(&p);
-    if (!settle(p.load, LOAD_SERVE, p.setup.pairs))
-        program_die(&p, "her watchers do not see her");
+    program_set_up(&p, LOAD_SERVE, p.setup.pairs);
     fan_open(&p, fan_closed(&p, &lost) / 2, &lost);
     program_lost(&p, lost);
     program_stop(&p);

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "bench/load/figures.h"
+#include "bench/load/patience.h"
 #include "bench/load/ready.h"
 #include "bench/load/scratch.h"
 #include "tests/number.h"
@@ -36,7 +37,6 @@ enum {
     AFTER_S = 5, // of its new life
     START_MS = 60000,
     STEP_US = 1000,
-    PATIENCE_US = 40000000,
 };
 
 // A gateway with its subscriptions.
@@ -91,23 +91,14 @@ static void play(struct idle *b, const struct crowd *busy, uint64_t wait_us)
     }
 }
 
-static uint64_t over(const struct crowd *c, enum load_kind kind)
-{
-    const struct load_figure *f = load_figure(c->load, kind);
-    return f->done + f->refused + f->given_up + f->overtaken;
-}
-
 static void wait_for_room(struct idle *b, struct crowd *c, enum load_kind kind, uint64_t most)
 {
-    uint64_t before = over(c, kind), end_us = load_now_us() + PATIENCE_US;
+    struct patience p = patience_begin(c->load, PATIENCE_OF(kind));
+    char why[256];
     while (load_under_way(c->load, kind) > most) {
         play(b, c, STEP_US);
-        if (over(c, kind) != before) {
-            before = over(c, kind);
-            end_us = load_now_us() + PATIENCE_US;
-        } else if (load_now_us() > end_us) {
-            die(b, "nothing moves any more");
-        }
+        if (!patience_lasts(&p, c->load))
+            die(b, load_store_fails(c->load, why) ? why : "nothing moves any more");
     }
 }
 
@@ -158,6 +149,7 @@ static void play_for(struct idle *b, unsigned seconds)
 // that others use as well, takes no new work.
 static void subscribe(struct idle *b, struct crowd *c, enum load_kind kind)
 {
+    char why[256];
     for (unsigned round = 0; round < ROUNDS; round++) {
         unsigned n = 0;
         for (unsigned i = 0; i < c->pairs; i++)
@@ -167,6 +159,8 @@ static void subscribe(struct idle *b, struct crowd *c, enum load_kind kind)
         if (!n)
             return;
         play_for(b, round ? 1 : 0);
+        if (load_store_fails(c->load, why))
+            die(b, why);
     }
     die(b, "not all subscriptions could be made");
 }

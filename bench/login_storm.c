@@ -11,7 +11,7 @@
 // follow.
 #include "bench/load/drive.h"
 #include "bench/load/program.h"
-#include "bench/load/settle.h"
+#include "bench/load/patience.h"
 
 static const char help[] =
     "usage: bench_login_storm [OPTION…]\n"
@@ -22,8 +22,6 @@ static const char help[] =
 enum {
     WINDOW = 3000, // logins under way
     SAY_EVERY = 16,
-    PATIENCE_MS = 40000,
-    PATIENCE_US = PATIENCE_MS * 1000,
     SETTLE_US = 1000000,
     GAP_US = 11000000, // sooner the gateway opens no dialog anew (CORE_ATTEMPT_GAP_S)
 };
@@ -43,24 +41,14 @@ static void storm_login(struct load *l, unsigned i, uint64_t intended_us)
     load_begin(l, LOAD_PRESENCE, i, intended_us);
 }
 
-static uint64_t storm_under_way(const struct load *l)
+// False: nothing moves any more.
+static bool storm_wait(struct storm *s, uint64_t most)
 {
-    return load_under_way(l, LOAD_LOGIN) + load_under_way(l, LOAD_PRESENCE);
-}
-
-// Until no more than `most` are under way. False: nothing moves any more.
-static bool storm_wait(struct load *l, uint64_t most)
-{
-    uint64_t left = 0, end_us = 0, now_us;
-    for (; storm_under_way(l) > most; load_play(l, 1000)) {
-        now_us = load_now_us();
-        if (!end_us || storm_under_way(l) < left)
-            end_us = now_us + PATIENCE_US;
-        else if (now_us > end_us)
-            return false;
-        left = storm_under_way(l);
-    }
-    return true;
+    struct load *l = s->program.load;
+    bool moves = patience_wait(l, PATIENCE_OF(LOAD_LOGIN) | PATIENCE_OF(LOAD_PRESENCE), most);
+    if (!moves)
+        program_check(&s->program);
+    return moves;
 }
 
 // The first n go offline, and their dialogs are closed.
@@ -75,7 +63,9 @@ static void storm_leave(struct storm *s, unsigned n)
         while (load_is_full(l))
             load_play(l, 1000);
     }
-    if (!load_play_until_over(l, LOAD_LOGOUT, n, PATIENCE_MS))
+    bool all = patience_wait(l, PATIENCE_OF(LOAD_LOGOUT), 0);
+    program_check(&s->program);
+    if (!all)
         program_die(&s->program, "users go offline, and their dialogs stay");
     uint64_t settled_us = load_now_us() + SETTLE_US, gone_us = s->opened_us + GAP_US;
     load_play_until(l, gone_us > settled_us ? gone_us : settled_us);
@@ -100,9 +90,9 @@ static void storm_all_at_once(struct storm *s)
         storm_login(l, i, 0);
         if (i % SAY_EVERY == SAY_EVERY - 1)
             load_play(l, 0);
-        moves = storm_wait(l, 2 * WINDOW);
+        moves = storm_wait(s, 2 * WINDOW);
     }
-    storm_wait(l, 0);
+    storm_wait(s, 0);
     s->opened_us = load_now_us();
     double us = (double)(load_now_us() - begin_us);
     double cpu_us = (double)(load_cpu_ns(l) - cpu_ns) / 1000;
@@ -129,7 +119,7 @@ static void storm_paced(struct storm *s)
         else
             load_play(l, 0);
     }
-    storm_wait(l, 0);
+    storm_wait(s, 0);
     const struct histogram *h = &load_figure(l, LOAD_LOGIN)->latency_us;
     program_say(p, "p50", "us", (double)histogram_at(h, 500000));
     program_say(p, "p99", "us", (double)histogram_at(h, 990000));
@@ -147,9 +137,8 @@ int main(int argc, char **argv)
     struct program *p = &s.program;
     program_begin(p, argc, argv);
     program_start(p);
-    if (!settle(p->load, LOAD_WATCH, p->subscriptions) ||
-        !settle(p->load, LOAD_SERVE, p->subscriptions))
-        program_die(p, "the subscriptions can't be made");
+    program_set_up(p, LOAD_WATCH, p->subscriptions);
+    program_set_up(p, LOAD_SERVE, p->subscriptions);
     s.opened_us = load_now_us();
     storm_all_at_once(&s);
     storm_paced(&s);

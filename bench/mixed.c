@@ -19,7 +19,7 @@
 
 #include "bench/load/drive.h"
 #include "bench/load/program.h"
-#include "bench/load/settle.h"
+#include "bench/load/patience.h"
 
 static const char help[] =
     "usage: bench_mixed [OPTION…]\n"
@@ -31,9 +31,7 @@ enum {
     WINDOW = 256, // under way at a time, of what is answered at once
     SAY_EVERY = 16,
     START_US = 11000000, // sooner the gateway opens no dialog anew (CORE_ATTEMPT_GAP_S)
-    PATIENCE_MS = 40000,
-    PATIENCE_US = PATIENCE_MS * 1000,
-    BATCH = 64, // begun by an open loop that is late, before it reads again
+    BATCH = 64,          // begun by an open loop that is late, before it reads again
 };
 
 enum act { HER_CHANGE, HIS_CHANGE, REFRESH, SESSION, ROSTER, ACTS };
@@ -133,29 +131,15 @@ static bool mixed_one(struct mixed *m, uint64_t intended_us)
 
 // ---- All of them
 
-// Sessions are not counted in: they end 5 s after she has gone (CORE_SESSION_GRACE_MS).
-static uint64_t mixed_under_way(const struct load *l, bool sessions)
-{
-    uint64_t n = 0;
-    for (unsigned k = 0; k < LOAD_KINDS; k++)
-        if (sessions || (k != LOAD_LOGIN && k != LOAD_LOGOUT))
-            n += load_under_way(l, (enum load_kind)k);
-    return n;
-}
+// Without sessions: they end 5 s after she has gone (CORE_SESSION_GRACE_MS).
+enum { MIXED_AT_ONCE = PATIENCE_OF_ALL & ~(1 << LOAD_LOGIN | 1 << LOAD_LOGOUT) };
 
-static bool mixed_wait(const struct mixed *m, uint64_t most, bool sessions)
+static bool mixed_wait(struct mixed *m, unsigned kinds, uint64_t most)
 {
-    struct load *l = m->program.load;
-    uint64_t left = 0, end_us = 0, now_us;
-    for (; mixed_under_way(l, sessions) > most; load_play(l, 1000)) {
-        now_us = load_now_us();
-        if (!end_us || mixed_under_way(l, sessions) < left)
-            end_us = now_us + PATIENCE_US;
-        else if (now_us > end_us)
-            return false;
-        left = mixed_under_way(l, sessions);
-    }
-    return true;
+    bool moves = patience_wait(m->program.load, kinds, most);
+    if (!moves)
+        program_check(&m->program);
+    return moves;
 }
 
 static uint64_t mixed_done(struct mixed *m, struct histogram *latency_us)
@@ -184,13 +168,13 @@ static double mixed_closed(struct mixed *m)
     struct load *l = p->load;
     load_figures_reset(l);
     uint64_t cpu_ns = load_cpu_ns(l), begin_us = load_now_us();
-    for (uint64_t n = 0; n < p->events && mixed_wait(m, WINDOW, false);)
+    for (uint64_t n = 0; n < p->events && mixed_wait(m, MIXED_AT_ONCE, WINDOW);)
         if (!mixed_one(m, 0) || ++n % SAY_EVERY == 0)
             load_play(l, 0);
-    mixed_wait(m, 0, false);
+    mixed_wait(m, MIXED_AT_ONCE, 0);
     double us = (double)(load_now_us() - begin_us);
     double busy_us = (double)(load_cpu_ns(l) - cpu_ns) / 1000;
-    mixed_wait(m, 0, true);
+    mixed_wait(m, PATIENCE_OF_ALL, 0);
     double cpu_us = (double)(load_cpu_ns(l) - cpu_ns) / 1000;
     program_say(p, "cpu", "us/event", cpu_us / (double)mixed_done(m, NULL));
     program_say(p, "peak", "events/s", (double)p->events * 1e6 / us);
@@ -214,7 +198,7 @@ static void mixed_open(struct mixed *m, double per_s)
                 break;
         }
     }
-    mixed_wait(m, 0, true);
+    mixed_wait(m, PATIENCE_OF_ALL, 0);
     mixed_done(m, &latency_us);
     program_say(p, "p50", "us", (double)histogram_at(&latency_us, 500000));
     program_say(p, "p99", "us", (double)histogram_at(&latency_us, 990000));
@@ -237,13 +221,14 @@ static void mixed_parts(struct mixed *m, unsigned n)
 static void mixed_leave(struct mixed *m)
 {
     struct load *l = m->program.load;
-    unsigned n = 0;
-    for (unsigned i = 1; i < m->session.n; i += 2, n++) {
+    for (unsigned i = 1; i < m->session.n; i += 2) {
         load_begin(l, LOAD_LOGOUT, m->session.first + i, 0);
-        while (n % SAY_EVERY == 0 && load_is_full(l))
+        while (i % SAY_EVERY == 1 && load_is_full(l))
             load_play(l, 1000);
     }
-    if (!load_play_until_over(l, LOAD_LOGOUT, n, PATIENCE_MS))
+    bool all = patience_wait(l, PATIENCE_OF(LOAD_LOGOUT), 0);
+    program_check(&m->program);
+    if (!all)
         program_die(&m->program, "users go offline, and their dialogs stay");
 }
 
@@ -262,9 +247,8 @@ int main(int argc, char **argv)
         program_die(p, "it takes at least ten subscriptions");
     mixed_parts(&m, p->subscriptions);
     program_start(p);
-    if (!settle(p->load, LOAD_WATCH, p->subscriptions) ||
-        !settle(p->load, LOAD_SERVE, p->subscriptions))
-        program_die(p, "the subscriptions can't be made");
+    program_set_up(p, LOAD_WATCH, p->subscriptions);
+    program_set_up(p, LOAD_SERVE, p->subscriptions);
     mixed_leave(&m);
     load_play_until(p->load, load_now_us() + START_US);
     mixed_open(&m, mixed_closed(&m) / 2);

@@ -38,6 +38,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/load/drive.h"
 #include "bench/load/figures.h"
 #include "bench/load/load.h"
 #include "bench/load/scratch.h"
@@ -53,7 +54,6 @@ enum {
     AFTER_S = 4,         // for those under way at the end
     GOOD_US = 1000000,
     START_MS = 10000,
-    PATIENCE_MS = 20000,
     QUIET_PER_S = 20,
     QUIET_MAX = 4096,
 };
@@ -87,6 +87,14 @@ static void pin(int cpu)
     sched_setaffinity(0, sizeof set, &set); // with one core all is on it: a poor measure, but one
 }
 
+// One that can't store anything has no capacity.
+static void check_store(struct bench *b)
+{
+    char why[256];
+    if (load_store_fails(b->load, why))
+        die(b, why);
+}
+
 // A daemon with an empty store, and the pairs that are settled.
 static void begin(struct bench *b, unsigned pairs)
 {
@@ -106,9 +114,11 @@ static void begin(struct bench *b, unsigned pairs)
     if (load_start(b->load, START_MS))
         die(b, "the gateway does not start");
     pin(1);
-    if (!load_begin_all(b->load, LOAD_WATCH, SETTLED, WINDOW, PATIENCE_MS) ||
-        !load_begin_all(b->load, LOAD_SERVE, SETTLED, WINDOW, PATIENCE_MS))
-        die(b, "nothing moves");
+    bool all =
+        drive_set_up(b->load, LOAD_WATCH, SETTLED) && drive_set_up(b->load, LOAD_SERVE, SETTLED);
+    check_store(b);
+    if (!all)
+        die(b, "the pairs that are there before can't be made");
     load_play_until(b->load, load_now_us() + 500000);
     load_figures_reset(b->load);
 }
@@ -116,6 +126,7 @@ static void begin(struct bench *b, unsigned pairs)
 static void end(struct bench *b)
 {
     char why[256];
+    check_store(b);
     if (load_faults(b->load, why)) {
         fprintf(stderr, "bench_overload: %s\n", why);
         b->faulty = true;

@@ -32,14 +32,11 @@ static const char help[] =
 static void serve(struct program *p)
 {
     static struct drive_result r;
-    struct drive d = {.kind = LOAD_SERVE, .pairs = p->subscriptions};
     program_start(p);
-    d.load = p->load;
-    if (!drive_set_up(&d))
-        program_die(p, "the subscriptions are not all there");
-    d.kind = LOAD_REFRESH;
+    program_set_up(p, LOAD_SERVE, p->subscriptions);
+    struct drive d = {.load = p->load, .kind = LOAD_REFRESH, .pairs = p->subscriptions};
     drive_closed(&r, &d, p->events);
-    program_check_alive(p);
+    program_check(p);
     program_say(p, "cpu-serve", "us/refresh", r.cpu_us);
     program_say(p, "disk-serve", "B/refresh", (double)r.disk_bytes / (double)r.done);
     if (r.done != r.begun) {
@@ -119,12 +116,11 @@ static void watch(struct program *p)
     program_start(p);
     d.load = p->load;
     drive_open(&set_up, &d, p->subscriptions * 1000.0 / CYCLE_MS, CYCLE_MS / 1000.0);
-    if (!drive_set_up(&d)) // those that were refused
-        program_die(p, "the subscriptions are not all there");
+    program_set_up(p, LOAD_WATCH, p->subscriptions); // those that were refused
     load_play_until(p->load, load_now_us() + 1000000);
     look(&before, p);
     load_play_until(p->load, load_now_us() + p->seconds * 1000000ull);
-    program_check_alive(p);
+    program_check(p);
     say(p, &before);
     program_lost(p, not_refreshed(p, &before));
     free(before.cseq);

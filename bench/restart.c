@@ -11,17 +11,16 @@
 #include <stdlib.h>
 
 #include "bench/load/drive.h"
+#include "bench/load/patience.h"
 #include "bench/load/program.h"
 #include "bench/load/ready.h"
 
 enum {
-    WINDOW = 512,
     EXPIRES_S = 15,
     AWAY_S = 16,
     NEW_PER_S = 50,
     PER_S = 1000, // half of the pace that the gateway keeps to: who is slower has not done it
     START_MS = 60000,
-    PATIENCE_MS = 40000,
 };
 
 static const char HELP[] =
@@ -83,7 +82,8 @@ static void come_back(struct restart *r, unsigned give_up_s)
         program_die(p, "not all have their dialog again");
     say(r, "all-refreshed", "s", seconds);
     say(r, "refreshes-most", "1/s", r->most_per_s);
-    load_play_until_over(p->load, LOAD_SERVE, load_figure(p->load, LOAD_SERVE)->begun, PATIENCE_MS);
+    patience_wait(p->load, PATIENCE_OF(LOAD_SERVE), 0);
+    program_check(p);
     const struct load_figure *f = load_figure(p->load, LOAD_SERVE);
     say(r, "p50-new", "us", (double)histogram_at(&f->latency_us, 500000));
     say(r, "p99-new", "us", (double)histogram_at(&f->latency_us, 990000));
@@ -106,8 +106,7 @@ int main(int argc, char **argv)
     if (p->setup.pairs < give_up_s * NEW_PER_S)
         p->setup.pairs = give_up_s * NEW_PER_S;
     program_start(p);
-    if (!load_begin_all(p->load, LOAD_WATCH, p->subscriptions, WINDOW, PATIENCE_MS))
-        program_die(p, "nothing moves");
+    program_set_up(p, LOAD_WATCH, p->subscriptions);
     load_kill(p->load);
     printf("%u subscriptions made; killed, and away for %u s\n", p->subscriptions, p->seconds);
     load_play_until(p->load, load_now_us() + p->seconds * 1000000ull);

@@ -8,7 +8,6 @@
 #include "bench/load/drive.h"
 #include "bench/load/floor.h"
 #include "bench/load/program.h"
-#include "bench/load/settle.h"
 
 static const char help[] =
     "usage: bench_shards [OPTION…]\n"
@@ -36,15 +35,15 @@ static void gateway_start(struct gateway *g, const struct program *p, unsigned n
     g->his = (struct drive){.load = p->load, .kind = LOAD_NOTIFY, .pairs = p->subscriptions};
     g->her.window = g->his.window = n * DRIVE_WINDOW;
     g->her.say_every = g->his.say_every = n * DRIVE_SAY_EVERY;
-    if (!settle(p->load, LOAD_WATCH, p->subscriptions) ||
-        !settle(p->load, LOAD_SERVE, p->subscriptions))
-        program_die(&g->program, "the subscriptions can't be made");
+    program_set_up(&g->program, LOAD_WATCH, p->subscriptions);
+    program_set_up(&g->program, LOAD_SERVE, p->subscriptions);
 }
 
 static void gateway_block(struct gateway *g, struct drive *d)
 {
     static struct drive_result r; // with its histogram no thing for a stack
     drive_closed(&r, d, g->program.events / BLOCKS / 2);
+    program_check(&g->program);
     g->cpu_us += r.cpu_us * (double)r.done;
     g->us += (double)r.done * 1e6 / r.per_s;
     g->done += r.done;

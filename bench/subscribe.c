@@ -38,7 +38,7 @@ static void closed(struct subscribe *b, struct drive d, const char *direction)
 {
     static struct drive_result r; // with its histogram no thing for a stack
     drive_closed(&r, &d, d.pairs);
-    program_check_alive(&b->program);
+    program_check(&b->program);
     b->lost += r.lost;
     b->refused += r.refused;
     b->peak_per_s = r.per_s;
@@ -55,7 +55,7 @@ static void open_at(struct subscribe *b, struct drive d, const char *direction, 
     char suffix[16];
     double per_s = b->peak_per_s * load;
     drive_open(&r, &d, per_s, d.pairs / per_s);
-    program_check_alive(&b->program);
+    program_check(&b->program);
     b->lost += r.lost;
     b->refused += r.refused;
     snprintf(suffix, sizeof suffix, "-%s", direction);

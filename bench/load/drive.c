@@ -6,13 +6,12 @@
 #include <string.h>
 
 #include "bench/load/aside.h"
+#include "bench/load/patience.h"
 
 enum {
     AT_ONCE = 64, // begun by an open loop that is late, before it reads again
-    PATIENCE_US = 40000000,
-    WAIT_US = 100000,
-    SET_UP_TRIES = 10,
-    SET_UP_WAIT_US = 1000000,
+    SET_UP_ROUNDS = 12,
+    SET_UP_REST_US = 1000000,
 };
 
 // ---- What the daemon counts
@@ -96,45 +95,6 @@ static void drive_end(struct drive_result *r, struct drive_before *b, const stru
 
 // ---- Loops
 
-static uint64_t drive_over(const struct drive *d)
-{
-    const struct load_figure *f = load_figure(d->load, d->kind);
-    return f->done + f->refused + f->given_up + f->overtaken;
-}
-
-// When something was over last.
-struct drive_pulse {
-    uint64_t over, us;
-};
-
-static struct drive_pulse drive_pulse_begin(const struct drive *d)
-{
-    return (struct drive_pulse){drive_over(d), load_now_us()};
-}
-
-// False: nothing moves any more, and will not.
-static bool drive_moves(struct drive *d, struct drive_pulse *p)
-{
-    uint64_t over = drive_over(d), now_us = load_now_us();
-    if (over != p->over)
-        *p = (struct drive_pulse){over, now_us};
-    if (now_us - p->us < WAIT_US)
-        return true;
-    return now_us - p->us < PATIENCE_US && load_alive(d->load, NULL);
-}
-
-// Until no more than `most` are under way. False: it does not come to that.
-static bool drive_wait(struct drive *d, uint64_t most)
-{
-    struct drive_pulse pulse = drive_pulse_begin(d);
-    while (load_under_way(d->load, d->kind) > most) {
-        load_play(d->load, WAIT_US);
-        if (!drive_moves(d, &pulse))
-            return false;
-    }
-    return true;
-}
-
 // The next pair that has no event under way. False: all have.
 static bool drive_pick(struct drive *d, unsigned *pair)
 {
@@ -151,7 +111,7 @@ static bool closed_loop(struct drive *d, uint64_t events, unsigned window)
 {
     unsigned pair, say_every = d->say_every ? d->say_every : DRIVE_SAY_EVERY;
     for (uint64_t i = 0; i < events; i++) {
-        if (!drive_wait(d, window - 1))
+        if (!patience_wait(d->load, PATIENCE_OF(d->kind), window - 1))
             return false;
         if (drive_pick(d, &pair)) // always: fewer are under way than there are pairs
             load_begin(d->load, d->kind, pair, 0);
@@ -167,7 +127,7 @@ void drive_closed(struct drive_result *out, struct drive *d, uint64_t events)
     struct drive_before before;
     drive_begin(&before, d);
     if (closed_loop(d, events, window < d->pairs ? window : d->pairs))
-        drive_wait(d, 0);
+        patience_wait(d->load, PATIENCE_OF(d->kind), 0);
     drive_end(out, &before, d);
 }
 
@@ -190,13 +150,13 @@ static uint64_t open_begin(struct drive *d, double per_s, uint64_t begin_us, uin
 static bool open_loop(struct drive *d, double per_s, uint64_t events)
 {
     uint64_t begin_us = load_now_us(), i = 0;
-    struct drive_pulse pulse = drive_pulse_begin(d);
+    struct patience patience = patience_begin(d->load, PATIENCE_OF(d->kind));
     while (i < events) {
         i = open_begin(d, per_s, begin_us, i, events);
         load_play(d->load, 0);
         if (load_under_way(d->load, d->kind) == 0)
-            pulse = drive_pulse_begin(d); // nothing is there that could move
-        else if (!drive_moves(d, &pulse))
+            patience = patience_begin(d->load, PATIENCE_OF(d->kind)); // nothing could move
+        else if (!patience_lasts(&patience, d->load))
             return false;
     }
     return true;
@@ -207,40 +167,56 @@ void drive_open(struct drive_result *out, struct drive *d, double per_s, double 
     struct drive_before before;
     drive_begin(&before, d);
     if (open_loop(d, per_s, (uint64_t)(per_s * seconds)))
-        drive_wait(d, 0);
+        patience_wait(d->load, PATIENCE_OF(d->kind), 0);
     drive_end(out, &before, d);
 }
 
-// A pair that is not told yet and has nothing under way was refused.
-static bool set_up_again(struct drive *d)
+// ---- Subscriptions to begin with
+
+static bool set_up_is_there(const struct load *l, enum load_kind direction, unsigned i)
 {
-    for (unsigned i = d->first; i < d->first + d->pairs; i++) {
-        if (load_pair(d->load, d->kind, i)->told || load_is_under_way(d->load, d->kind, i))
+    const struct load_pair *pair = load_pair(l, direction, i);
+    return pair->told && pair->live;
+}
+
+static unsigned set_up_missing(const struct load *l, enum load_kind direction, unsigned n)
+{
+    unsigned missing = 0;
+    for (unsigned i = 0; i < n; i++)
+        missing += !set_up_is_there(l, direction, i);
+    return missing;
+}
+
+// Those that are not there are asked for once. False: nothing moves any more.
+static bool set_up_round(struct load *l, enum load_kind direction, unsigned n, unsigned at_once)
+{
+    unsigned asked = 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (set_up_is_there(l, direction, i))
             continue;
-        if (!drive_wait(d, DRIVE_WINDOW - 1))
+        if (!patience_wait(l, PATIENCE_OF(direction), at_once - 1))
             return false;
-        load_begin(d->load, d->kind, i, 0);
+        load_begin(l, direction, i, 0);
+        if (++asked % DRIVE_SAY_EVERY == 0)
+            load_play(l, 0);
     }
-    return drive_wait(d, 0);
+    return patience_wait(l, PATIENCE_OF(direction), 0);
 }
 
-static bool set_up_is_done(const struct drive *d)
+bool drive_set_up(struct load *l, enum load_kind direction, unsigned n)
 {
-    for (unsigned i = d->first; i < d->first + d->pairs; i++)
-        if (!load_pair(d->load, d->kind, i)->told)
-            return false;
-    return true;
-}
-
-bool drive_set_up(struct drive *d)
-{
+    unsigned at_once = DRIVE_WINDOW;
     bool moves = true;
-    for (unsigned tries = 0; moves && tries < SET_UP_TRIES && !set_up_is_done(d); tries++) {
-        if (tries) // who was refused is to wait a while
-            load_play_until(d->load, load_now_us() + SET_UP_WAIT_US);
-        moves = set_up_again(d);
+    for (unsigned round = 0; moves && set_up_missing(l, direction, n); round++) {
+        if (round == SET_UP_ROUNDS)
+            return false;
+        if (round) // who was refused is to wait a while
+            load_play_until(l, load_now_us() + SET_UP_REST_US);
+        moves = set_up_round(l, direction, n, at_once);
+        at_once = at_once > 16 ? at_once / 2 : at_once;
     }
-    return set_up_is_done(d);
+    load_figures_reset(l);
+    return moves;
 }
 
 // ---- Figures

@@ -44,13 +44,14 @@ struct drive_result {
 };
 
 // Both forget the figures of before (load_figures_reset) and return when all is over, or when
-// nothing has moved for 40 s: what is under way then is lost.
+// there is no patience left (patience.h): what is under way then is lost.
 void drive_closed(struct drive_result *out, struct drive *d, uint64_t events);
 void drive_open(struct drive_result *out, struct drive *d, double per_s, double seconds);
 
-// Subscribes all pairs (`kind` is LOAD_WATCH or LOAD_SERVE), and again whoever was refused. False:
-// some could not be.
-bool drive_set_up(struct drive *d);
+// Subscriptions to begin with: those of the first `n` pairs of a direction, LOAD_WATCH or
+// LOAD_SERVE. What a gateway refuses that others on its machine keep from its work is asked for
+// again, more slowly. The figures are reset. False: it goes on refusing, or nothing moves any more.
+bool drive_set_up(struct load *l, enum load_kind direction, unsigned n);
 
 // "p50", "p99", "p99.9", "max" of `who` (NULL: isthmus) with `suffix` ("-watch"; "": none), at
 // `load` of the peak.

@@ -16,7 +16,7 @@ struct hot_sum {
 
 static void hot_count(struct hot_sum *s, const struct drive_result *r)
 {
-    program_check_alive(s->program);
+    program_check(s->program);
     s->events += r->begun;
     s->lost += r->lost + r->refused; // nothing of this may be refused
     s->disk_bytes += r->disk_bytes;
@@ -118,10 +118,7 @@ static void hot_set_up(struct hot_sum *s)
 {
     static struct drive_result r;
     struct program *p = s->program;
-    struct drive set_up = s->drive;
-    set_up.kind = s->hot->subscribe;
-    if (!drive_set_up(&set_up))
-        program_die(p, "the subscriptions are not all there");
+    program_set_up(p, s->hot->subscribe, p->subscriptions);
     drive_closed(&r, &s->drive, p->events / 20 + 1);
     hot_count(s, &r);
     // Without these the floor would be that of batches of one, and nothing would seem to be

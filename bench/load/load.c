@@ -231,20 +231,6 @@ bool load_play_until_over(struct load *l, enum load_kind kind, uint64_t n, unsig
     return true;
 }
 
-bool load_begin_all(struct load *l, enum load_kind kind, unsigned n, unsigned at_once,
-                    unsigned timeout_ms)
-{
-    enum { SAY_EVERY = 16 }; // so many leave together
-    for (unsigned i = 0; i < n; i++) {
-        load_begin(l, kind, i, 0);
-        if (i % SAY_EVERY == SAY_EVERY - 1)
-            load_play(l, 0);
-        if (i >= at_once && !load_play_until_over(l, kind, i - at_once, timeout_ms))
-            return false;
-    }
-    return load_play_until_over(l, kind, n, timeout_ms);
-}
-
 // ---- Birth and death
 
 static int load_folder(struct load *l)

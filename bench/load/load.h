@@ -136,10 +136,6 @@ void load_play(struct load *l, uint64_t wait_us);
 void load_play_until(struct load *l, uint64_t end_us);
 // Plays until `n` events of the kind are no longer under way, in all. False: too late.
 bool load_play_until_over(struct load *l, enum load_kind kind, uint64_t n, unsigned timeout_ms);
-// One event of each of the pairs 0 … n-1, about `at_once` of them under way, until all are over.
-// No other event of the kind was begun before. False: nothing has moved for `timeout_ms`.
-bool load_begin_all(struct load *l, enum load_kind kind, unsigned n, unsigned at_once,
-                    unsigned timeout_ms);
 
 const struct load_figure *load_figure(const struct load *l, enum load_kind kind);
 void load_figures_reset(struct load *l); // what is under way is forgotten, pairs are not
@@ -158,6 +154,8 @@ uint64_t load_cpu_ns(const struct load *l);
 uint64_t load_memory_bytes(const struct load *l);
 uint64_t load_mapped_bytes(const struct load *l);
 unsigned load_descriptors(const struct load *l);
+// By what /readyz says of its store: full, gone …; `why` (NULL: not wanted) in its own words.
+bool load_store_fails(const struct load *l, char why[256]);
 // One REST request. The status, or -1; the body NUL-terminated in *body (to be freed) if not NULL.
 int load_rest(const struct load *l, const char *method, const char *path, char **body);
 

@@ -317,3 +317,16 @@ int load_rest(const struct load *l, const char *method, const char *path, char *
     close(fd);
     return rest_answer(all, body);
 }
+
+bool load_store_fails(const struct load *l, char why[256])
+{
+    static const char part[] = "\"part\":\"store\"", key[] = "\"why\":\"";
+    char *body = NULL;
+    bool fails = load_rest(l, "GET", "/readyz", &body) == 503 && strstr(body, part);
+    const char *text = fails ? strstr(strstr(body, part), key) : NULL;
+    if (why)
+        snprintf(why, 256, "%.*s", text ? (int)strcspn(text + sizeof key - 1, "\"") : 0,
+                 text ? text + sizeof key - 1 : "");
+    free(body);
+    return fails;
+}

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/vfs.h>
 
+#include "bench/load/drive.h"
 #include "tests/number.h"
 
 enum { START_MS = 30000 };
@@ -130,12 +131,23 @@ void program_start(struct program *p)
     program_say_where(p);
 }
 
-void program_check_alive(struct program *p)
+void program_check(struct program *p)
 {
-    if (load_alive(p->load, NULL))
-        return;
-    program_show_log(p);
-    program_die(p, "the gateway died");
+    char why[256];
+    if (!load_alive(p->load, NULL)) {
+        program_show_log(p);
+        program_die(p, "the gateway died");
+    }
+    if (load_store_fails(p->load, why))
+        program_die(p, why);
+}
+
+void program_set_up(struct program *p, enum load_kind direction, unsigned n)
+{
+    bool all = drive_set_up(p->load, direction, n);
+    program_check(p);
+    if (!all)
+        program_die(p, "the subscriptions are not all there");
 }
 
 void program_stop(struct program *p)

@@ -44,8 +44,10 @@ void program_say_at(struct program *p, const char *what, const char *unit, doubl
                     const char *x, double at);
 // Says "lost"; any makes the program fail.
 void program_lost(struct program *p, uint64_t events);
-// Ends the program if the gateway is no more: what was measured since is none.
-void program_check_alive(struct program *p);
+// Ends the program if the gateway is no more, or can't store anything: what was measured is none.
+void program_check(struct program *p);
+// Subscriptions of the first `n` pairs, by drive_set_up(); without them the program ends.
+void program_set_up(struct program *p, enum load_kind direction, unsigned n);
 // For what can't go on.
 _Noreturn void program_die(struct program *p, const char *why);
 

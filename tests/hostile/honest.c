@@ -3,12 +3,18 @@
 
 #include <string.h>
 
-enum { SETTLE_AT_ONCE = 50, SETTLE_MS = 60000 };
+#include "bench/load/patience.h"
+
+enum { SETTLE_AT_ONCE = 50 };
 
 static bool begin_all(struct load *l, enum load_kind kind)
 {
-    return load_begin_all(l, kind, HONEST_PAIRS, SETTLE_AT_ONCE, SETTLE_MS) &&
-           load_figure(l, kind)->done == HONEST_PAIRS;
+    for (unsigned i = 0; i < HONEST_PAIRS; i++) {
+        if (!patience_wait(l, PATIENCE_OF(kind), SETTLE_AT_ONCE - 1))
+            return false;
+        load_begin(l, kind, i, 0);
+    }
+    return patience_wait(l, PATIENCE_OF(kind), 0) && load_figure(l, kind)->done == HONEST_PAIRS;
 }
 
 bool honest_settle(struct honest *h, struct load *l)
