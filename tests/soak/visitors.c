@@ -12,20 +12,26 @@
 
 #include "core/hash.h"
 
-enum { PLACES = 8, GAP_US = 1000000, STAY_MOST_US = 10000000 };
+enum {
+    PLACES = 8,
+    GAP_US = 1000000,
+    STAY_MOST_US = 10000000,
+    WAIT_LEAST_US = 7000000, // who has waited for so long should have an answer
+};
 
 enum manner { POLITE, RESET, HALF_SAID, MANNERS };
 
 struct visitor {
     int fd; // -1: the place is free
-    uint64_t leave_us;
+    uint64_t came_us, leave_us;
+    bool answered;
     enum manner manner;
 };
 
 struct visitors {
     uint16_t port;
     struct hash_random random;
-    uint64_t next_us, came, answered;
+    uint64_t next_us, came, answered, ignored;
     struct visitor place[PLACES];
 };
 
@@ -62,19 +68,24 @@ static void come(struct visitors *v, struct visitor *p, uint64_t now_us)
     p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (p->fd < 0)
         return;
+    v->came++;
     if (connect(p->fd, (struct sockaddr *)&a, sizeof a)) {
         close(p->fd);
         p->fd = -1;
+        v->ignored++;
         return;
     }
     p->manner = (enum manner)hash_random_below(&v->random, MANNERS);
+    p->answered = false;
+    p->came_us = now_us;
     p->leave_us = now_us + hash_random_below(&v->random, STAY_MOST_US);
-    say(p->fd, ++v->came, 0);
+    say(p->fd, v->came, 0);
 }
 
-static void leave(struct visitors *v, struct visitor *p)
+static void leave(struct visitors *v, struct visitor *p, bool sent_away)
 {
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    v->ignored += !p->answered && (sent_away || p->leave_us - p->came_us >= WAIT_LEAST_US);
     if (p->manner == RESET)
         setsockopt(p->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     if (p->manner == HALF_SAID)
@@ -88,9 +99,10 @@ static void hear(struct visitors *v, struct visitor *p)
     char in[4096];
     ssize_t n = recv(p->fd, in, sizeof in - 1, MSG_DONTWAIT);
     if (n == 0) {
-        leave(v, p);
+        leave(v, p, true);
     } else if (n > 0) {
         in[n] = 0;
+        p->answered = p->answered || strncmp(in, "SIP/2.0 ", 8) == 0;
         v->answered += strncmp(in, "SIP/2.0 ", 8) == 0;
     }
 }
@@ -103,7 +115,7 @@ void visitors_play(struct visitors *v, uint64_t now_us)
         if (p->fd >= 0)
             hear(v, p);
         if (p->fd >= 0 && now_us >= p->leave_us)
-            leave(v, p);
+            leave(v, p, false);
         if (p->fd < 0 && due) {
             come(v, p, now_us);
             due = false;
@@ -112,18 +124,26 @@ void visitors_play(struct visitors *v, uint64_t now_us)
     }
 }
 
-void visitors_leave(struct visitors *v)
+void visitors_leave(struct visitors *v, uint64_t now_us)
 {
-    for (int i = 0; i < PLACES; i++)
-        if (v->place[i].fd >= 0)
-            leave(v, &v->place[i]);
+    for (int i = 0; i < PLACES; i++) {
+        struct visitor *p = &v->place[i];
+        if (p->fd < 0)
+            continue;
+        p->leave_us = now_us < p->leave_us ? now_us : p->leave_us;
+        hear(v, p);
+        if (p->fd >= 0)
+            leave(v, p, false);
+    }
 }
 
 void visitors_destroy(struct visitors *v)
 {
     if (!v)
         return;
-    visitors_leave(v);
+    for (int i = 0; i < PLACES; i++)
+        if (v->place[i].fd >= 0)
+            close(v->place[i].fd);
     free(v);
 }
 
@@ -135,4 +155,9 @@ uint64_t visitors_came(const struct visitors *v)
 uint64_t visitors_answered(const struct visitors *v)
 {
     return v->answered;
+}
+
+uint64_t visitors_ignored(const struct visitors *v)
+{
+    return v->ignored;
 }
