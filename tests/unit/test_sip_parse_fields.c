@@ -1,8 +1,6 @@
 // Reading SIP messages: what each field gives, and what each defect is answered with.
 #include "tests/unit/sip_request.h"
 
-// ---- Fields ------------------------------------------------------------------------------------
-
 static void test_missing(void **state)
 {
     (void)state;

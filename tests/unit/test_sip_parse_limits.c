@@ -1,8 +1,6 @@
 // Reading SIP messages: how many, how long and how large, and one past that.
 #include "tests/unit/sip_request.h"
 
-// ---- Limits ------------------------------------------------------------------------------------
-
 static void test_many_lines(void **state)
 {
     static char many[SIP_LINES_MAX * 8];
