@@ -1,4 +1,4 @@
-// Starts the API on the shards of this process.
+// Has the API listen for the shards of this process.
 #include "api/api.h"
 
 static unsigned source_count(void *ctx)
@@ -33,8 +33,8 @@ static int source_ask(void *ctx, unsigned shard, const void *question, size_t n,
     return shards_ask(ctx, shard, question, n, answer, cap, answer_n, timeout_ms);
 }
 
-int api_start(struct api **out, const struct config *cfg, struct shards *shards,
-              struct store_error *why)
+int api_listen(struct api **out, const struct config *cfg, struct shards *shards,
+               struct store_error *why)
 {
     const struct api_source source = {
         .ctx = shards,
@@ -50,5 +50,5 @@ int api_start(struct api **out, const struct config *cfg, struct shards *shards,
         .listen_port = cfg->api.listen_port,
         .token = cfg->api.token,
     };
-    return api_start_on(out, &settings, &source, why);
+    return api_listen_on(out, &settings, &source, why);
 }

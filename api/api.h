@@ -1,8 +1,9 @@
 // The admin API: REST, metrics and health over HTTP, on one thread of its own.
 //
-// main starts it after the shards run and stops it before they stop. It learns of the shards
-// through a `struct api_source` and nothing else: it asks them by message and never reads their
-// memory, plain counters aside. It reads and changes nothing: GET and HEAD.
+// main makes it listen, gives up what that took, and then starts its thread; it stops before the
+// shards do. It learns of the shards through a `struct api_source` and nothing else: it asks them
+// by message and never reads their memory, plain counters aside. It reads and changes nothing: GET
+// and HEAD.
 #ifndef API_API_H
 #define API_API_H
 
@@ -14,9 +15,11 @@ struct api;
 
 // EINVAL: an address that can't be listened on, or one beyond loopback without a token; EADDRINUSE,
 // EACCES …; ENOMEM. On error *out is NULL and `why` says what failed. `shards` outlives the API.
-int api_start(struct api **out, const struct config *cfg, struct shards *shards,
-              struct store_error *why);
-void api_stop(struct api *api); // waits for the answer in hand; NULL is fine
+int api_listen(struct api **out, const struct config *cfg, struct shards *shards,
+               struct store_error *why);
+// Its thread: whoever has connected since is answered now. EAGAIN: no thread or no descriptor.
+int api_start(struct api *api, struct store_error *why);
+void api_stop(struct api *api); // waits for the answer in hand; NULL, or never started, is fine
 
 // From now on /readyz is 503 and /v1/status says so. Any thread.
 void api_set_draining(struct api *api, bool draining);
@@ -42,8 +45,8 @@ struct api_settings {
     const char *token;    // NULL or "": none is asked for
 };
 
-// The same with any source; api_start() is this with that of the shards.
-int api_start_on(struct api **out, const struct api_settings *settings,
-                 const struct api_source *source, struct store_error *why);
+// The same with any source; api_listen() is this with that of the shards.
+int api_listen_on(struct api **out, const struct api_settings *settings,
+                  const struct api_source *source, struct store_error *why);
 
 #endif

@@ -17,6 +17,7 @@
 struct api {
     struct view *view;
     struct MHD_Daemon *daemon;
+    int listen_fd; // until the daemon has it
     struct places places;
     char *token; // NULL: none is asked for
     uint16_t port;
@@ -313,7 +314,7 @@ static struct MHD_Daemon *start_daemon(struct api *api, int fd)
 {
     return MHD_start_daemon(
         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL,
-        NULL, on_request, api, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET,
+        NULL, on_request, api, MHD_OPTION_EXTERNAL_LOGGER, on_log, api, MHD_OPTION_LISTEN_SOCKET,
         fd, MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_done,
         NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, api, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)(HTTP_CONNECTIONS_MAX + HTTP_CONNECTIONS_LEAVING),
@@ -321,30 +322,35 @@ static struct MHD_Daemon *start_daemon(struct api *api, int fd)
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_S, MHD_OPTION_END);
 }
 
-static int start(struct api *api, const struct api_settings *s, const struct api_source *source,
-                 struct store_error *why)
+int api_start(struct api *api, struct store_error *why)
 {
-    int fd = -1;
+    api->daemon = start_daemon(api, api->listen_fd);
+    if (!api->daemon) {
+        snprintf(why->text, sizeof why->text, "api: the HTTP server does not start");
+        return EAGAIN;
+    }
+    api->listen_fd = -1; // the library's now
+    return 0;
+}
+
+static int listen_with(struct api *api, const struct api_settings *s,
+                       const struct api_source *source, struct store_error *why)
+{
     snprintf(why->text, sizeof why->text, "api: %s", strerror(ENOMEM));
     if (s->token && s->token[0] && !(api->token = strndup(s->token, HTTP_TOKEN_MAX)))
         return ENOMEM;
     int rc = view_create(&api->view, source);
     if (rc == 0)
-        rc = open_listener(s, api->token != NULL, &fd, why);
+        rc = open_listener(s, api->token != NULL, &api->listen_fd, why);
     if (rc)
         return rc;
-    api->port = bound_port(fd);
+    api->port = bound_port(api->listen_fd);
     api->places.most = HTTP_CONNECTIONS_MAX;
-    api->daemon = start_daemon(api, fd);
-    if (api->daemon)
-        return 0;
-    close(fd);
-    snprintf(why->text, sizeof why->text, "api: the HTTP server does not start");
-    return EAGAIN;
+    return 0;
 }
 
-int api_start_on(struct api **out, const struct api_settings *settings,
-                 const struct api_source *source, struct store_error *why)
+int api_listen_on(struct api **out, const struct api_settings *settings,
+                  const struct api_source *source, struct store_error *why)
 {
     struct api *api = calloc(1, sizeof *api);
     *out = NULL;
@@ -352,7 +358,8 @@ int api_start_on(struct api **out, const struct api_settings *settings,
         snprintf(why->text, sizeof why->text, "api: %s", strerror(ENOMEM));
         return ENOMEM;
     }
-    int rc = start(api, settings, source, why);
+    api->listen_fd = -1;
+    int rc = listen_with(api, settings, source, why);
     if (rc)
         api_stop(api);
     else
@@ -366,6 +373,8 @@ void api_stop(struct api *api)
         return;
     if (api->daemon)
         MHD_stop_daemon(api->daemon);
+    if (api->listen_fd >= 0)
+        close(api->listen_fd);
     view_destroy(api->view);
     free(api->token);
     free(api);

@@ -173,19 +173,21 @@ static int start(struct daemon *d)
 {
     struct store_error why = {""};
     const struct config *cfg = d->cfg;
-    const struct privileges_wish wish = {cfg->gateway.user, cfg->api.listen_port};
+    const struct privileges_wish wish = {cfg->gateway.user};
     int err;
     if (store_open(&d->store, cfg->gateway.store, cfg->gateway.shards, &why))
         return start_failed("store", &why, EXIT_STORE);
     if ((err = shards_create(&d->shards, cfg, d->store, &why)))
         return start_failed("shards", &why, shards_status(err));
-    if (privileges_give(&wish, cfg->gateway.store, &why) || privileges_confine(&wish, &why))
-        return start_failed("privileges", &why, EXIT_START);
-    if (api_start(&d->api, cfg, d->shards, &why))
+    if (api_listen(&d->api, cfg, d->shards, &why))
         return start_failed("api", &why, EXIT_START);
-    if (privileges_drop(&wish, &why))
+    // All ports are bound, and no thread runs yet: none will ever have more than is left now.
+    if (privileges_give(&wish, cfg->gateway.store, &why) || privileges_confine(&wish, &why) ||
+        privileges_drop(&wish, &why))
         return start_failed("privileges", &why, EXIT_START);
     give_memory_back();
+    if (api_start(d->api, &why))
+        return start_failed("api", &why, EXIT_START);
     if ((err = shards_start(d->shards))) {
         snprintf(why.text, sizeof why.text, "starting the threads: %s", strerror(err));
         return start_failed("shards", &why, EXIT_START);

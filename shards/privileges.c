@@ -70,19 +70,6 @@ static int bounding_set_empty(uint64_t permitted)
     return 0;
 }
 
-// Ports below this take a capability; ip(7) net.ipv4.ip_unprivileged_port_start.
-static unsigned first_free_port(void)
-{
-    unsigned port = 1024;
-    FILE *f = fopen("/proc/sys/net/ipv4/ip_unprivileged_port_start", "re");
-    if (f) {
-        if (fscanf(f, "%u", &port) != 1)
-            port = 1024;
-        fclose(f);
-    }
-    return port;
-}
-
 static bool changes_user(const struct privileges_wish *wish)
 {
     return geteuid() == 0 && *wish->user != '\0';
@@ -221,8 +208,6 @@ int privileges_confine(const struct privileges_wish *wish, struct store_error *w
             return err;
         keep |= bit(CAP_SETUID) | bit(CAP_SETGID);
     }
-    if (wish->port_to_bind && wish->port_to_bind < first_free_port())
-        keep |= bit(CAP_NET_BIND_SERVICE);
     if ((err = bounding_set_empty(permitted)))
         return fail(why, "emptying the bounding set", err);
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); // goes with the permitted set anyway

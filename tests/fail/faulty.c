@@ -390,9 +390,10 @@ DOOR(int, shards_ask,
      (struct shards * s, unsigned shard, const void *question, size_t n, void *answer, size_t cap,
       size_t *answer_n, int timeout_ms),
      (s, shard, question, n, answer, cap, answer_n, timeout_ms))
-DOOR(int, api_start,
+DOOR(int, api_listen,
      (struct api * *out, const struct config *cfg, struct shards *shards, struct store_error *why),
      (out, cfg, shards, why))
+DOOR(int, api_start, (struct api * api, struct store_error *why), (api, why))
 DOOR_VOID(api_stop, (struct api * api), (api))
 
 // ---- What may not be left behind ---------------------------------------------------------------

@@ -1,7 +1,7 @@
 // Starting while one call fails: each that main's thread makes to open the shards and the API, the
 // 1st, the 2nd, the 3rd …, with each error that it may give.
 //
-//     shards_create ─▶ api_start ─▶ shards_start ─▶ all is taken apart again
+//     shards_create ─▶ api_listen ─▶ api_start ─▶ shards_start ─▶ all is taken apart again
 //
 // An error says what part it is of and why, nothing is left over, and the same start succeeds
 // afterwards. None takes longer than START_MS.
@@ -60,7 +60,10 @@ static int open_all(bool threads, struct store_error *why)
     assert_true((rc == 0) == (shards != NULL));
     if (rc)
         return rc;
-    rc = api_start(&api, cfg, shards, why);
+    rc = api_listen(&api, cfg, shards, why);
+    assert_true((rc == 0) == (api != NULL));
+    if (rc == 0)
+        rc = api_start(api, why);
     if (rc == 0 && threads) {
         rc = shards_start(shards);
         if (rc)
@@ -162,8 +165,8 @@ static void port_in_use_is_named(void **state)
     struct store_error why;
     char port[16];
     assert_int_equal(shards_create(&shards, cfg, store, &why), 0);
-    assert_int_equal(api_start(&api, cfg, shards, &why), 0);
-    assert_int_equal(api_start(&second, cfg, shards, &why), EADDRINUSE);
+    assert_int_equal(api_listen(&api, cfg, shards, &why), 0);
+    assert_int_equal(api_listen(&second, cfg, shards, &why), EADDRINUSE);
     assert_null(second);
     snprintf(port, sizeof port, "port %u", cfg->api.listen_port);
     assert_non_null(strstr(why.text, port));
@@ -188,11 +191,14 @@ static void http_without_descriptors_is_said(void **state)
     for (rlim_t most = 3; most < before.rlim_cur; most++) { // from none on, until it starts
         now.rlim_cur = most;
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
-        int rc = api_start(&api, cfg, shards, &why);
+        int rc = api_listen(&api, cfg, shards, &why);
+        assert_true((rc == 0) == (api != NULL));
+        if (rc == 0)
+            rc = api_start(api, &why);
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
         if (rc == 0)
             break;
-        assert_null(api);
+        api_stop(api);
         assert_true(strncmp(why.text, "api: ", 5) == 0);
         said = said || strstr(why.text, "the HTTP server does not start");
         assert_int_equal(faulty_open_descriptors(), descriptors);

@@ -157,6 +157,18 @@ static inline struct api_source world_source(struct api_world *w)
     return (struct api_source){w, count, counters, resolver, streams, part_failing, ask};
 }
 
+// An API of that source that listens and answers. On error *out is NULL.
+static inline int world_start_api(struct api **out, const struct api_settings *settings,
+                                  const struct api_source *source, struct store_error *why)
+{
+    int rc = api_listen_on(out, settings, source, why);
+    if (rc == 0 && (rc = api_start(*out, why))) {
+        api_stop(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
 static inline struct api_world *world_create(void)
 {
     struct api_world *w = calloc(1, sizeof *w);

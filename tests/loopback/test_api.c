@@ -26,7 +26,7 @@ static int set_up(void **state)
     struct api_settings settings = {.listen_host = "127.0.0.1"};
     f->world = world_create();
     struct api_source source = world_source(f->world);
-    assert_int_equal(api_start_on(&f->api, &settings, &source, &why), 0);
+    assert_int_equal(world_start_api(&f->api, &settings, &source, &why), 0);
     f->port = api_port(f->api);
     *state = f;
     return 0;

@@ -31,7 +31,7 @@ static int start(void **state, const char *token)
     struct api_settings settings = {.listen_host = "127.0.0.1", .token = token};
     f->world = world_create();
     struct api_source source = world_source(f->world);
-    assert_int_equal(api_start_on(&f->api, &settings, &source, &why), 0);
+    assert_int_equal(world_start_api(&f->api, &settings, &source, &why), 0);
     f->port = api_port(f->api);
     *state = f;
     return 0;
@@ -376,7 +376,7 @@ static int try_start(const char *host, uint16_t port, const char *token, struct 
     if (!world)
         world = world_create();
     struct api_source source = world_source(world);
-    int rc = api_start_on(api, &settings, &source, why);
+    int rc = world_start_api(api, &settings, &source, why);
     assert_int_equal(rc != 0, *api == NULL);
     return rc;
 }

@@ -286,12 +286,37 @@ static void test_life(void **state)
     assert_life(SIGINT);
 }
 
+static bool is_free(unsigned port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)port),
+                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool is = bind(fd, (struct sockaddr *)&a, sizeof a) == 0;
+    close(fd);
+    return is;
+}
+
+// Who may bind a port below 1024 has no such right left once it is bound.
+static void test_privileged_port(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    unsigned own_port = api_port;
+    for (api_port = 600; !is_free(api_port); api_port++)
+        assert_true(api_port < 1023);
+    assert_life(SIGTERM);
+    api_port = own_port;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arguments),        cmocka_unit_test(test_bad_config),
         cmocka_unit_test(test_bad_certificates), cmocka_unit_test(test_bad_store),
         cmocka_unit_test(test_port_in_use),      cmocka_unit_test(test_life),
+        cmocka_unit_test(test_privileged_port),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

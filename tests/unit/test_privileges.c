@@ -75,9 +75,9 @@ static void check_no_capabilities(void)
     CHECK(capability_set("CapAmb") == 0);
 }
 
-static void drop(const char *user, uint16_t port)
+static void drop(const char *user)
 {
-    struct privileges_wish wish = {user, port};
+    struct privileges_wish wish = {user};
     struct store_error why = {"?"};
     int err = privileges_confine(&wish, &why);
     if (!err)
@@ -90,7 +90,7 @@ static void drop(const char *user, uint16_t port)
 static void run_drop(void)
 {
     uid_t before = geteuid();
-    drop("", 0);
+    drop("");
     check_no_capabilities();
     CHECK(geteuid() == before);
     CHECK(before != 0 || capability_set("CapBnd") == 0);
@@ -111,7 +111,7 @@ static void run_user(void)
     uid_t uid = nobody->pw_uid, r, e, s;
     gid_t gid = nobody->pw_gid;
     CHECK(setgroups(2, of_root) == 0);
-    drop("nobody", 0);
+    drop("nobody");
     CHECK(getresuid(&r, &e, &s) == 0 && r == uid && e == uid && s == uid);
     CHECK(getegid() == gid && getgid() == gid);
     int n = getgroups(64, groups);
@@ -134,7 +134,7 @@ static void test_user(void **state)
 
 static void run_unknown_user(void)
 {
-    struct privileges_wish wish = {"no-such-user-here", 0};
+    struct privileges_wish wish = {"no-such-user-here"};
     struct store_error why = {""};
     CHECK(privileges_confine(&wish, &why) == EINVAL);
     CHECK(strcmp(why.text, "gateway.user: there is no user \"no-such-user-here\"") == 0);
@@ -178,8 +178,8 @@ static void test_unknown_user(void **state)
 // Someone who isn't root can't become another user, and has no need to.
 static void run_twice(void)
 {
-    drop("nobody", 0);
-    drop("nobody", 0);
+    drop("nobody");
+    drop("nobody");
     check_no_capabilities();
 }
 
@@ -194,13 +194,12 @@ static void test_not_root(void **state)
 // Between the steps: what is still to be done, and no more.
 static void run_between(void)
 {
-    struct privileges_wish low = {"nobody", 1}, high = {"", 65000};
+    struct privileges_wish nobody = {"nobody"}, stay = {""};
     struct store_error why;
-    CHECK(privileges_confine(&low, &why) == 0);
-    CHECK(capability_set("CapEff") ==
-          (1u << CAP_SETUID | 1u << CAP_SETGID | 1u << CAP_NET_BIND_SERVICE));
+    CHECK(privileges_confine(&nobody, &why) == 0);
+    CHECK(capability_set("CapEff") == (1u << CAP_SETUID | 1u << CAP_SETGID));
     CHECK(capability_set("CapBnd") == 0);
-    CHECK(privileges_confine(&high, &why) == 0);
+    CHECK(privileges_confine(&stay, &why) == 0);
     check_no_capabilities();
 }
 
@@ -224,10 +223,10 @@ static void *other_thread(void *arg)
     return NULL;
 }
 
-// A thread that begins between the steps, as the API's does.
+// A thread that begins between the steps.
 static void run_threads(void)
 {
-    struct privileges_wish wish = {"nobody", 1};
+    struct privileges_wish wish = {"nobody"};
     struct store_error why;
     pthread_t thread;
     pthread_barrier_init(&barrier, NULL, 2);
@@ -276,7 +275,7 @@ static void test_filter(void **state)
 
 static void run_drop_filters(void)
 {
-    drop("", 0);
+    drop("");
     check_no_programs();
 }
 
@@ -299,7 +298,7 @@ static void run_still_works(void)
 {
     pthread_t thread;
     char name[] = "/tmp/isthmus-privileges-XXXXXX";
-    drop("", 0);
+    drop("");
     CHECK(privileges_filter() == 0);
     CHECK(pthread_create(&thread, NULL, do_nothing, NULL) == 0);
     CHECK(pthread_join(thread, NULL) == 0);
