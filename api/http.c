@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include "api/places.h"
 #include "api/routes.h"
@@ -21,6 +22,7 @@ struct api {
     struct places places;
     char *token; // NULL: none is asked for
     uint16_t port;
+    uint64_t said_ms; // that there are no descriptors; 0: never
 };
 
 // From the request line to the end of the answer.
@@ -232,16 +234,33 @@ static void on_done(void *cls, struct MHD_Connection *c, void **slot,
     *slot = NULL;
 }
 
+// Out of descriptors, and with no connection whose end might free one, the library tries again at
+// once, and again, a whole core long. It has something to say each time, and that is where it can
+// be slowed down: nothing else is waiting for its thread then.
+static void rest(struct api *api, int error)
+{
+    const struct timespec a_while = {.tv_nsec = HTTP_REST_MS * 1000000L};
+    uint64_t now_ms = view_mono_ms();
+    if (!api->said_ms || now_ms - api->said_ms >= HTTP_SAY_MS) {
+        log_warn("api_accept_failed", "why", strerror(error), NULL);
+        api->said_ms = now_ms;
+    }
+    nanosleep(&a_while, NULL);
+}
+
 static void on_log(void *cls, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 // What the library has to say is about its clients, mostly: nothing to wake an operator for.
 static void on_log(void *cls, const char *format, va_list args)
 {
     char line[256];
-    (void)cls;
+    int error = errno; // of the accept() that failed, if it is about that
     vsnprintf(line, sizeof line, format, args);
     line[strcspn(line, "\n")] = '\0';
     log_debug("api_http", "message", line, NULL);
+    if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM)
+        rest(cls, error);
+    errno = 0; // or the next line would be taken for one about it
 }
 
 // --- listening

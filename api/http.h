@@ -13,6 +13,8 @@ enum {
     HTTP_HEADER_MAX = 16 * 1024, // request line and header fields; more: 431
     HTTP_BODY_MAX = 4096,        // of a request, read and passed over; more: 413
     HTTP_IDLE_S = 10,
+    HTTP_REST_MS = 100,  // without a descriptor for the next connection
+    HTTP_SAY_MS = 10000, // it is said so often
     HTTP_TOKEN_MAX = 4096,
 };
 

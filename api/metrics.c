@@ -1,9 +1,11 @@
 // Writes the metrics of all shards and of the process.
 #include "api/metrics.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #include "shards/resolver.h"
@@ -311,6 +313,30 @@ static bool resident_bytes(uint64_t *out)
     return found;
 }
 
+static bool descriptors_in_use(uint64_t *out)
+{
+    DIR *d = opendir("/proc/self/fd");
+    if (!d)
+        return false;
+    for (*out = 0; readdir(d);)
+        ++*out;
+    *out -= 3; // "." and "..", and this one
+    closedir(d);
+    return true;
+}
+
+static void put_descriptors(struct buffer *b)
+{
+    uint64_t n;
+    struct rlimit limit;
+    if (!descriptors_in_use(&n) || getrlimit(RLIMIT_NOFILE, &limit))
+        return;
+    put_head(b, "descriptors", "gauge", "Open file descriptors of the process.");
+    put_u64(b, "descriptors", n);
+    put_head(b, "descriptors_max", "gauge", "How many of them the process may have.");
+    put_u64(b, "descriptors_max", limit.rlim_cur);
+}
+
 static void put_streams(struct buffer *b, struct view *v)
 {
     size_t n = view_streams(v), up = 0;
@@ -333,6 +359,7 @@ static void put_process(struct buffer *b, struct view *v)
         put_head(b, "resident_memory_bytes", "gauge", "Resident memory of the process.");
         put_u64(b, "resident_memory_bytes", resident);
     }
+    put_descriptors(b);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
     put_head(b, "cpu_seconds_total", "counter", "CPU time of the process.");
     put_decimal(b, "cpu_seconds_total",

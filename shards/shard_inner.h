@@ -32,7 +32,8 @@ enum {
     SHARD_SHARED_US = 30000,
     SHARD_STREAM_READS = 4, // of XMPP_STREAM_READ_BYTES
     SHARD_PORTS_MAX = 2 + CONFIG_LISTEN_MAX + CORE_SHARDS_MAX,
-    SHARD_DESCRIPTORS_KEPT = 1024, // of the process, for what is no SIP connection; half at most
+    SHARD_DESCRIPTORS_KEPT = 1024, // of those left, for what is no SIP connection; half at most
+    SHARD_DESCRIPTORS_EACH = 10,   // that a shard opens at its start, `listen` aside; about
     SHARD_HEARTBEAT_MS = 1000,     // sleeps at most so long; looks after its streams so often
     SHARD_SILENT_MS = 5000,        // without a turn for so long, it is reported as failing
     SHARD_COMMIT_RETRY_MS = 1000,

@@ -5,6 +5,7 @@
 // that name shard_port + k of a shard that is no more. Shard k % shards has that port now, until
 // their peers were told of another.
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -81,16 +82,30 @@ static int open_own(struct shard *s, const struct config *cfg, struct hop *at,
     return error ? fail_port(why, &setup.local, error) : 0;
 }
 
-// An equal share of what the process may hold. Streams, the store, names and REST need theirs too,
-// and must get it whoever connects.
-static size_t share_of_descriptors(unsigned shards)
+// 0: /proc is not to be read.
+static size_t descriptors_in_use(void)
+{
+    size_t n = 0;
+    DIR *d = opendir("/proc/self/fd");
+    while (d && readdir(d))
+        n++;
+    if (d)
+        closedir(d);
+    return n;
+}
+
+// An equal share of what the process may hold, beyond what is open and what this and later shards
+// are about to open. Streams, names and REST need theirs too, and must get it whoever connects.
+static size_t share_of_descriptors(const struct shard *s, const struct config *cfg)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == RLIM_INFINITY)
         return 0;
-    size_t all = limit.rlim_cur, kept = all / 2;
-    kept = kept < SHARD_DESCRIPTORS_KEPT ? kept : SHARD_DESCRIPTORS_KEPT;
-    size_t share = (all - kept) / shards;
+    size_t each = SHARD_DESCRIPTORS_EACH + cfg->sip.n_listen_hop;
+    size_t used = descriptors_in_use() + each * (s->shards - s->index);
+    size_t left = limit.rlim_cur > used ? limit.rlim_cur - used : 0;
+    size_t kept = left / 2 < SHARD_DESCRIPTORS_KEPT ? left / 2 : SHARD_DESCRIPTORS_KEPT;
+    size_t share = (left - kept) / s->shards;
     return share ? share : 1;
 }
 
@@ -114,7 +129,7 @@ static int open_stream(struct shard *s, const struct shard_setup *setup, const s
                                       .listen = cfg->sip.listen_hop,
                                       .n_listen = cfg->sip.n_listen_hop,
                                       .tls = setup->tls,
-                                      .descriptors = share_of_descriptors(s->shards),
+                                      .descriptors = share_of_descriptors(s, cfg),
                                       .trusts = trusts,
                                       .trusts_arg = s->core,
                                       .failed = &failed};

@@ -44,7 +44,7 @@ store = "{store}"
 server = "127.0.0.1:{xmpp}"
 secret = "mellon"
 [sip]
-listen = ["udp:127.0.0.1:{sip}"]
+listen = ["udp:127.0.0.1:{sip}", "tcp:127.0.0.1:{sip}"]
 shard_port = {shard}
 advertise = "127.0.0.1"
 proxy = "sip:127.0.0.1:{peer};transport=udp"
@@ -195,11 +195,14 @@ class Daemon:
         self.process: subprocess.Popen | None = None
         self.log = folder / "log"
 
-    def start(self) -> None:
+    def start(self, descriptors: int = 0) -> None:
+        """0: as many as there are."""
+        limited = ["prlimit", f"--nofile={descriptors}"] if descriptors else []
         config = self.folder / "gateway.toml"
         config.write_text(CONFIG.format(shards=self.shards, store=self.store, **self.ports))
         with open(self.log, "wb") as out:
-            self.process = subprocess.Popen([BINARY, "-c", str(config)], stderr=out)
+            self.process = subprocess.Popen([*limited, BINARY, "-c", str(config)],
+                                            stderr=out)
 
     def status(self) -> int:
         """Its exit status; it has to end by itself."""
