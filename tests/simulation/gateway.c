@@ -5,8 +5,10 @@
 
 #include "fail/memory/seam.h"
 #include "gateway_live.h"
+#include "gateway_rings.h"
 #include "inspector.h"
 #include "net.h"
+#include "xmpp_model.h"
 
 enum death_at {
     DEATH_BEFORE_COMMIT,
@@ -132,23 +134,38 @@ void gateway_sip(struct world *w, struct text bytes, const struct hop *source, u
     gateway_post(w, owner, item);
 }
 
-void gateway_stanza(struct world *w, const struct stanza *s)
+void gateway_stanza(struct world *w, unsigned stream, const struct stanza *s)
 {
     struct gateway *g = w->gateway;
     if (!g->alive)
         return;
     unsigned owner = core_owner_of_stanza(g->shard[world_below(w, g->shards)].core, s);
+    if (gateway_ring_drops(w, gateway_stream_home(w, stream), owner, DEBT_CORE, stream))
+        return;
     gateway_post(w, owner,
                  (struct inbox_item){.kind = EVENT_STANZA, .block = block_copy(s, s->size)});
+}
+
+void gateway_tell_stream(struct world *w, unsigned shard, unsigned stream)
+{
+    bool up = w->gateway->stream_up[stream];
+    gateway_post(
+        w, shard,
+        (struct inbox_item){.kind = up ? EVENT_STREAM_UP : EVENT_STREAM_DOWN, .stream = stream});
 }
 
 void gateway_stream(struct world *w, unsigned stream, bool up)
 {
     struct gateway *g = w->gateway;
+    g->stream_up[stream] = up;
     for (unsigned i = 0; g->alive && i < g->shards; i++)
-        gateway_post(w, i,
-                     (struct inbox_item){.kind = up ? EVENT_STREAM_UP : EVENT_STREAM_DOWN,
-                                         .stream = stream});
+        if (!gateway_ring_drops(w, gateway_stream_home(w, stream), i, DEBT_STREAM, stream))
+            gateway_tell_stream(w, i, stream);
+}
+
+void gateway_owes_resync(struct world *w, unsigned shard, unsigned stream)
+{
+    gateway_post(w, shard, (struct inbox_item){.resync = true, .stream = stream});
 }
 
 // ---- Deaths and births
@@ -205,6 +222,7 @@ static void gateway_start(struct world *w)
         shard_restore(w, i);
     g->alive = true;
     g->life++;
+    memset(g->stream_up, 0, sizeof g->stream_up);
     inspector_birth(w);
     for (unsigned i = 0; i < g->shards; i++)
         gateway_wake(w, i, shard_due_ms(w, &g->shard[i]));
@@ -337,6 +355,14 @@ static struct text stream_domain(unsigned stream)
     return stream ? TEXT("gw.example.net") : TEXT("example.net");
 }
 
+// Of the stream, or of all, if up.
+static void shard_tell_streams(struct world *w, struct gateway_shard *s, unsigned stream)
+{
+    for (unsigned i = 0; i < GATEWAY_STREAMS; i++)
+        if (s->up[i] && (stream == i || stream == GATEWAY_STREAMS))
+            shard_step(w, s, &(struct event){.kind = EVENT_STREAM_UP, .domain = stream_domain(i)});
+}
+
 static void shard_take(struct world *w, struct gateway_shard *s, const struct inbox_item *item)
 {
     struct event ev = {.kind = item->kind, .source = item->source, .port = item->port};
@@ -366,9 +392,7 @@ static void shard_rebirth(struct world *w, unsigned shard)
     s->shed = s->most = 0;
     shard_restore(w, shard);
     inspector_rebirth(w);
-    for (unsigned i = 0; i < GATEWAY_STREAMS; i++)
-        if (s->up[i])
-            shard_step(w, s, &(struct event){.kind = EVENT_STREAM_UP, .domain = stream_domain(i)});
+    shard_tell_streams(w, s, GATEWAY_STREAMS);
 }
 
 static void shard_take_in(struct world *w, struct gateway_shard *s)
@@ -377,7 +401,10 @@ static void shard_take_in(struct world *w, struct gateway_shard *s)
     size_t waiting = s->inbox_n - s->inbox_first;
     n = n < waiting ? n : waiting;
     for (size_t i = s->inbox_first; i < s->inbox_first + n; i++) {
-        shard_take(w, s, &s->inbox[i]);
+        if (s->inbox[i].resync)
+            shard_tell_streams(w, s, s->inbox[i].stream);
+        else
+            shard_take(w, s, &s->inbox[i]);
         free(s->inbox[i].block);
     }
     s->inbox_first += n;
@@ -385,6 +412,29 @@ static void shard_take_in(struct world *w, struct gateway_shard *s)
         s->inbox_first = s->inbox_n = 0;
     if (core_next_due(s->core) <= gateway_now_ms(w))
         shard_step(w, s, &(struct event){.kind = EVENT_TICK});
+}
+
+static void release_sip(struct world *w, struct gateway_shard *s, size_t i)
+{
+    const struct effect *e = &s->fx.v[i];
+    struct text bytes = effect_text(&s->fx, e);
+    unsigned self = (unsigned)(s - w->gateway->shard);
+    unsigned owner = SIP_PORT_IS_LISTEN(e->port) ? self : SIP_PORT_INDEX(e->port);
+    inspector_sip_out(w, &s->cause[i], bytes);
+    if (!gateway_ring_drops(w, self, owner, DEBT_NONE, 0))
+        net_from_gateway(w, bytes, e->port, &e->to);
+}
+
+static void release_stanza(struct world *w, struct gateway_shard *s, size_t i)
+{
+    const struct effect *e = &s->fx.v[i];
+    struct text bytes = effect_text(&s->fx, e), domain = core_domain_name(s->core, e->domain);
+    unsigned self = (unsigned)(s - w->gateway->shard), stream = net_stream_of(domain);
+    inspector_stanza_out(w, &s->cause[i], bytes);
+    if (gateway_ring_drops(w, self, gateway_stream_home(w, stream), DEBT_STANZAS, stream))
+        xmpp_lost(w, bytes);
+    else
+        net_stream_from_gateway(w, stream, bytes);
 }
 
 // False: it died on the way.
@@ -395,15 +445,10 @@ static bool shard_release(struct world *w, struct gateway_shard *s)
     if (g->death_in == 1 && g->death_at == DEATH_WHILE_RELEASING)
         last = world_below(w, (uint32_t)last + 1);
     for (size_t i = 0; i < last && !w->failed; i++) {
-        const struct effect *e = &s->fx.v[i];
-        struct text bytes = effect_text(&s->fx, e);
-        if (e->kind == EFFECT_SIP) {
-            inspector_sip_out(w, &s->cause[i], bytes);
-            net_from_gateway(w, bytes, e->port, &e->to);
-        } else if (e->kind == EFFECT_STANZA) {
-            inspector_stanza_out(w, &s->cause[i], bytes);
-            net_stream_from_gateway(w, core_domain_name(s->core, e->domain), bytes);
-        }
+        if (s->fx.v[i].kind == EFFECT_SIP)
+            release_sip(w, s, i);
+        else if (s->fx.v[i].kind == EFFECT_STANZA)
+            release_stanza(w, s, i);
     }
     effects_reset(&s->fx);
     return !death_comes(w, DEATH_WHILE_RELEASING);

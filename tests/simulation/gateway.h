@@ -26,9 +26,19 @@ struct cause {
     enum gateway_away away;
 };
 
+// A shard's rings to others, and what it owes since they were full (gateway_rings.h).
+struct gateway_rings {
+    uint64_t full_until_ms[GATEWAY_SHARDS_MAX];
+    bool owing;
+    bool missed[GATEWAY_SHARDS_MAX];                // a stanza for that shard's core
+    bool stanzas[GATEWAY_STREAMS];                  // of its own core, to the stream
+    bool told[GATEWAY_STREAMS][GATEWAY_SHARDS_MAX]; // how the stream fares
+};
+
 // Something on its way to a shard.
 struct inbox_item {
     enum event_kind kind;
+    bool resync; // no event: the core is to be told of `stream`; GATEWAY_STREAMS: of all
     void *block; // struct sip_message or struct stanza
     struct hop source;
     sip_port port;
@@ -47,7 +57,8 @@ struct gateway_shard {
     bool up[GATEWAY_STREAMS]; // as it was told
     uint64_t most;            // objects that the core held at once
     uint64_t shed;            // pieces of new work that the core has refused for its lag, so far
-    unsigned long refuse;     // of the turn's allocations to come, the one that is refused; 0: none
+    struct gateway_rings rings;
+    unsigned long refuse; // of the turn's allocations to come, the one that is refused; 0: none
 };
 
 struct gateway {
@@ -67,6 +78,7 @@ struct gateway {
     uint64_t away_number, drain_number; // only the end of the last of them counts
     uint32_t lag_ms;                    // how long input waits,
     uint64_t lag_until_ms;              // until then
+    bool stream_up[GATEWAY_STREAMS];    // as its home knows
 };
 
 void gateway_create(struct world *w);
@@ -74,8 +86,11 @@ void gateway_destroy(struct world *w);
 
 // From the wires.
 void gateway_sip(struct world *w, struct text bytes, const struct hop *source, uint16_t port);
-void gateway_stanza(struct world *w, const struct stanza *s);
+void gateway_stanza(struct world *w, unsigned stream, const struct stanza *s);
 void gateway_stream(struct world *w, unsigned stream, bool up);
+// From its rings: how the stream fares; and what makes good for what was dropped.
+void gateway_tell_stream(struct world *w, unsigned shard, unsigned stream);
+void gateway_owes_resync(struct world *w, unsigned shard, unsigned stream);
 // It will die within the next turns, at some point of one, and come back after a while.
 void gateway_plan_death(struct world *w);
 // Commits fail for so long (ENOSPC).

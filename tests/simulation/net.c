@@ -80,7 +80,8 @@ void net_partition(struct world *w, uint32_t ms)
 
 static void stream_in(void *arg, const struct stanza *s)
 {
-    gateway_stanza(((struct net_stream *)arg)->world, s);
+    const struct net_stream *st = arg;
+    gateway_stanza(st->world, st->index, s);
 }
 
 static void stream_out(void *arg, const struct stanza *s)
@@ -198,9 +199,14 @@ void net_stream_to_gateway(struct world *w, unsigned stream, struct text bytes)
                         .act = stream_brings_in, .who = st, .what = st->epoch, .bytes = bytes});
 }
 
-void net_stream_from_gateway(struct world *w, struct text domain, struct text bytes)
+unsigned net_stream_of(struct text domain)
 {
-    struct net_stream *st = &w->net->stream[!text_eq(domain, TEXT("example.net"))];
+    return !text_eq(domain, TEXT("example.net"));
+}
+
+void net_stream_from_gateway(struct world *w, unsigned stream, struct text bytes)
+{
+    struct net_stream *st = &w->net->stream[stream];
     world_digest(w, bytes);
     world_note_message(w, st->open ? "-> xmpp        " : "-> xmpp (lost) ", bytes);
     if (st->open)

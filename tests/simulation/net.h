@@ -35,6 +35,7 @@ void net_streams_connect(struct world *w);
 void net_streams_cut(struct world *w); // the gateway is gone
 void net_stream_break(struct world *w, unsigned stream);
 void net_stream_to_gateway(struct world *w, unsigned stream, struct text bytes);
-void net_stream_from_gateway(struct world *w, struct text domain, struct text bytes);
+void net_stream_from_gateway(struct world *w, unsigned stream, struct text bytes);
+unsigned net_stream_of(struct text domain);
 
 #endif

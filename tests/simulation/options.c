@@ -94,6 +94,14 @@ static void draw_strain(struct world *w, struct options *o)
     o->deleted = o->exempt ? 0 : PICK(w, 0, 0, 10);
 }
 
+// Of a chance of its own, so that a world without it is the same as before there was such a thing.
+static void draw_rings(struct world *w, struct options *o)
+{
+    struct world_chance_kept kept = world_chance_of(w, UINT64_MAX);
+    o->rings = PICK(w, 0, 0, 1, 5);
+    world_chance_end(w, kept);
+}
+
 void options_draw(struct world *w, unsigned users)
 {
     struct options *o = &w->opt;
@@ -115,6 +123,7 @@ void options_draw(struct world *w, unsigned users)
     o->digest = world_chance(w, 250);
     o->memory = PICK(w, 0, 0, 0, 20);
     draw_strain(w, o);
+    draw_rings(w, o);
 }
 
 void options_print(const struct options *o, FILE *to)
@@ -130,7 +139,7 @@ void options_print(const struct options *o, FILE *to)
         "  in 1000: loss %u, dup %u, slow %u (%u ms), crash %u, stream break %u, partition %u,\n"
         "    unreachable %u, sip server restart %u, sip errors %u\n"
         "    commit fails %u, store full %u, power failure (of a death) %u, clock %u, rogue %u\n"
-        "  tcp %d, record-route %d, notify first %d, rejects with 200 %d, digest %d, memory %u\n"
+        "  tcp %d, record-route %d, notify first %d, rejects with 200 %d, digest %d, memory %u, rings %u\n"
         "  overload %u, draining %u, trust %u, absurd %u, forked %u, other client %u, deleted %u\n",
         o->shards, o->xmpp_users, o->ejabberd ? "ejabberd" : "prosody", o->sip_users, o->contacts,
         o->acts, o->minutes, o->batch, o->expires_s, o->max_expires_s, o->device_expires_s,
@@ -139,6 +148,6 @@ void options_print(const struct options *o, FILE *to)
         o->unsubscribe_on_expiry ? "unsubscribe" : "keep", o->loss, o->dup, o->slow, o->slow_ms,
         o->crash, o->stream_break, o->partition, o->unreachable, o->server_restart, o->sip_errors,
         o->commit_fails, o->store_full, o->power_failure, o->clock, o->rogue, o->tcp,
-        o->record_route, o->notify_first, o->rejects_with_200, o->digest, o->memory, o->overload,
-        o->draining, o->trust, o->absurd, o->forked, o->other_client, o->deleted);
+        o->record_route, o->notify_first, o->rejects_with_200, o->digest, o->memory, o->rings,
+        o->overload, o->draining, o->trust, o->absurd, o->forked, o->other_client, o->deleted);
 }

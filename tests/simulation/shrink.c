@@ -49,6 +49,7 @@ static const struct smaller {
     SMALLER(server_restart, 0),
     SMALLER(sip_errors, 0),
     SMALLER(memory, 0),
+    SMALLER(rings, 0),
     SMALLER(overload, 0),
     SMALLER(draining, 0),
     SMALLER(trust, 0),

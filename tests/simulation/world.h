@@ -28,6 +28,7 @@ struct options {
     unsigned server_restart, sip_errors, commit_fails, store_full, power_failure, clock, rogue,
         batch;
     unsigned memory; // of the turns: an allocation in them is refused
+    unsigned rings;  // of what crosses from one shard to another: it is the first to be dropped
     unsigned overload, draining, trust, absurd, forked, other_client, deleted;
     bool exempt, unsubscribe_on_expiry, ejabberd, tcp, record_route, notify_first, rejects_with_200;
     bool gateway_domain, stranger_answers, digest;
@@ -49,6 +50,8 @@ enum fault {
     FAULT_POWER_FAILURE,
     FAULT_COMMIT_FAILS,
     FAULT_STORE_FULL,
+    FAULT_RING_FULL,
+    FAULT_RING_DROPPED,
     FAULT_CLOCK_LEAP,
     FAULT_CLOCK_STOP,
     FAULT_CLOCK_SET,
