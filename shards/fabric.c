@@ -127,6 +127,18 @@ int fabric_send(struct fabric_end *e, unsigned to, const void *head, size_t head
     return error;
 }
 
+int fabric_send_now(struct fabric_end *e, unsigned to, const void *head, size_t head_n,
+                    struct text body)
+{
+    assert(!e->backlog[to].n);
+    struct ring_part parts[2] = {{head, head_n}, {body.p, body.n}};
+    int error = ring_push(e->fabric->ring[e->self][to], parts, 2);
+    e->unrung[to] = true;
+    if (error)
+        e->dropped_total++;
+    return error;
+}
+
 // What the ring does not take, for whatever reason, waits: its sender believes that it is kept.
 static void fabric_retry_one(struct fabric_end *e, unsigned to)
 {

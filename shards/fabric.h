@@ -70,6 +70,10 @@ void fabric_end_free(struct fabric_end *e);
 // shards/message.h. The receiver's bell is not rung yet.
 int fabric_send(struct fabric_end *e, unsigned to, const void *head, size_t head_n,
                 struct text body);
+// The same for a peer who needs it now or never: nothing for him ever waits in the backlog, where
+// it would be in the way of what is for others.
+int fabric_send_now(struct fabric_end *e, unsigned to, const void *head, size_t head_n,
+                    struct text body);
 // Pushes what waits, as far as there is room.
 void fabric_retry(struct fabric_end *e);
 // Rings the bells of those who were sent something. False: not all could be rung.

@@ -161,8 +161,9 @@ static void read_ask(struct shard *s, const char *p, size_t n)
     if (!error && answer.failed)
         error = EMSGSIZE;
     struct message_ask back = {.kind = MESSAGE_ANSWER, .error = error, .sequence = head->sequence};
-    fabric_send(&s->end, fabric_admin(s->end.fabric), &back, sizeof back,
-                (struct text){answer.p, error ? 0 : answer.n});
+    // When the ring is full, those who asked have given up, and nobody may come to empty it.
+    fabric_send_now(&s->end, fabric_admin(s->end.fabric), &back, sizeof back,
+                    (struct text){answer.p, error ? 0 : answer.n});
     buffer_free(&answer);
 }
 

@@ -356,6 +356,7 @@ static int ask_locked(struct shards *s, unsigned shard, struct text question, vo
     uint64_t until_us = clock_monotonic_us() + (uint64_t)timeout_ms * 1000;
     struct message_ask head = {.kind = MESSAGE_ASK, .sequence = ++s->asked};
     struct ring_part parts[2] = {{&head, sizeof head}, {question.p, question.n}};
+    take_answer(s, shard, answer, cap, answer_n); // those given up make room for ours
     // Not through the end's backlog: a question that waits is one that its asker gave up.
     int error = ring_push(s->fabric->ring[s->admin_end.self][shard], parts, 2);
     if (error)

@@ -135,6 +135,25 @@ static void test_backlog_limit(void **state)
     close_world(w);
 }
 
+// What is of no use later is not kept, and holds up nobody.
+static void test_now_or_never(void **state)
+{
+    (void)state;
+    static char body[BODY];
+    struct world *w = open_world();
+    uint64_t sent = 0;
+    while (!fabric_send_now(&w->end, 1, &sent, sizeof sent, (struct text){body, BODY}))
+        sent++;
+    assert_true(sent > 0);
+    assert_int_equal(w->end.dropped_total, 1);
+    assert_false(fabric_is_congested(&w->end));
+    for (uint64_t i = 0; i < sent; i++)
+        take_number(w, 1, i);
+    assert_int_equal(fabric_send_now(&w->end, 1, &sent, sizeof sent, (struct text){body, BODY}), 0);
+    take_number(w, 1, sent);
+    close_world(w);
+}
+
 // Until there is something in the backlog. How many were sent.
 static uint64_t fill_ring(struct world *w, unsigned to)
 {
@@ -239,13 +258,10 @@ static void test_bells(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_who_talks_to_whom),
-        cmocka_unit_test(test_backlog_keeps_order),
-        cmocka_unit_test(test_backlog_limit),
-        cmocka_unit_test(test_too_large),
-        cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_crowded),
-        cmocka_unit_test(test_bells),
+        cmocka_unit_test(test_who_talks_to_whom), cmocka_unit_test(test_backlog_keeps_order),
+        cmocka_unit_test(test_backlog_limit),     cmocka_unit_test(test_now_or_never),
+        cmocka_unit_test(test_too_large),         cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_crowded),           cmocka_unit_test(test_bells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
