@@ -115,6 +115,9 @@ int core_create(struct core **out, const struct core_config *cfg)
         err = credentials_create(&c->credentials, cfg->realms, cfg->n_realms);
     if (!err)
         err = domain_set_trust(c, &cfg->trust, &regained);
+    if (!err && cfg->shards > 1 &&
+        !(c->handed_on = memory_take_zeroed(CORE_HANDED_ON, sizeof *c->handed_on)))
+        err = ENOMEM;
     if (!err && memory_ran_out())
         err = ENOMEM;
     if (err) {
@@ -153,6 +156,7 @@ void core_destroy(struct core *c)
     buffer_free(&c->caps);
     buffer_free(&c->caps_node);
     buffer_free(&c->uri);
+    free(c->handed_on);
     free(c->advertise);
     free(c->gateway_name);
     free(c->proxy_name);
@@ -187,7 +191,7 @@ bool core_trusts_source(const struct core *c, const struct hop *source)
     return domain_source_trusted(c, source);
 }
 
-static void core_at(struct core *c, uint64_t now_ms)
+void core_at(struct core *c, uint64_t now_ms)
 {
     if (!c->now_ms) { // the first time that time is told
         wheel_init(&c->wheel, now_ms);

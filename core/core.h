@@ -98,6 +98,24 @@ bool core_trusts_source(const struct core *core, const struct hop *source);
 // Holds until told anew. What follows from it is in core/overload.h.
 void core_set_lag_ms(struct core *core, uint32_t lag_ms, uint64_t now_ms);
 
+// What comes to the door while more comes than can be done (core/turn_away.h): a message's bytes,
+// before they are parsed.
+enum core_door {
+    CORE_DOOR_ASK,  // not for here to say: a step will
+    CORE_DOOR_OPEN, // its event is `admitted`
+    CORE_DOOR_SHUT, // `out` is sent by the port that it came in on, and nothing is stepped
+};
+// An answer that need not wait for a commit; borrowed until the next call of any kind.
+struct core_refusal {
+    struct hop to;
+    uint16_t reopen_port; // as in struct effect
+    struct text bytes;    // empty: no memory
+};
+enum core_door core_turn_away(struct core *core, struct text bytes, const struct hop *source,
+                              uint64_t now_ms, struct core_refusal *out);
+// A message goes to another shard, which owns it.
+void core_hands_on(struct core *core, const struct sip_message *m);
+
 // Once per stored record, before the first step. EBADMSG: damaged; ENOTSUP: of a newer version.
 int core_restore(struct core *core, uint64_t id, struct text record, uint64_t now_ms);
 

@@ -47,6 +47,7 @@ struct event {
     const struct sip_message *sip;
     struct hop source;
     sip_port port;
+    bool admitted; // EVENT_SIP: core_turn_away() has said so
     const struct stanza *stanza;
     struct text domain;
     struct text uri;        // EVENT_RESOLVED: as EFFECT_RESOLVE gave it

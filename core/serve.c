@@ -15,6 +15,7 @@
 #include "core/stanza_out.h"
 #include "core/sub.h"
 #include "core/transaction.h"
+#include "core/turn_away.h"
 #include "core/user.h"
 
 // Who watches whom, as the addresses of a SUBSCRIBE say.
@@ -354,18 +355,12 @@ static void serve_watch(struct core *c, const struct event *ev, const struct ser
         serve_ask(c, sub);
 }
 
-// New work while there is too much of it: core/overload.h. Before anything is looked up for it.
+// New work while there is too much of it: core/turn_away.h. Before anything is looked up for it.
 static bool serve_sheds(struct core *c, const struct event *ev, uint64_t piece)
 {
-    uint64_t peer = hash_sip(c->cfg.key, ev->source.ip, sizeof ev->source.ip);
-    if (overload_admits(&c->overload, peer, piece, c->cfg.settings.lag_ms, c->now_ms))
+    if (ev->admitted || turn_away_admits(c, &ev->source, piece))
         return false;
-    c->stats.overload_refused[SIP_TO_XMPP]++;
-    buffer_reset(&c->line);
-    buffer_lit(&c->line, "Retry-After: ");
-    buffer_u64(&c->line, overload_retry_after_s(piece));
-    buffer_lit(&c->line, "\r\n");
-    server_refuse_as(c, ev, piece, 503, (struct text){c->line.p, c->line.n});
+    server_refuse_as(c, ev, piece, 503, turn_away_fields(c, piece));
     return true;
 }
 
@@ -373,7 +368,7 @@ void serve_subscribe(struct core *c, const struct event *ev)
 {
     struct serve_pair pair;
     uint32_t expires_s = 0;
-    uint64_t hash = server_hash(c, ev);
+    uint64_t hash = server_hash(c, ev->sip);
     if (server_replay(c, hash) || serve_sheds(c, ev, hash))
         return;
     unsigned status = serve_pair(c, &pair, ev->sip);

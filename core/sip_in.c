@@ -7,6 +7,7 @@
 
 #include "core/dialog.h"
 #include "core/domain.h"
+#include "core/loop.h"
 #include "core/serve.h"
 #include "core/serve_winfo.h"
 #include "core/sub.h"
@@ -96,34 +97,22 @@ static void sip_in_bad_extension(struct core *c, const struct event *ev)
     server_refuse(c, ev, 420, (struct text){c->line.p, c->line.n});
 }
 
-// A request of ours that has come back: RFC 3261 §16.3 item 4 and RFC 7332, as far as they concern
-// a user agent. Each of our ports that a Via may name is looked for.
-static bool sip_in_has_passed(const struct core *c, const struct sip_message *m)
-{
-    struct text host = text_of(c->advertise);
-    uint16_t first = (uint16_t)(c->cfg.shard_port - c->cfg.shard);
-    uint16_t last = (uint16_t)(first + c->cfg.shards - 1), tcp = c->cfg.tcp_port,
-             tls = c->cfg.tls_port;
-    if (host.n > 2 && host.p[0] == '[')
-        host = (struct text){host.p + 1, host.n - 2};
-    return sip_passed(m, host, first, last) || (tcp && sip_passed(m, host, tcp, tcp)) ||
-           (tls && sip_passed(m, host, tls, tls));
-}
-
 static void sip_in_request(struct core *c, const struct event *ev)
 {
     const struct sip_message *m = ev->sip;
+    struct sip_echo echo;
     if (!m->answerable || m->method == SIP_ACK) {
         c->stats.malformed++;
         return;
     }
+    sip_echo_of(&echo, m);
     if (!domain_source_trusted(c, &ev->source)) {
         c->stats.refused_trust++;
         server_refuse(c, ev, 403, (struct text){0});
     } else if (m->defect) {
         c->stats.malformed++;
         server_refuse(c, ev, m->defect, (struct text){0});
-    } else if (sip_in_has_passed(c, m)) {
+    } else if (loop_seen(c, &echo)) {
         server_refuse(c, ev, 482, (struct text){0});
     } else if (m->max_forwards == 0 && m->method != SIP_OPTIONS) {
         server_refuse(c, ev, 483, (struct text){0});

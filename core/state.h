@@ -38,8 +38,9 @@ enum {
     // What is due all at once (refreshes and expiries that the process was not there for) is begun
     // at this rate: 100,000 of them in 50 s. See core/dialog.h.
     CORE_OVERDUE_PER_S = 2000,
-    CORE_BUSY_PER_S = 5000,  // dialogs that look again whether requests_in_flight_per_peer has room
-    CORE_ATTEMPT_GAP_S = 10, // between two dialogs opened for one pair at the user's wish
+    CORE_BUSY_PER_S = 5000, // dialogs that look again whether requests_in_flight_per_peer has room
+    CORE_HANDED_ON = 1 << 16, // marks: those of more than a second at 50,000 a second
+    CORE_ATTEMPT_GAP_S = 10,  // between two dialogs opened for one pair at the user's wish
     CORE_NOTIFY_RETRY_MS = 5000,
     CORE_REFRESH_FLOOR_MS = 5000, // no refresh sooner, however little a notifier grants
     // Refreshes that fall due within so long begin together: one turn and one commit for many. Less
@@ -334,12 +335,16 @@ struct core {
     uint32_t last_peer; // that was asked for; 0: none was
     struct turnstile overdue, busy;
     struct overload overload;
+    uint32_t *handed_on; // marks of new SUBSCRIBEs that other shards own; NULL: there are none
     struct buffer body, line, addr, uri; // scratch: PIDF, header lines, addresses, next hop
     struct buffer caps, caps_node; // <c/> of SIP users' devices, and the node that it speaks of
     struct pidf_reader *pidf;
     struct credentials *credentials;
     struct core_stats stats;
 };
+
+// Time is told; it never goes back.
+void core_at(struct core *c, uint64_t now_ms);
 
 static inline struct user *core_user(const struct core *c, uint32_t h)
 {

@@ -6,27 +6,61 @@
 #include "core/hex.h"
 #include "core/wire/memory.h"
 
-// RFC 3261 §17.2.3: the top Via's branch and sent-by, and the method.
-static uint64_t server_key(const struct core *c, const struct sip_message *m, uint8_t method)
+// RFC 3261 §17.2.3: the top Via's branch and sent-by, and the method. Peers older than RFC 3261
+// send no branch of theirs: what names the request stands in for it.
+struct server_name {
+    struct text text[4]; // branch, sent-by, Call-ID, tag of From
+    uint32_t cseq;
+    uint16_t sent_by_port;
+    uint8_t method;
+};
+
+// One hash for all of it: the short texts as they are, their lengths in front; of a long one its
+// own hash.
+static uint64_t server_key(const struct core *c, const struct server_name *name)
 {
-    uint8_t key[16];
-    memcpy(key, c->cfg.key, sizeof key);
-    uint64_t parts[3];
-    struct text branch = sip_text(m, m->branch), host = sip_text(m, m->sent_by);
-    parts[0] = hash_sip(key, branch.p, branch.n);
-    parts[1] = hash_sip(key, host.p, host.n);
-    parts[2] = (uint64_t)m->sent_by_port << 8 | method;
-    // Peers older than RFC 3261 send no branch of theirs: what names the request stands in for it.
-    struct text more[2] = {sip_text(m, m->call_id), sip_text(m, m->from_tag)};
-    for (int i = 0; i < 2; i++)
-        parts[2] ^= hash_sip(key, more[i].p, more[i].n) << i;
-    parts[2] ^= (uint64_t)m->cseq << 32;
-    return hash_sip(key, parts, sizeof parts);
+    enum { TEXTS = 4, SHORT_MAX = 64 };
+    uint8_t block[TEXTS * (sizeof(uint32_t) + SHORT_MAX) + sizeof(uint64_t)], *at = block;
+    uint64_t numbers =
+        (uint64_t)name->cseq << 32 | (uint64_t)name->sent_by_port << 8 | name->method;
+    memcpy(at, &numbers, sizeof numbers);
+    at += sizeof numbers;
+    for (int i = 0; i < TEXTS; i++, at += sizeof(uint32_t))
+        memcpy(at, &(uint32_t){(uint32_t)name->text[i].n}, sizeof(uint32_t));
+    for (int i = 0; i < TEXTS; i++) {
+        struct text t = name->text[i];
+        uint64_t hash = t.n > SHORT_MAX ? hash_sip(c->cfg.key, t.p, t.n) : 0;
+        if (t.n > SHORT_MAX)
+            t = (struct text){(const char *)&hash, sizeof hash};
+        if (t.n)
+            memcpy(at, t.p, t.n);
+        at += t.n;
+    }
+    return hash_sip(c->cfg.key, block, (size_t)(at - block));
 }
 
-uint64_t server_hash(const struct core *c, const struct event *ev)
+static uint64_t server_key_of(const struct core *c, const struct sip_message *m, uint8_t method)
 {
-    return server_key(c, ev->sip, ev->sip->method);
+    return server_key(
+        c, &(struct server_name){.text = {sip_text(m, m->branch), sip_text(m, m->sent_by),
+                                          sip_text(m, m->call_id), sip_text(m, m->from_tag)},
+                                 .cseq = m->cseq,
+                                 .sent_by_port = m->sent_by_port,
+                                 .method = method});
+}
+
+uint64_t server_hash(const struct core *c, const struct sip_message *m)
+{
+    return server_key_of(c, m, m->method);
+}
+
+uint64_t server_hash_of_glance(const struct core *c, const struct sip_glance *g)
+{
+    return server_key(
+        c, &(struct server_name){.text = {g->branch, g->echo.sent_by, g->echo.call_id, g->from_tag},
+                                 .cseq = g->cseq,
+                                 .sent_by_port = g->echo.sent_by_port,
+                                 .method = SIP_SUBSCRIBE});
 }
 
 static struct server *server_at(const struct core *c, uint32_t handle)
@@ -42,6 +76,11 @@ static uint32_t server_find(const struct core *c, uint64_t key)
         if (server_at(c, handle)->key == key)
             return handle;
     return 0;
+}
+
+bool server_knows(const struct core *c, uint64_t hash)
+{
+    return server_find(c, hash) != 0;
 }
 
 bool server_replay(struct core *c, uint64_t hash)
@@ -64,27 +103,21 @@ bool server_replay(struct core *c, uint64_t hash)
 
 bool server_cancelled(const struct core *c, const struct event *ev)
 {
-    return server_find(c, server_key(c, ev->sip, SIP_SUBSCRIBE)) != 0;
+    return server_knows(c, server_key_of(c, ev->sip, SIP_SUBSCRIBE));
 }
 
 // RFC 3261 §18.2.2 and RFC 3581 §4: back to the source; to its port when it asked for that, else to
-// the one that its Via names.
-static struct hop server_reply_to(const struct event *ev)
+// the one that its Via names; and where to open a connection when that of the request is gone.
+struct server_way server_way_back(const struct hop *source, const struct sip_echo *req)
 {
-    struct hop to = ev->source;
-    if (to.transport == HOP_UDP && !ev->sip->rport)
-        to.port = ev->sip->sent_by_port ? ev->sip->sent_by_port : 5060;
-    return to;
-}
-
-// RFC 3261 §18.2.2: where to open a connection when that of the request is gone.
-static uint16_t server_reopen_port(const struct event *ev)
-{
-    if (ev->source.transport == HOP_UDP)
-        return 0;
-    if (ev->sip->sent_by_port)
-        return ev->sip->sent_by_port;
-    return ev->source.transport == HOP_TLS ? 5061 : 5060;
+    struct server_way way = {.to = *source};
+    uint16_t standard = source->transport == HOP_TLS ? 5061 : 5060;
+    uint16_t port = req->sent_by_port ? req->sent_by_port : standard;
+    if (source->transport != HOP_UDP)
+        way.reopen_port = port;
+    else if (!req->rport)
+        way.to.port = port;
+    return way;
 }
 
 // All are kept for the same time, so the oldest is over first, and one timer does for all of them:
@@ -105,10 +138,13 @@ void server_keep(struct core *c, const struct event *ev, struct text response)
     if (!handle)
         return; // a retransmission will be taken for a new request: safe, but noisy
     struct server *s = server_at(c, handle);
-    s->key = server_key(c, ev->sip, ev->sip->method);
-    s->to = server_reply_to(ev);
+    struct sip_echo echo;
+    sip_echo_of(&echo, ev->sip);
+    struct server_way way = server_way_back(&ev->source, &echo);
+    s->key = server_hash(c, ev->sip);
+    s->to = way.to;
     s->port = ev->port;
-    s->reopen_port = server_reopen_port(ev);
+    s->reopen_port = way.reopen_port;
     s->bytes = memory_take(response.n);
     s->n = (uint32_t)response.n;
     s->over_ms = c->now_ms + 64 * (uint64_t)c->cfg.t1_ms;
@@ -148,27 +184,32 @@ void server_due(struct core *c)
     server_arm(c);
 }
 
+void server_write(struct core *c, struct buffer *b, const struct server_reply *r)
+{
+    buffer_reset(&c->addr);
+    hop_write_host(&c->addr, r->source);
+    struct sip_seen seen = {{c->addr.p, c->addr.n}, r->source->port};
+    sip_write_answer(b, r->request, &seen, r->status, TEXT(""), r->to_tag, r->headers);
+    c->stats.sip_out++;
+}
+
 struct text server_answer(struct core *c, const struct event *ev, unsigned status,
                           struct text to_tag, struct text headers)
 {
     struct effect *e = effects_begin(c->fx, EFFECT_SIP);
     if (!e)
         return (struct text){0};
-    char host[64];
-    buffer_reset(&c->addr);
-    hop_write_host(&c->addr, &ev->source);
-    size_t n = c->addr.n < sizeof host ? c->addr.n : sizeof host;
-    if (n)
-        memcpy(host, c->addr.p, n);
-    struct sip_seen seen = {{host, n}, ev->source.port};
-    e->to = server_reply_to(ev);
+    struct sip_echo echo;
+    sip_echo_of(&echo, ev->sip);
+    struct server_way way = server_way_back(&ev->source, &echo);
+    e->to = way.to;
     e->port = ev->port;
-    e->reopen_port = server_reopen_port(ev);
-    sip_write_response(&c->fx->bytes, ev->sip, &seen, status, sip_phrase(status), to_tag, headers);
+    e->reopen_port = way.reopen_port;
+    server_write(c, &c->fx->bytes,
+                 &(struct server_reply){&echo, &ev->source, status, to_tag, headers});
     effects_end(c->fx, e);
     if (c->fx->failed)
         return (struct text){0};
-    c->stats.sip_out++;
     return effect_text(c->fx, e);
 }
 
@@ -182,7 +223,7 @@ void server_refuse_as(struct core *c, const struct event *ev, uint64_t hash, uns
 
 void server_refuse(struct core *c, const struct event *ev, unsigned status, struct text headers)
 {
-    server_refuse_as(c, ev, server_hash(c, ev), status, headers);
+    server_refuse_as(c, ev, server_hash(c, ev->sip), status, headers);
 }
 
 void transaction_free_all(struct core *c)

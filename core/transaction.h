@@ -8,6 +8,7 @@
 #define CORE_TRANSACTION_H
 
 #include "core/next_hop.h"
+#include "core/wire/sip_glance.h"
 
 // ## The next hop
 //
@@ -48,7 +49,9 @@ void client_due(struct core *c, uint32_t handle);
 bool client_branch_shard(struct text branch, unsigned *shard);
 
 // A keyed hash of what makes a request the same one when it is sent again (RFC 3261 §17.2.3).
-uint64_t server_hash(const struct core *c, const struct event *ev);
+uint64_t server_hash(const struct core *c, const struct sip_message *m);
+uint64_t server_hash_of_glance(const struct core *c, const struct sip_glance *g);
+bool server_knows(const struct core *c, uint64_t hash);
 // A retransmitted request: answers it as before. False: not known.
 bool server_replay(struct core *c, uint64_t hash);
 // A CANCEL of a SUBSCRIBE whose answer we still remember (RFC 3261 §9.2 matches all but the
@@ -57,6 +60,21 @@ bool server_cancelled(const struct core *c, const struct event *ev);
 // Remembers the answer just written by `server_answer` for retransmissions of this request.
 void server_keep(struct core *c, const struct event *ev, struct text response);
 void server_due(struct core *c);
+
+// Where an answer goes (RFC 3261 §18.2.2); reopen_port as in struct effect.
+struct server_way {
+    struct hop to;
+    uint16_t reopen_port;
+};
+struct server_way server_way_back(const struct hop *source, const struct sip_echo *req);
+// An answer as bytes, counted as sent.
+struct server_reply {
+    const struct sip_echo *request;
+    const struct hop *source;
+    unsigned status;
+    struct text to_tag, headers;
+};
+void server_write(struct core *c, struct buffer *b, const struct server_reply *r);
 
 // Answers a request; returns the bytes as sent (valid until the next effect), empty if there's no
 // memory.

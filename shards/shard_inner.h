@@ -196,6 +196,7 @@ bool shard_collect(struct shard *s); // the turn's changes; false: memory ran ou
 bool shard_commit(struct shard *s);  // false: failed, to be tried again
 void shard_release(struct shard *s);
 void shard_flush(struct shard *s);
+void shard_flush_port(struct shard *s, struct shard_port *p);
 void shard_set_failing(struct shard *s, const char *why);
 void shard_set_working(struct shard *s); // but for what is known of its store's disk and file
 // Whether it takes no new work, as what it would promise could not be kept.

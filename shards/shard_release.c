@@ -214,17 +214,21 @@ void shard_release(struct shard *s)
     s->n_changes = 0;
 }
 
+void shard_flush_port(struct shard *s, struct shard_port *p)
+{
+    if (!p->port->ops->is_waiting(p->port))
+        return;
+    p->port->ops->flush(p->port);
+    shard_watch_port(s, p);
+}
+
 // The shard's own port last: a 200 to a SUBSCRIBE leaves by another one, the NOTIFY that follows it
 // by this one. The other order is allowed (RFC 6665 §4.1.2.4), but peers stumble over it.
 static void flush_ports(struct shard *s)
 {
-    for (size_t i = s->n_ports; i-- > 0;) {
-        struct port *p = s->port[i].port;
-        if (!p || !p->ops->is_waiting(p))
-            continue;
-        p->ops->flush(p);
-        shard_watch_port(s, &s->port[i]);
-    }
+    for (size_t i = s->n_ports; i-- > 0;)
+        if (s->port[i].port)
+            shard_flush_port(s, &s->port[i]);
 }
 
 static void flush_streams(struct shard *s)

@@ -19,9 +19,11 @@ void shard_step(struct shard *s, const struct event *ev)
 }
 
 static void step_sip(struct shard *s, const struct sip_message *m, const struct hop *from,
-                     sip_port port)
+                     sip_port port, bool admitted)
 {
-    shard_step(s, &(struct event){.kind = EVENT_SIP, .sip = m, .source = *from, .port = port});
+    shard_step(
+        s, &(struct event){
+               .kind = EVENT_SIP, .sip = m, .source = *from, .port = port, .admitted = admitted});
 }
 
 static void step_stanza(struct shard *s, const struct stanza *stanza)
@@ -40,12 +42,28 @@ static bool is_heard(struct shard *s, const struct hop *from)
     return false;
 }
 
+// Answered at the port, before the turn's commit: it has nothing to wait for.
+static enum core_door at_the_door(struct shard *s, const struct port *p, const struct hop *from,
+                                  struct text data)
+{
+    struct core_refusal no;
+    if (s->fx.failed)
+        return CORE_DOOR_ASK;
+    enum core_door door = core_turn_away(s->core, data, from, s->now_ms, &no);
+    if (door == CORE_DOOR_SHUT && no.bytes.n)
+        shard_send_to_port(s, p->id, &(struct port_way){no.to, no.reopen_port, {0}}, no.bytes);
+    return door;
+}
+
 static void route_sip(void *arg, const struct port *p, const struct hop *from, struct text data)
 {
     enum { KEEPALIVE_MAX = 4 }; // bytes: RFC 5626 §4.4.1, and the single zero that phones like
     struct shard *s = arg;
     const struct sip_message *m;
     if (!is_heard(s, from))
+        return;
+    enum core_door door = at_the_door(s, p, from, data);
+    if (door == CORE_DOOR_SHUT)
         return;
     int error = sip_parse(s->parser, data.p, data.n, &m);
     if (error) {
@@ -59,10 +77,11 @@ static void route_sip(void *arg, const struct port *p, const struct hop *from, s
         return;
     }
     if (owner == s->index) {
-        step_sip(s, m, from, p->id);
+        step_sip(s, m, from, p->id, door == CORE_DOOR_OPEN);
         return;
     }
     assert(owner < s->shards);
+    core_hands_on(s->core, m);
     struct message_sip head = {.kind = MESSAGE_SIP, .port = p->id, .peer = *from};
     s->count.forwarded_total++;
     // One that is dropped is as good as lost on its way here.
@@ -107,6 +126,7 @@ void shard_read_port(struct shard *s, struct shard_port *p)
             most = 0;
     }
     shard_lag_of_port(s, p, more); // what is left keeps the descriptor readable
+    shard_flush_port(s, p);        // refusals
     while (ops->unreachable && ops->unreachable(p->port, &ev.source))
         shard_step(s, &ev);
 }
@@ -126,7 +146,7 @@ static void read_sip(struct shard *s, const char *p, size_t n)
 {
     const struct message_sip *head = (const void *)p;
     assert(n > sizeof *head);
-    step_sip(s, (const void *)(head + 1), &head->peer, head->port);
+    step_sip(s, (const void *)(head + 1), &head->peer, head->port, false);
 }
 
 static void read_stanza(struct shard *s, const char *p, size_t n)

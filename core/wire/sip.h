@@ -135,10 +135,26 @@ struct sip_seen {
     uint16_t port;
 };
 
-// A response to `req`: Via as received with received= and rport= put in, From, To (with `to_tag`
-// appended when the request has none and `to_tag` is not empty), Call-ID, CSeq, then `headers`
-// (whole lines, each ending in CRLF, may be empty), then Content-Length: 0. An empty `phrase` is
-// the standard one.
+// What an answer repeats of its request, as received. Borrowed.
+enum { SIP_ECHO_VIAS_MAX = 8 };
+struct sip_echo {
+    struct text via[SIP_ECHO_VIAS_MAX]; // of each Via field, top first; each may be a list
+    uint8_t n_vias;                     // fields
+    bool alone;                         // there is no more than one value in all of them
+    bool rport;                         // of the top value, as is what follows
+    uint16_t sent_by_port;
+    struct text sent_by;
+    struct text from, to, call_id, cseq;
+    bool tagged; // To has a tag
+};
+void sip_echo_of(struct sip_echo *out, const struct sip_message *req);
+
+// A response: Via as received with received= and rport= put in, From, To (with `to_tag` appended
+// when the request has none and `to_tag` is not empty), Call-ID, CSeq, then `headers` (whole lines,
+// each ending in CRLF, may be empty), then Content-Length: 0. An empty `phrase` is the standard
+// one.
+void sip_write_answer(struct buffer *b, const struct sip_echo *req, const struct sip_seen *seen,
+                      unsigned status, struct text phrase, struct text to_tag, struct text headers);
 void sip_write_response(struct buffer *b, const struct sip_message *req,
                         const struct sip_seen *seen, unsigned status, struct text phrase,
                         struct text to_tag, struct text headers);
@@ -194,7 +210,7 @@ void sip_rewrite_request(struct buffer *b, struct text bytes, struct sip_places 
                          const struct sip_request *r);
 // One of the Via values names `host` (IPv6 with or without brackets) and a port within [first,
 // last]: the request has been here before (RFC 3261 §16.3 item 4, RFC 7332).
-bool sip_passed(const struct sip_message *m, struct text host, uint16_t first, uint16_t last);
+bool sip_passed(const struct sip_echo *req, struct text host, uint16_t first, uint16_t last);
 
 struct text sip_reason_text(enum sip_reason r);
 struct text sip_method_text(enum sip_method m);

@@ -7,34 +7,7 @@
 #define CORE_WIRE_SIP_PARSER_H
 
 #include "core/wire/sip.h"
-
-enum sip_header {
-    H_VIA,
-    H_FROM,
-    H_TO,
-    H_CALL_ID,
-    H_CSEQ,
-    H_CONTACT,
-    H_RECORD_ROUTE,
-    H_MAX_FORWARDS,
-    H_EVENT,
-    H_SUBSTATE,
-    H_EXPIRES,
-    H_MIN_EXPIRES,
-    H_RETRY_AFTER,
-    H_ACCEPT,
-    H_CONTENT_TYPE,
-    H_CONTENT_LENGTH,
-    H_CONTENT_LANGUAGE,
-    H_CONTENT_ENCODING,
-    H_CONTENT_DISPOSITION,
-    H_REQUIRE,
-    H_WWW_AUTHENTICATE,
-    H_PROXY_AUTHENTICATE,
-    H_ETAG,
-    H_SUPPRESS_IF_MATCH,
-    H_COUNT
-};
+#include "core/wire/sip_header.h"
 
 struct line {
     struct span value; // trimmed and unfolded

@@ -88,6 +88,25 @@ static bool take_rport(struct text *params, bool *rport)
     return *rport = true;
 }
 
+// What proxies add for themselves, as Kamailio's ";i=1": a parameter that nobody here looks at.
+// Those looked at are not taken for one, however they are written.
+static bool take_other(struct text *params)
+{
+    struct text rest = text_skip(*params, 1), name = {rest.p, scan_token(rest)};
+    rest = text_skip(rest, name.n);
+    if (rest.n && rest.p[0] == '=') {
+        size_t n = scan_token(text_skip(rest, 1));
+        rest = text_skip(rest, 1 + n);
+        if (n == 0)
+            return false;
+    }
+    if (name.n == 0 || (rest.n && rest.p[0] != ';') || text_eq_nocase(name, TEXT("branch")) ||
+        text_eq_nocase(name, TEXT("rport")))
+        return false;
+    *params = rest;
+    return true;
+}
+
 bool plain_via(struct text value, struct plain_via *out)
 {
     *out = (struct plain_via){0};
@@ -101,7 +120,8 @@ bool plain_via(struct text value, struct plain_via *out)
     if (!take_sent_by(&rest, out))
         return false;
     while (rest.n)
-        if (!take_token(&rest, TEXT(";branch="), &out->branch) && !take_rport(&rest, &out->rport))
+        if (!take_token(&rest, TEXT(";branch="), &out->branch) && !take_rport(&rest, &out->rport) &&
+            !take_other(&rest))
             return false;
     return true;
 }

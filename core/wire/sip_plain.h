@@ -17,7 +17,8 @@ struct plain_via {
     struct text host, port, branch; // the last two may be empty
     bool rport;
 };
-// "SIP/2.0/UDP host:port;branch=…;rport", in any order and nothing else; no IPv6, no blanks.
+// "SIP/2.0/UDP host:port;branch=…;rport", in any order, and other parameters whose values, if they
+// have any, are tokens; no IPv6, no blanks.
 bool plain_via(struct text value, struct plain_via *out);
 
 struct plain_substate {

@@ -55,14 +55,14 @@ static bool names(struct text via, struct text host, uint16_t first, uint16_t la
            scan_host_eq(name, without_brackets(host));
 }
 
-bool sip_passed(const struct sip_message *m, struct text host, uint16_t first, uint16_t last)
+bool sip_passed(const struct sip_echo *req, struct text host, uint16_t first, uint16_t last)
 {
-    struct text rest = sip_text(m, m->vias);
-    if (m->n_vias == 1 && m->sent_by_port) // nearly always, and it has been taken apart already
-        return m->sent_by_port >= first && m->sent_by_port <= last &&
-               scan_host_eq(sip_text(m, m->sent_by), without_brackets(host));
-    while (rest.n)
-        if (names(scan_value(rest, &rest), host, first, last))
-            return true;
+    if (req->alone && req->sent_by_port) // nearly always, and it has been taken apart already
+        return req->sent_by_port >= first && req->sent_by_port <= last &&
+               scan_host_eq(req->sent_by, without_brackets(host));
+    for (unsigned i = 0; i < req->n_vias; i++)
+        for (struct text rest = req->via[i]; rest.n;)
+            if (names(scan_value(rest, &rest), host, first, last))
+                return true;
     return false;
 }

@@ -56,17 +56,19 @@ static void write_top_via(struct buffer *b, struct text via, bool rport, bool re
 
 // RFC 3261 §18.2.1 and RFC 3581 §4: `received` when the sent-by host is not the source address, and
 // always when rport is asked for.
-static void write_vias(struct buffer *b, const struct sip_message *req, const struct sip_seen *seen)
+static void write_vias(struct buffer *b, const struct sip_echo *req, const struct sip_seen *seen)
 {
-    struct text all = sip_text(req, req->vias);
-    if (all.n == 0)
+    if (req->n_vias == 0)
         return;
-    bool received = req->rport || !scan_host_eq(sip_text(req, req->sent_by), seen->host);
-    struct text top = scan_trim((struct text){all.p, scan_until(all, ',')});
+    struct text first = req->via[0];
+    bool received = req->rport || !scan_host_eq(req->sent_by, seen->host);
+    struct text top = scan_trim((struct text){first.p, scan_until(first, ',')});
     buffer_lit(b, "Via: ");
     write_top_via(b, top, req->rport, received, seen);
-    buffer_add(b, top.p + top.n, (size_t)(all.p + all.n - (top.p + top.n)));
+    buffer_add(b, top.p + top.n, (size_t)(first.p + first.n - (top.p + top.n)));
     buffer_lit(b, "\r\n");
+    for (unsigned i = 1; i < req->n_vias; i++)
+        field(b, TEXT("Via: "), req->via[i]);
 }
 
 static void write_cseq(struct buffer *b, uint32_t cseq, struct text method)
@@ -78,14 +80,13 @@ static void write_cseq(struct buffer *b, uint32_t cseq, struct text method)
     buffer_lit(b, "\r\n");
 }
 
-static void write_to(struct buffer *b, const struct sip_message *req, struct text to_tag)
+static void write_to(struct buffer *b, const struct sip_echo *req, struct text to_tag)
 {
-    struct text to = sip_text(req, req->to);
-    if (to.n == 0)
+    if (req->to.n == 0)
         return;
     buffer_lit(b, "To: ");
-    buffer_text(b, to);
-    if (req->to_tag.n == 0 && to_tag.n) {
+    buffer_text(b, req->to);
+    if (!req->tagged && to_tag.n) {
         buffer_lit(b, ";tag=");
         buffer_text(b, to_tag);
     }
@@ -105,18 +106,41 @@ static void write_status_line(struct buffer *b, unsigned status, struct text phr
     buffer_lit(b, "\r\n");
 }
 
+void sip_echo_of(struct sip_echo *out, const struct sip_message *req)
+{
+    out->via[0] = sip_text(req, req->vias);
+    out->n_vias = req->vias.n > 0;
+    out->alone = req->n_vias == 1;
+    out->rport = req->rport;
+    out->sent_by = sip_text(req, req->sent_by);
+    out->sent_by_port = req->sent_by_port;
+    out->from = sip_text(req, req->from);
+    out->to = sip_text(req, req->to);
+    out->call_id = sip_text(req, req->call_id);
+    out->cseq = sip_text(req, req->cseq_value);
+    out->tagged = req->to_tag.n > 0;
+}
+
+void sip_write_answer(struct buffer *b, const struct sip_echo *req, const struct sip_seen *seen,
+                      unsigned status, struct text phrase, struct text to_tag, struct text headers)
+{
+    write_status_line(b, status, phrase);
+    write_vias(b, req, seen);
+    field(b, TEXT("From: "), req->from);
+    write_to(b, req, to_tag);
+    field(b, TEXT("Call-ID: "), req->call_id);
+    field(b, TEXT("CSeq: "), req->cseq);
+    buffer_text(b, headers);
+    buffer_lit(b, "Content-Length: 0\r\n\r\n");
+}
+
 void sip_write_response(struct buffer *b, const struct sip_message *req,
                         const struct sip_seen *seen, unsigned status, struct text phrase,
                         struct text to_tag, struct text headers)
 {
-    write_status_line(b, status, phrase);
-    write_vias(b, req, seen);
-    field(b, TEXT("From: "), sip_text(req, req->from));
-    write_to(b, req, to_tag);
-    field(b, TEXT("Call-ID: "), sip_text(req, req->call_id));
-    field(b, TEXT("CSeq: "), sip_text(req, req->cseq_value));
-    buffer_text(b, headers);
-    buffer_lit(b, "Content-Length: 0\r\n\r\n");
+    struct sip_echo echo;
+    sip_echo_of(&echo, req);
+    sip_write_answer(b, &echo, seen, status, phrase, to_tag, headers);
 }
 
 // ---- Requests ---------------------------------------------------------------------------------

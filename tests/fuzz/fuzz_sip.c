@@ -3,6 +3,7 @@
 #include "core/core.h"
 #include "core/wire/address.h"
 #include "core/wire/digest.h"
+#include "core/wire/sip_glance.h"
 #include "core/wire/sip_route.h"
 #include "fuzz.h"
 
@@ -162,7 +163,40 @@ static void addresses(const struct sip_message *m)
         sip_route_write_ruri(first, &out);
         sip_route_write_rest(rest, sip_text(m, m->contact), &out);
     }
-    sip_passed(m, TEXT("192.0.2.1"), 5060, 5090);
+    struct sip_echo echo;
+    sip_echo_of(&echo, m);
+    sip_passed(&echo, TEXT("192.0.2.1"), 5060, 5090);
+}
+
+#define AS_GLANCED(text, span)                                                                     \
+    fuzz_expect(text_eq(text, sip_text(m, m->span)), "a glance sees another " #span)
+
+// What is recognized at a glance is what the parser finds.
+static void at_a_glance(const struct sip_message *m, struct text bytes)
+{
+    struct sip_glance g;
+    const struct sip_seen seen = {TEXT("192.0.2.7"), 5099};
+    if (!sip_glance(&g, bytes))
+        return;
+    fuzz_expect(m->method == SIP_SUBSCRIBE && !m->status, "a glance sees a SUBSCRIBE");
+    if (m->defect)
+        return;
+    fuzz_expect(m->to_tag.n == 0 && m->require.n == 0 && m->max_forwards > 0, "no new SUBSCRIBE");
+    fuzz_expect(g.cseq == m->cseq && g.echo.sent_by_port == m->sent_by_port &&
+                    g.echo.rport == m->rport && g.echo.alone == (m->n_vias == 1),
+                "a glance sees another request");
+    AS_GLANCED(g.branch, branch);
+    AS_GLANCED(g.from_tag, from_tag);
+    AS_GLANCED(g.echo.sent_by, sent_by);
+    AS_GLANCED(g.echo.from, from);
+    AS_GLANCED(g.echo.to, to);
+    AS_GLANCED(g.echo.call_id, call_id);
+    AS_GLANCED(g.echo.cseq, cseq_value);
+    buffer_reset(&out);
+    sip_write_answer(&out, &g.echo, &seen, 503, TEXT(""), TEXT("ourtag"), TEXT(""));
+    const struct sip_message *r = reads_back(m);
+    fuzz_expect(r->status == 503 && r->n_vias == m->n_vias, "another answer");
+    SAME(branch), SAME(from_uri), SAME(from_tag), SAME(to_uri), SAME(call_id);
 }
 
 static void start(void)
@@ -188,6 +222,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         abort();
     memcpy(m, parsed, parsed->size);
     all_in_block(m);
+    at_a_glance(m, (struct text){(const char *)data, n});
     if (!m->status && m->answerable)
         answer(m);
     if (!m->defect && (m->method == SIP_SUBSCRIBE || m->method == SIP_NOTIFY) && !m->status &&

@@ -104,6 +104,16 @@ static void stage_queue(struct stage *s, const struct effect *e)
     (sip ? s->sips : stanza ? s->stanzas : s->questions)[(*tail)++] = m;
 }
 
+void stage_sends_sip(struct stage *s, const struct core_refusal *no, sip_port port)
+{
+    assert_true(s->sip_tail < STAGE_QUEUE);
+    s->sips[s->sip_tail++] = (struct stage_message){.bytes = stage_copy(no->bytes),
+                                                    .n = no->bytes.n,
+                                                    .to = no->to,
+                                                    .port = port,
+                                                    .reopen_port = no->reopen_port};
+}
+
 static bool stage_changes_records(const struct stage *s)
 {
     for (size_t i = 0; i < s->fx.n; i++)

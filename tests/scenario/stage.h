@@ -36,6 +36,7 @@ struct stage {
     const struct sip_message *sip; // what sip_sees() took last
     struct stage_message stanzas[STAGE_QUEUE], sips[STAGE_QUEUE];
     struct stage_message questions[STAGE_QUEUE]; // EFFECT_RESOLVE
+    unsigned turned_away;                        // requests that were answered unparsed
     size_t stanza_head, stanza_tail, sip_head, sip_tail, question_head, question_tail;
     struct stage_record {
         uint64_t id;
@@ -68,6 +69,8 @@ void stage_streams_up(struct stage *s);
 void stage_streams_connect(struct stage *s);
 void stage_streams_down(struct stage *s);
 void stage_pass_ms(struct stage *s, uint64_t ms);
+// What core_turn_away() has to say leaves without a commit.
+void stage_sends_sip(struct stage *s, const struct core_refusal *no, sip_port port);
 static inline void stage_pass_s(struct stage *s, uint64_t seconds)
 {
     stage_pass_ms(s, seconds * 1000);

@@ -26,15 +26,20 @@ static char *sip_crlf(const char *message)
     return out;
 }
 
+// As a shard does it: what the core turns away at the door is not parsed.
 static void sip_arrives(struct stage *s, const struct hop *source, const char *message)
 {
     char *bytes = sip_crlf(message);
     struct event ev = {.kind = EVENT_SIP, .port = SIP_PORT_LISTEN(0), .source = *source};
-    int err = sip_parse(s->parser, bytes, strlen(bytes), &ev.sip);
+    struct core_refusal no;
+    enum core_door door = core_turn_away(s->core, text_of(bytes), source, s->now_ms, &no);
+    s->turned_away += door == CORE_DOOR_SHUT;
+    ev.admitted = door == CORE_DOOR_OPEN;
+    if (door == CORE_DOOR_SHUT)
+        stage_sends_sip(s, &no, ev.port);
+    else if (sip_parse(s->parser, bytes, strlen(bytes), &ev.sip) == 0) // else the port drops it
+        core_step(s->core, &ev, s->now_ms, &s->fx);
     free(bytes);
-    if (err) // no SIP at all: the port drops it
-        return;
-    core_step(s->core, &ev, s->now_ms, &s->fx);
     stage_pass_ms(s, 0);
 }
 

@@ -118,20 +118,60 @@ static void *block_copy(const void *p, size_t n)
     return memcpy(copy, p, n);
 }
 
+static struct cause step_cause(struct world *w, const struct event *ev)
+{
+    struct cause c = {.kind = ev->kind,
+                      .trusted = true,
+                      .at_ms = gateway_now_ms(w),
+                      .step = inspector_step(w),
+                      .away = w->gateway->away};
+    if (ev->kind == EVENT_SIP)
+        c.trusted = inspector_sip_in(w, ev);
+    if (ev->kind == EVENT_STANZA)
+        c.trusted = inspector_stanza_in(w, ev->stanza);
+    return c;
+}
+
+// What is turned away is answered as in shards/shard_route.c: at once, whatever the turn comes to.
+static enum core_door gateway_door(struct world *w, struct gateway_shard *s, struct text bytes,
+                                   const struct event *ev)
+{
+    struct core_refusal no;
+    if (s->held || s->fx.failed || w->now_ms < w->gateway->stopped_until_ms)
+        return CORE_DOOR_ASK;
+    enum core_door door = core_turn_away(s->core, bytes, &ev->source, gateway_now_ms(w), &no);
+    if (door != CORE_DOOR_SHUT)
+        return door;
+    w->faults[FAULT_TURNED_AWAY]++;
+    struct cause cause = step_cause(w, ev);
+    inspector_sip_out(w, &cause, no.bytes);
+    net_from_gateway(w, no.bytes, ev->port, &no.to);
+    return door;
+}
+
 void gateway_sip(struct world *w, struct text bytes, const struct hop *source, uint16_t port)
 {
     struct gateway *g = w->gateway;
-    const struct sip_message *m;
-    if (!g->alive || sip_parse(g->parser, bytes.p, bytes.n, &m) != 0)
+    struct event ev = {.kind = EVENT_SIP, .source = *source, .port = SIP_PORT_LISTEN(0)};
+    if (!g->alive || sip_parse(g->parser, bytes.p, bytes.n, &ev.sip) != 0)
         return;
     unsigned index = port - GATEWAY_PORT;
-    struct inbox_item item = {.kind = EVENT_SIP, .source = *source, .port = SIP_PORT_LISTEN(0)};
     if (port != GATEWAY_LISTEN) // a port of a former, larger shard count is kept
-        item.port = index < g->shards ? SIP_PORT_SHARD(index) : SIP_PORT_LISTEN(1);
+        ev.port = index < g->shards ? SIP_PORT_SHARD(index) : SIP_PORT_LISTEN(1);
     // Any shard may have got it.
-    unsigned owner = core_owner_of_sip(g->shard[world_below(w, g->shards)].core, m);
-    item.block = block_copy(m, m->size);
-    gateway_post(w, owner, item);
+    unsigned reader = world_below(w, g->shards);
+    enum core_door door = gateway_door(w, &g->shard[reader], bytes, &ev);
+    unsigned owner = core_owner_of_sip(g->shard[reader].core, ev.sip);
+    if (door == CORE_DOOR_SHUT)
+        return;
+    if (owner != reader)
+        core_hands_on(g->shard[reader].core, ev.sip);
+    gateway_post(w, owner,
+                 (struct inbox_item){.kind = EVENT_SIP,
+                                     .source = ev.source,
+                                     .port = ev.port,
+                                     .admitted = owner == reader && door == CORE_DOOR_OPEN,
+                                     .block = block_copy(ev.sip, ev.sip->size)});
 }
 
 void gateway_stanza(struct world *w, unsigned stream, const struct stanza *s)
@@ -313,20 +353,6 @@ static bool death_comes(struct world *w, enum death_at at)
 
 // ---- A turn
 
-static struct cause step_cause(struct world *w, const struct event *ev)
-{
-    struct cause c = {.kind = ev->kind,
-                      .trusted = true,
-                      .at_ms = gateway_now_ms(w),
-                      .step = inspector_step(w),
-                      .away = w->gateway->away};
-    if (ev->kind == EVENT_SIP)
-        c.trusted = inspector_sip_in(w, ev);
-    if (ev->kind == EVENT_STANZA)
-        c.trusted = inspector_stanza_in(w, ev->stanza);
-    return c;
-}
-
 static void shard_step(struct world *w, struct gateway_shard *s, const struct event *ev)
 {
     if (s->fx.failed) // the rest of the turn is lost with it
@@ -365,7 +391,8 @@ static void shard_tell_streams(struct world *w, struct gateway_shard *s, unsigne
 
 static void shard_take(struct world *w, struct gateway_shard *s, const struct inbox_item *item)
 {
-    struct event ev = {.kind = item->kind, .source = item->source, .port = item->port};
+    struct event ev = {
+        .kind = item->kind, .source = item->source, .port = item->port, .admitted = item->admitted};
     if (item->kind == EVENT_SIP)
         ev.sip = item->block;
     else if (item->kind == EVENT_STANZA)

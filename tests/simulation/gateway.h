@@ -43,6 +43,7 @@ struct inbox_item {
     struct hop source;
     sip_port port;
     unsigned stream;
+    bool admitted;
 };
 
 struct gateway_shard {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "core/wire/digest.h"
 #include "options.h"
 #include "run.h"
 #include "shrink.h"
@@ -133,6 +134,18 @@ static bool take_value(struct command *o, const char *name, const char *value)
     return !strcmp(name, "--without") && act_set_parse(&o->without, value) == 0;
 }
 
+// OpenSSL asks for memory at its first use that it does not ask for again: the first run would have
+// other places to be refused it than the second.
+static void warm_up(void)
+{
+    static const enum digest_algorithm all[] = {DIGEST_MD5, DIGEST_SHA256};
+    struct buffer b;
+    buffer_init(&b, 0);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        digest_write(&b, &(struct digest){.algorithm = all[i]}, TEXT("SUBSCRIBE"), TEXT("sip:a@b"));
+    buffer_free(&b);
+}
+
 int main(int argc, char **argv)
 {
     struct command o = {.wish = {.seed = FIRST_SEED}, .limit_s = SHRINK_S};
@@ -143,6 +156,7 @@ int main(int argc, char **argv)
         good = i + 1 < argc && take_value(&o, argv[i], argv[i + 1]);
         i++;
     }
+    warm_up();
     int status = good ? run_command(&o) : 2;
     if (status == 2)
         fprintf(stderr,

@@ -26,6 +26,7 @@ static const char *const fault_name[FAULT_KINDS] = {
     [FAULT_CLOCK_LEAP] = "clocks that leapt ahead",
     [FAULT_CLOCK_STOP] = "processes suspended",
     [FAULT_MEMORY] = "turns without memory",
+    [FAULT_TURNED_AWAY] = "requests turned away at the door",
     [FAULT_CLOCK_SET] = "clocks set between two lives",
     [FAULT_SERVER_RESTART] = "SIP servers restarted",
     [FAULT_SERVER_ENDS_ONE] = "dialogs ended by servers",

@@ -300,7 +300,9 @@ static void test_mutations(void **state)
             continue;
         sound += m->defect == 0;
         defective += m->defect != 0;
-        sip_passed(m, TEXT("2001:db8::9:1"), 0, UINT16_MAX);
+        struct sip_echo echo;
+        sip_echo_of(&echo, m);
+        sip_passed(&echo, TEXT("2001:db8::9:1"), 0, UINT16_MAX);
         if (!m->answerable)
             continue;
         const struct sip_message *answer;

@@ -120,6 +120,8 @@ static void vias(void **state)
     via("SIP/2.0/TCP p.example.net:65535;branch=z9hG4bK-1", "p.example.net", "65535", "z9hG4bK-1",
         false);
     via("SIP/2.0/TLS h:5061;rport;branch=z9hG4bKx", "h", "5061", "z9hG4bKx", true);
+    via("SIP/2.0/TCP h;i=1;branch=z9hG4bKx;alias", "h", "", "z9hG4bKx", false);
+    via("SIP/2.0/UDP h;received=192.0.2.1;branch=z9hG4bKx", "h", "", "z9hG4bKx", false);
 }
 
 static void other_vias(void **state)
@@ -144,7 +146,12 @@ static void other_vias(void **state)
         "SIP/2.0/UDP h;branch=\"a\"",
         "SIP/2.0/UDP h;rport=",
         "SIP/2.0/UDP h;rport=5060",
-        "SIP/2.0/UDP h;received=192.0.2.1",
+        "SIP/2.0/UDP h;BRANCH=a",
+        "SIP/2.0/UDP h;Rport",
+        "SIP/2.0/UDP h;x=\"y\"",
+        "SIP/2.0/UDP h;x=;branch=a",
+        "SIP/2.0/UDP h;=x",
+        "SIP/2.0/UDP h;x y",
         "SIP/2.0/UDP h:",
         "SIP/2.0/UDP h:65536",
         "SIP/2.0/UDP h:5060x",
