@@ -166,6 +166,8 @@ void gateway_sip(struct world *w, struct text bytes, const struct hop *source, u
         return;
     if (owner != reader)
         core_hands_on(g->shard[reader].core, ev.sip);
+    if (gateway_ring_drops(w, reader, owner, DEBT_NONE, 0))
+        return;
     gateway_post(w, owner,
                  (struct inbox_item){.kind = EVENT_SIP,
                                      .source = ev.source,
