@@ -14,6 +14,7 @@
 
 #include "core/contact.h"
 #include "core/dialog.h"
+#include "core/domain.h"
 #include "core/hex.h"
 #include "core/peer.h"
 #include "core/trial.h"
@@ -133,6 +134,8 @@ static void client_forget(struct core *c, uint32_t handle)
     struct client *t = client_at(c, handle);
     if (t->trial && t->trial->waiting)
         next_hop_unwait(c, t->trial->name, handle);
+    if (t->opens_with != DOMAIN_NONE)
+        c->domains[t->opens_with].opening--;
     wheel_cancel(&c->wheel, &t->timer);
     client_unhop(c, t);
     trial_free(c, t->trial);
@@ -343,9 +346,12 @@ void client_unreachable(struct core *c, const struct hop *hop)
 // ---- What the dialogs call
 
 static void client_note(struct core *c, struct client *t, const struct sip_request *r,
-                        uint32_t dialog)
+                        const struct next_hop *to, uint32_t dialog)
 {
     t->dialog = dialog;
+    t->opens_with = to->opens_with;
+    if (t->opens_with != DOMAIN_NONE)
+        c->domains[t->opens_with].opening++;
     t->method = (uint8_t)r->method;
     t->interval_ms = c->cfg.t1_ms;
     t->give_up_ms = c->now_ms + 64 * (uint64_t)c->cfg.t1_ms; // timer F
@@ -408,15 +414,25 @@ static uint32_t client_room_most(const struct core *c, bool opens)
     return opens ? all - all / CORE_ROOM_KEPT_PART : all;
 }
 
-bool client_room(struct core *c, struct next_hop *to, bool opens)
+// Nor are those of that one domain to keep new ones of others out, for as long as somebody asks for
+// more: half of the room for the first, half of what is left for a second …, so some is left
+// always.
+static bool client_leaves_room(const struct core *c, uint16_t domain, uint32_t left)
 {
-    uint32_t most = client_room_most(c, opens);
+    return domain == DOMAIN_NONE || c->n_sip_domains < 2 || c->domains[domain].opening <= left;
+}
+
+bool client_room(struct core *c, struct next_hop *to, bool opens, uint16_t domain)
+{
+    uint32_t most = client_room_most(c, opens), in_flight;
+    to->opens_with = opens ? domain : DOMAIN_NONE;
     if (to->name && next_hop_waiting(c, to->name) >= most)
         return false;
     if (!to->hop.family)
         return true;
     to->peer = peer_enter(c, &to->hop);
-    return to->peer && core_peer(c, to->peer)->in_flight <= most;
+    in_flight = to->peer ? core_peer(c, to->peer)->in_flight : UINT32_MAX;
+    return in_flight <= most && client_leaves_room(c, to->opens_with, most - in_flight);
 }
 
 int client_start(struct core *c, struct sip_request *r, struct next_hop *to, uint32_t dialog,
@@ -425,7 +441,7 @@ int client_start(struct core *c, struct sip_request *r, struct next_hop *to, uin
     uint32_t handle = pool_take(&c->clients);
     if (!handle)
         return ENOMEM;
-    client_note(c, client_at(c, handle), r, dialog);
+    client_note(c, client_at(c, handle), r, to, dialog);
     int err = client_write(c, handle, r, to);
     if (err) {
         client_forget(c, handle);

@@ -484,13 +484,28 @@ static void dialog_fill(struct core *c, struct dialog *d, struct sip_request *r,
     r->event_id = dialog_get(d, FIELD_EVENT_ID);
 }
 
+// Of the SIP user whom it would be with. A fetch has no subscription that knows.
+static uint16_t dialog_remote_domain(const struct core *c, const struct dialog *d)
+{
+    struct sip_uri uri;
+    struct jid jid;
+    char scratch[JID_MAX + 1];
+    if (d->sub)
+        return core_sub(c, d->sub)->peer_domain;
+    if (sip_uri_parse(&uri, dialog_get(d, FIELD_REMOTE_URI)) ||
+        address_to_jid(&jid, &uri, scratch, sizeof scratch))
+        return DOMAIN_NONE;
+    return domain_find(c, jid.domain);
+}
+
 static int dialog_send_to(struct core *c, uint32_t handle, struct sip_request *r,
                           struct next_hop *to, struct dialog_made *o)
 {
     struct dialog *d = core_dialog(c, handle);
     char tag[CORE_TAG_HEX];
     uint32_t client = 0;
-    if (!client_room(c, to, !dialog_get(d, FIELD_REMOTE_TAG).n))
+    bool opens = !dialog_get(d, FIELD_REMOTE_TAG).n;
+    if (!client_room(c, to, opens, opens ? dialog_remote_domain(c, d) : DOMAIN_NONE))
         return EBUSY;
     dialog_make_rest(c, d, r, to, o);
     if (c->addr.failed || c->uri.failed)

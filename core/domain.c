@@ -160,6 +160,9 @@ int domain_set_trust(struct core *c, const struct core_trust *t, bool *regained)
         err = domain_flag_all(c, t->xmpp_domains, t->n_xmpp_domains, DOMAIN_XMPP);
     if (!err)
         err = domain_flag_all(c, t->probe_exempt_domains, t->n_probe_exempt_domains, DOMAIN_EXEMPT);
+    c->n_sip_domains = 0;
+    for (uint16_t i = 0; i < c->n_domains; i++)
+        c->n_sip_domains += (c->domains[i].flags & DOMAIN_SIP) != 0;
     *regained = domain_any_regained(c, before, n_before);
     return err;
 }

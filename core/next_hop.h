@@ -30,9 +30,10 @@ enum name_state { NAME_UNKNOWN, NAME_ASKED, NAME_KNOWN };
 
 // An address, or a name; neither (family 0 and name 0): nowhere.
 struct next_hop {
-    struct hop hop; // with a name: the best that it has led to so far, or family 0
-    uint32_t name;  // handle in core.names, counted as a user of it
-    uint32_t peer;  // handle of `hop` in core.peers, counted as in flight; 0: not yet
+    struct hop hop;      // with a name: the best that it has led to so far, or family 0
+    uint32_t name;       // handle in core.names, counted as a user of it
+    uint32_t peer;       // handle of `hop` in core.peers, counted as in flight; 0: not yet
+    uint16_t opens_with; // client_room()
 };
 
 // A URI of a peer, not trusted. The result is to be given back by next_hop_end().

@@ -83,7 +83,8 @@ struct domain {
     char *name; // and behind it as it stands in a SIP URI
     uint16_t n, sip_n;
     uint8_t flags;
-    uint16_t stream; // index as core_domain_name() counts, when DOMAIN_STREAM
+    uint16_t stream;  // index as core_domain_name() counts, when DOMAIN_STREAM
+    uint32_t opening; // requests in flight that would begin dialogs with its SIP users
 };
 
 // What has come back so far of asking a user whether she is there.
@@ -262,6 +263,7 @@ struct client {
     uint32_t interval_ms;
     uint64_t nonce, give_up_ms;
     uint8_t method, flags; // enum client_flag
+    uint16_t opens_with;   // the domain in whose `opening` it counts, or DOMAIN_NONE
     uint32_t n;
     char *bytes;
     struct trial *trial; // NULL: there is no other place than `hop`
@@ -321,6 +323,7 @@ struct core {
     struct table domain_index; // handles are index + 1
     uint16_t n_domains;
     uint16_t streams[CORE_DOMAINS_MAX]; // domain of each stream
+    uint16_t n_sip_domains;             // trusted
     uint16_t n_streams;
     uint16_t gateway; // domain; UINT16_MAX: the SIP domain concerned
     uint32_t *unsaved;

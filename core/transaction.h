@@ -28,9 +28,10 @@
 
 // Room for one more request to this next hop ([limits] requests_in_flight_per_peer), which is
 // taken. What waits for a name is not in flight to an address yet, and counts by the name.
-// `opens`: it would begin a dialog; the last quarter (CORE_ROOM_KEPT_PART) is for those that are
-// there.
-bool client_room(struct core *c, struct next_hop *to, bool opens);
+// `opens`: it would begin a dialog, with a SIP user of `domain` (or DOMAIN_NONE); the last quarter
+// (CORE_ROOM_KEPT_PART) is for those that are there, and of the rest no domain gets more than it
+// leaves to the others.
+bool client_room(struct core *c, struct next_hop *to, bool opens, uint16_t domain);
 // Sends `r` (Via and branch are filled in here) for `dialog`. The end is never told before this
 // returns. ENOMEM.
 int client_start(struct core *c, struct sip_request *r, struct next_hop *to, uint32_t dialog,

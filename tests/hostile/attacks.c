@@ -71,6 +71,7 @@ const struct attack attacks[] = {
     LONG("xmpp-silent", "requests", attack_xmpp_silent, .grows_mb = 128, .leaves = true),
     LONG("subscribe-new", "requests", attack_subscribe_new, .grows_mb = 192, .leaves = true),
     LONG("deaf-watchers", "requests", attack_deaf_watchers, .grows_mb = 256, .leaves = true),
+    LONG("xmpp-crowd", "stanzas", attack_xmpp_crowd, .grows_mb = 128, .leaves = true),
     LONG("dialog-churn", "visits", attack_dialog_churn, .grows_mb = 128, .leaves = true),
     LONG("route-to-itself", "requests", attack_route_to_itself, .grows_mb = 128, .leaves = true),
     ROW("unanswered", "requests", attack_unanswered, .grows_mb = 256, .leaves = true),

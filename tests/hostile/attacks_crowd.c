@@ -1,5 +1,6 @@
-// Many SIP users who each do what is allowed, so that no limit of one user holds them back: a peer
-// that speaks perfectly comes and goes; requests lead the daemon to itself.
+// Many users who each do what is allowed, so that no limit of one user holds them back: a SIP peer
+// that speaks perfectly comes and goes; requests lead the daemon to itself; a crowd of XMPP users
+// wants to watch a domain that says nothing.
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,12 +9,17 @@
 #include <unistd.h>
 
 #include "attacker.h"
+#include "front.h"
 
 #define TRUSTED "127.0.0.46"
 
 enum {
     VISITS_PER_S = 1000,
     LOOPS_PER_S = 2000,
+    CROWD_PER_S = 2000,
+    OTHERS_PART = 40, // of whom one asks for another domain
+    OTHERS_MAX = 1 << 16,
+    OTHERS_MS = 400, // for what they have asked for last to leave
 };
 
 // ---- A peer that speaks perfectly --------------------------------------------------------------
@@ -115,4 +121,60 @@ static size_t write_loop(const struct field *f, uint64_t i, uint16_t port, char 
 void attack_route_to_itself(struct field *f)
 {
     attacker_flood(f, TRUSTED, f->sip_port, LOOPS_PER_S, write_loop);
+}
+
+// ---- To a domain that says nothing -------------------------------------------------------------
+
+struct others {
+    unsigned asked, served;
+    bool is_served[OTHERS_MAX];
+};
+
+static void crowd_say(struct field *f, int dead, int other, struct others *o, unsigned due)
+{
+    char text[192];
+    for (; due && !f->stop; due--) {
+        bool is_other = f->said % OTHERS_PART == 0 && o->asked < OTHERS_MAX;
+        unsigned long long i = is_other ? o->asked++ : f->said;
+        int n =
+            snprintf(text, sizeof text,
+                     "<presence from='%c%llu@example.com' to='s%llu@%s' type='subscribe'/>",
+                     is_other ? 'o' : 'x', i, i, is_other ? "presence.hostile" : "stanza.hostile");
+        (void)!send(is_other ? other : dead, text, (size_t)n, MSG_NOSIGNAL);
+        f->said++;
+    }
+}
+
+// What has left for the other domain. The rest goes, so that there is always room for it.
+static void crowd_hear(struct field *f, struct others *o, unsigned ms)
+{
+    char m[4096];
+    unsigned i;
+    while (front_next_request(f->front, "presence.hostile", m, sizeof m, ms))
+        if (sscanf(m, "SUBSCRIBE sip:s%u@", &i) == 1 && i < OTHERS_MAX && !o->is_served[i]) {
+            o->is_served[i] = true;
+            o->served++;
+        }
+    front_forget_requests(f->front);
+}
+
+// All by way of one proxy. Those who ask for a domain that answers are served all the while.
+void attack_xmpp_crowd(struct field *f)
+{
+    int dead = front_take(f->front, "stanza.hostile", 10000);
+    int other = front_take(f->front, "presence.hostile", 10000);
+    struct others *o = calloc(1, sizeof *o);
+    struct pace pace = {0};
+    unsigned per_s = attacker_scaled_rate(f, CROWD_PER_S);
+    f->begun = true;
+    while (!f->stop) {
+        crowd_say(f, dead, other, o, attacker_due(&pace, per_s, 64));
+        crowd_hear(f, o, 0);
+    }
+    crowd_hear(f, o, OTHERS_MS);
+    if (o->served < o->asked / 100 * 99)
+        attacker_complain(f, "who asks for another domain is not served");
+    free(o);
+    close(dead);
+    close(other);
 }

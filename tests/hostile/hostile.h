@@ -111,6 +111,7 @@ void attack_xmpp_flapping(struct field *f);
 
 void attack_dialog_churn(struct field *f);
 void attack_route_to_itself(struct field *f);
+void attack_xmpp_crowd(struct field *f);
 
 void attack_rest_slowloris(struct field *f);
 void attack_rest_connections(struct field *f);

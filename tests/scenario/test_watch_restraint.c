@@ -220,6 +220,76 @@ static void who_is_there_has_room_that_new_ones_may_not_take(void **state)
     stage_close(s);
 }
 
+static const struct text two_domains[] = {{"example.net", 11}, {"example.org", 11}};
+
+static void eight_in_flight_to_two_domains(struct core_config *cfg)
+{
+    cfg->settings.requests_in_flight_per_peer = 8;
+    cfg->trust.sip_domains = two_domains;
+    cfg->trust.n_sip_domains = 2;
+}
+
+static void asks_for(struct stage *s, const char *type, const char *whom)
+{
+    char stanza[256];
+    snprintf(stanza, sizeof stanza, "<presence from='juliet@example.com' to='%s' type='%s'/>", whom,
+             type);
+    xmpp_says(s, stanza);
+}
+
+// Six may open dialogs: of example.org, which says nothing, three; of example.net two, and so on.
+//
+// juliet's server    gateway            a proxy; behind it example.org, silent, and example.net
+//   |  subscribe r0…r5 |  SUBSCRIBE r0…r2      |
+//   |----------------->|---------------------->|
+//   |  subscribe romeo |  SUBSCRIBE romeo      |
+//   |----------------->|---------------------->|
+//   |  subscribe r5    |  SUBSCRIBE r5         |
+//   |----------------->|---------------------->|  when r0…r2 are given up
+static void a_silent_domain_leaves_room_to_the_others(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open_with(eight_in_flight_to_two_domains);
+    char whom[32];
+    for (int i = 0; i < 6; i++) {
+        snprintf(whom, sizeof whom, "r%d@example.org", i);
+        asks_for(s, "subscribe", whom);
+        if (i < 3)
+            sip_sees(s, "SUBSCRIBE sip:r", NULL);
+        quiet(s);
+    }
+    asks_for(s, "subscribe", "romeo@example.net");
+    sip_sees(s, "SUBSCRIBE sip:romeo@example.net", NULL);
+    quiet(s);
+    stage_pass_s(s, 40); // r0 … r2 are given up
+    stage_forget(s);
+    asks_for(s, "subscribe", "r5@example.org");
+    sip_sees(s, "SUBSCRIBE sip:r5@example.org", NULL);
+    quiet(s);
+    stage_close(s);
+}
+
+// The same of those who have no subscription, and only ask once.
+static void fetches_from_a_silent_domain_leave_room(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open_with(eight_in_flight_to_two_domains);
+    char whom[32];
+    for (int i = 0; i < 6; i++) {
+        snprintf(whom, sizeof whom, "r%d@example.org", i);
+        asks_for(s, "probe", whom);
+        if (i < 3)
+            sip_sees(s, "SUBSCRIBE sip:r", "Expires: 0\r\n", NULL);
+        else
+            assert_non_null(strstr(xmpp_next(s), "<resource-constraint "));
+        quiet(s);
+    }
+    asks_for(s, "probe", "romeo@example.net");
+    sip_sees(s, "SUBSCRIBE sip:romeo@example.net", "Expires: 0\r\n", NULL);
+    quiet(s);
+    stage_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +301,8 @@ int main(void)
         cmocka_unit_test(a_short_dialog_is_followed_at_once),
         cmocka_unit_test(never_long_enough),
         cmocka_unit_test(who_is_there_has_room_that_new_ones_may_not_take),
+        cmocka_unit_test(a_silent_domain_leaves_room_to_the_others),
+        cmocka_unit_test(fetches_from_a_silent_domain_leave_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
