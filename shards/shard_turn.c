@@ -196,7 +196,7 @@ void shard_add_counters(struct core_stats *sum, const struct core_stats *more)
 {
     uint64_t *to = (uint64_t *)sum;
     const uint64_t *from = (const uint64_t *)more;
-    for (size_t i = 0; i < offsetof(struct core_stats, users) / 8; i++)
+    for (size_t i = 0; i < offsetof(struct core_stats, overload_lag_ms) / 8; i++)
         to[i] += from[i];
 }
 
