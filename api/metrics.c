@@ -120,6 +120,8 @@ static const struct metric metrics[] = {
     COUNTER("refused_trust_total", core.refused_trust,
             "Requests and stanzas refused as not trusted."),
     COUNTER("refused_limit_total", core.refused_limit, "Requests and stanzas refused at a limit."),
+    COUNTER("sip_put_off_total", core.put_off,
+            "SIP requests put off, as too many are in flight to their next hop."),
     COUNTER("malformed_total", core.malformed, "Requests and stanzas that make no sense."),
     COUNTER("unmatched_total", core.unmatched, "Messages that belong to nothing known."),
     COUNTER("notifies_in_total", core.notifies_in, "NOTIFY requests received."),

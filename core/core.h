@@ -142,6 +142,7 @@ struct core_stats {
     uint64_t retransmits, timeouts, probes, fences, refreshes, refreshes_refused;
     uint64_t refused_trust, refused_limit, malformed, unmatched, notifies_in, notifies_out;
     uint64_t resolves, failovers, tcp_switches;
+    uint64_t put_off;             // requests that found no room on the way to their next hop
     uint64_t overload_refused[2]; // new work, by direction
     // gauges
     uint64_t overload_lag_ms, overload_shedding; // the latter 0 or 1

@@ -505,8 +505,10 @@ static int dialog_send_to(struct core *c, uint32_t handle, struct sip_request *r
     char tag[CORE_TAG_HEX];
     uint32_t client = 0;
     bool opens = !dialog_get(d, FIELD_REMOTE_TAG).n;
-    if (!client_room(c, to, opens, opens ? dialog_remote_domain(c, d) : DOMAIN_NONE))
+    if (!client_room(c, to, opens, opens ? dialog_remote_domain(c, d) : DOMAIN_NONE)) {
+        c->stats.put_off++;
         return EBUSY;
+    }
     dialog_make_rest(c, d, r, to, o);
     if (c->addr.failed || c->uri.failed)
         return ENOMEM;

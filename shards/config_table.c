@@ -135,7 +135,7 @@ const struct config_row config_rows[] = {
     {"limits", "requests_in_flight_per_peer", CONFIG_NUMBER, AT(core.requests_in_flight_per_peer),
      .number = 5000, .least = 1, .most = 1000000, .live = true,
      .doc =
-         "SIP requests of one shard to one next hop that wait for their answer; a quarter of it is only for dialogs that are there."},
+         "SIP requests of one shard to one next hop that wait for their answer; a quarter of it is only for dialogs that are there, and where there are several SIP domains, new ones with one of them take no more than they leave to the others."},
     {"limits", "notify_failures", CONFIG_NUMBER, AT(core.notify_failures), .number = 3, .least = 1,
      .most = UINT8_MAX, .live = true,
      .doc = "NOTIFYs in a row that fail (408, timeout, 5xx) before their dialog ends."},

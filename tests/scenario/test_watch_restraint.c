@@ -258,6 +258,7 @@ static void a_silent_domain_leaves_room_to_the_others(void **state)
             sip_sees(s, "SUBSCRIBE sip:r", NULL);
         quiet(s);
     }
+    assert_int_equal(core_stats(s->core)->put_off, 3);
     asks_for(s, "subscribe", "romeo@example.net");
     sip_sees(s, "SUBSCRIBE sip:romeo@example.net", NULL);
     quiet(s);
