@@ -12,7 +12,7 @@
 //     STREAM_LOST, MISSED
 //     STREAM_OPEN            the connector closes the stream and opens another
 //     RESOLVE, RESOLVED      the core asks again (NEXT_HOP_ASK_MS); who waits for it tries later
-//     ASK, ANSWER            the API says that there was no answer in time, so they don't wait either
+//     ASK, ANSWER            the API says that there was no answer in time; they never wait
 //     SETTINGS, WANTED       are not sent at all unless there is room for all of them
 #ifndef SHARDS_MESSAGE_H
 #define SHARDS_MESSAGE_H
