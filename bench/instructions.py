@@ -28,6 +28,7 @@ PATHS = (
     ("NOTIFY to presence", USERS * ROUNDS),
     ("refresh by the SIP side", USERS),
     ("refresh by the gateway", USERS),
+    ("refusal at the door", USERS),
 )
 
 

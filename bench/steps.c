@@ -83,6 +83,12 @@ __attribute__((noinline)) static void steps_take_sip(const char *bytes, size_t n
     core_step(core, &ev, now_ms, &fx);
 }
 
+__attribute__((noinline)) static enum core_door steps_take_door(struct text bytes)
+{
+    struct core_refusal no;
+    return core_turn_away(core, bytes, &proxy, now_ms, &no);
+}
+
 __attribute__((noinline)) static void steps_take_event(const struct event *ev)
 {
     core_step(core, ev, now_ms, &fx);
@@ -343,6 +349,28 @@ static void path_refresh(void)
     pass_s(3600 - 60);
 }
 
+// While input waits for long, new SUBSCRIBEs come to the door, and nearly all are refused there.
+static void path_refuse(void)
+{
+    enum { INTERVAL_MS = 100, LAG_MS = 1000 };
+    unsigned refused = 0;
+    for (int i = 0; i < 3; i++) {
+        core_set_lag_ms(core, LAG_MS, now_ms);
+        now_ms += INTERVAL_MS;
+    }
+    for (unsigned i = 0; i < users; i++) {
+        serve[i].gateway_tag[0] = '\0';
+        say_subscribe(i);
+        const struct steps_said *s = &said[said_first];
+        uint64_t began_ns = clock_ns();
+        refused += steps_take_door((struct text){s->bytes, s->n}) == CORE_DOOR_SHUT;
+        spent_ns += clock_ns() - began_ns;
+        said_n--;
+    }
+    if (refused < users * 9 / 10)
+        die("the door does not shut");
+}
+
 static void report(const char *what, void (*path)(void), unsigned n)
 {
     struct core_stats before = *core_stats(core);
@@ -378,7 +406,8 @@ static void start(void)
                      .subscriptions_per_shard = 2000000,
                      .new_subscriptions_per_user_per_min = 60,
                      .requests_in_flight_per_peer = 5000,
-                     .notify_failures = 3},
+                     .notify_failures = 3,
+                     .lag_ms = 50},
         .trust = {.sip_domains = &sip_domain,
                   .n_sip_domains = 1,
                   .xmpp_domains = &xmpp_domain,
@@ -441,6 +470,7 @@ int main(int argc, char **argv)
     pass_s(60); // what is only kept for retransmissions goes
     report("refresh by the SIP side", path_subscribe, users);
     report("refresh by the gateway", path_refresh, users);
+    report("refusal at the door", path_refuse, users);
     finish();
     return 0;
 }

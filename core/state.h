@@ -338,6 +338,8 @@ struct core {
     uint32_t last_peer; // that was asked for; 0: none was
     struct turnstile overdue, busy;
     struct overload overload;
+    uint64_t last_source; // hash of the address that was judged last; 0: none was
+    uint8_t last_source_ip[16];
     uint32_t *handed_on; // marks of new SUBSCRIBEs that other shards own; NULL: there are none
     struct buffer body, line, addr, uri; // scratch: PIDF, header lines, addresses, next hop
     struct buffer caps, caps_node; // <c/> of SIP users' devices, and the node that it speaks of

@@ -16,17 +16,17 @@ struct server_name {
 };
 
 // One hash for all of it: the short texts as they are, their lengths in front; of a long one its
-// own hash.
+// own hash, which says how long it is as well.
 static uint64_t server_key(const struct core *c, const struct server_name *name)
 {
     enum { TEXTS = 4, SHORT_MAX = 64 };
-    uint8_t block[TEXTS * (sizeof(uint32_t) + SHORT_MAX) + sizeof(uint64_t)], *at = block;
-    uint64_t numbers =
-        (uint64_t)name->cseq << 32 | (uint64_t)name->sent_by_port << 8 | name->method;
-    memcpy(at, &numbers, sizeof numbers);
+    uint8_t block[2 * sizeof(uint64_t) + TEXTS * SHORT_MAX], *at = block;
+    uint64_t numbers[2] = {(uint64_t)name->cseq << 32 | (uint64_t)name->sent_by_port << 8 |
+                           name->method};
+    for (int i = 0; i < TEXTS; i++)
+        numbers[1] = numbers[1] << 16 | (uint16_t)name->text[i].n;
+    memcpy(at, numbers, sizeof numbers);
     at += sizeof numbers;
-    for (int i = 0; i < TEXTS; i++, at += sizeof(uint32_t))
-        memcpy(at, &(uint32_t){(uint32_t)name->text[i].n}, sizeof(uint32_t));
     for (int i = 0; i < TEXTS; i++) {
         struct text t = name->text[i];
         uint64_t hash = t.n > SHORT_MAX ? hash_sip(c->cfg.key, t.p, t.n) : 0;

@@ -6,9 +6,19 @@
 #include "core/loop.h"
 #include "core/transaction.h"
 
+// Who floods is mostly the same one as just before.
+static uint64_t turn_away_peer(struct core *c, const struct hop *source)
+{
+    if (!c->last_source || memcmp(c->last_source_ip, source->ip, sizeof source->ip) != 0) {
+        c->last_source = hash_sip(c->cfg.key, source->ip, sizeof source->ip);
+        memcpy(c->last_source_ip, source->ip, sizeof source->ip);
+    }
+    return c->last_source;
+}
+
 bool turn_away_admits(struct core *c, const struct hop *source, uint64_t piece)
 {
-    uint64_t peer = hash_sip(c->cfg.key, source->ip, sizeof source->ip);
+    uint64_t peer = turn_away_peer(c, source);
     if (overload_admits(&c->overload, peer, piece, c->cfg.settings.lag_ms, c->now_ms))
         return true;
     c->stats.overload_refused[SIP_TO_XMPP]++;

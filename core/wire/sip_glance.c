@@ -13,6 +13,12 @@ static bool glance_request_line(struct text line)
            memcmp(line.p + line.n - 8, " SIP/2.0", 8) == 0;
 }
 
+// It goes into an answer as it is: nothing in it may end a line there.
+static bool glance_is_clean(struct text value)
+{
+    return value.n > 0 && !memchr(value.p, '\r', value.n);
+}
+
 static bool glance_top_via(struct sip_glance *g, struct text value)
 {
     struct plain_via via;
@@ -31,7 +37,7 @@ static bool glance_top_via(struct sip_glance *g, struct text value)
 
 static bool glance_via(struct sip_glance *g, struct text value)
 {
-    if (value.n == 0 || g->echo.n_vias == SIP_ECHO_VIAS_MAX)
+    if (!glance_is_clean(value) || g->echo.n_vias == SIP_ECHO_VIAS_MAX)
         return false;
     g->echo.via[g->echo.n_vias++] = value;
     if (g->echo.n_vias == 1)
@@ -77,9 +83,9 @@ static bool glance_cseq(struct sip_glance *g, struct text value)
 // The first of its name; later ones are not plain.
 static bool glance_once(struct text *field, struct text value)
 {
-    bool first = field->n == 0 && value.n > 0;
+    bool first = field->n == 0;
     *field = value;
-    return first;
+    return first && glance_is_clean(value);
 }
 
 static bool glance_field(struct sip_glance *g, enum sip_header h, struct text value)
@@ -98,20 +104,25 @@ static bool glance_field(struct sip_glance *g, enum sip_header h, struct text va
     }
 }
 
-// A line without its end, which goes into an answer as it is: nothing in it may end a line there.
+// The first letters of the fields that matter, long names and compact ones.
+static const bool glance_letter[256] = {
+    ['v'] = true, ['f'] = true, ['t'] = true, ['i'] = true, ['c'] = true,
+    ['m'] = true, ['r'] = true, ['V'] = true, ['F'] = true, ['T'] = true,
+    ['I'] = true, ['C'] = true, ['M'] = true, ['R'] = true,
+};
+
+// A line without its end.
 static bool glance_line(struct sip_glance *g, struct text line)
 {
-    const char *colon = memchr(line.p, ':', line.n);
     if (scan_is_blank(line.p[0]))
         return false; // goes on with the one before: RFC 3261 §7.3.1
+    const char *colon =
+        glance_letter[(unsigned char)line.p[0]] ? memchr(line.p, ':', line.n) : NULL;
     if (!colon)
         return true;
     size_t n = (size_t)(colon - line.p);
     enum sip_header h = sip_header_of(scan_trim((struct text){line.p, n}));
-    if (h == H_COUNT)
-        return true;
-    struct text value = scan_trim(text_skip(line, n + 1));
-    return (value.n == 0 || !memchr(value.p, '\r', value.n)) && glance_field(g, h, value);
+    return h == H_COUNT || glance_field(g, h, scan_trim(text_skip(line, n + 1)));
 }
 
 // The first line of `rest`, which is taken from it. False: it has no end.
