@@ -43,6 +43,9 @@ void dialog_took(struct dialog *d, const struct sip_message *m);
 // Request-URI. Without a proxy: where the first route leads, else the remote target, else the
 // Request-URI (RFC 3261 §8.1.2), as far as sip_sources allows; see core/next_hop.h.
 //
+// The numeric address that the texts name, trusted or not; else the proxy's, and family 0 when all
+// goes by name.
+void dialog_hop(const struct core *c, const struct dialog *d, struct hop *out);
 // Sends a request in the dialog; the caller has filled in what is special to it (method, expires,
 // substate, body). Takes the next CSeq, leasing more from the record when they run out. EBUSY: the
 // next hop has too many requests in flight; ENOMEM.

@@ -38,6 +38,10 @@ struct next_hop {
 
 // A URI of a peer, not trusted. The result is to be given back by next_hop_end().
 void next_hop_of_uri(struct core *c, struct text uri, struct next_hop *out);
+static inline bool next_hop_has_proxy(const struct core *c)
+{
+    return c->cfg.proxy.family || c->proxy;
+}
 // The configured proxy; family and name 0: there is none.
 void next_hop_of_proxy(struct core *c, struct next_hop *out);
 void next_hop_end(struct core *c, struct next_hop *o);
