@@ -3,12 +3,11 @@
 //
 // ## The flow
 //
-//   bytes ─▶ core_turn_away() ─▶ nothing is shed, or they are not a plain new SUBSCRIBE:
-//   sip_parse()
-//                │                and a step, as ever
-//                ├─▶ known: it is sent again, and its answer has been kept: the same
-//                ├─▶ admitted: the same, and the step need not ask again
-//                └─▶ refused: 503, right away
+//   bytes ─▶ core_turn_away() ─┬─▶ nothing is shed, or it is no plain new SUBSCRIBE:
+//                              │   it is parsed, and a step, as ever
+//                              ├─▶ known: the same; it was sent again, and has its answer
+//                              ├─▶ admitted: the same, and the step need not ask again
+//                              └─▶ refused: 503, right away
 //
 // A refusal promises nothing, changes nothing but counters, and follows from the request's bytes:
 // so it need not wait for a commit, nobody has to remember it, and the rest of the request need not

@@ -3,8 +3,8 @@
 //
 // One whose store is full answers nothing that it would have to remember. It says so in /readyz,
 // and who waits for it would wait for nothing.
-#ifndef BENCH_PATIENCE_H
-#define BENCH_PATIENCE_H
+#ifndef BENCH_LOAD_PATIENCE_H
+#define BENCH_LOAD_PATIENCE_H
 
 #include "bench/load/load.h"
 
