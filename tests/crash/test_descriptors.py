@@ -8,7 +8,7 @@ import socket
 import time
 import unittest
 
-from test_store_disasters import Daemon, StoreTest, until
+from store_daemon import Daemon, StoreTest, until
 
 FEW, MEASURED_S, MOST_CPU = 100, 3.0, 0.25
 
