@@ -69,7 +69,8 @@ static void turn_away_write(struct core *c, const struct sip_glance *g, const st
                                         .status = 503,
                                         .to_tag = {tag, sizeof tag},
                                         .headers = turn_away_fields(c, piece)});
-    *out = (struct core_refusal){way.to, way.reopen_port, {c->body.p, c->body.n}};
+    bool whole = !c->body.failed && !c->line.failed && !c->addr.failed;
+    *out = (struct core_refusal){way.to, way.reopen_port, {c->body.p, whole ? c->body.n : 0}};
 }
 
 enum core_door core_turn_away(struct core *c, struct text bytes, const struct hop *source,

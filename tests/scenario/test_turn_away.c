@@ -166,6 +166,27 @@ static void the_first_word_may_come_to_the_door(void **state)
     stage_close(s);
 }
 
+// His request has come a long way, so more is repeated of it than was ever said before. (Without
+// memory for it nothing is said at all: tests/fail/memory.)
+static void a_long_way_back_is_told_whole(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open_with(obey_lag);
+    char more[1200];
+    int n =
+        snprintf(more, sizeof more, "Via: SIP/2.0/UDP far.example.net;branch=z9hG4bK%01000d\n", 7);
+    stage_pass_ms(s, 200 - s->now_ms % 100);
+    core_set_lag_ms(s->core, 200, s->now_ms - 100);
+    core_set_lag_ms(s->core, 200, s->now_ms);
+    for (unsigned i = 0; i < ASKERS && !s->turned_away; i++) {
+        hears_all(s);
+        asks(s, i, more);
+    }
+    more[n - 1] = '\0';
+    sip_sees(s, "SIP/2.0 503", more, "Content-Length: 0", NULL);
+    stage_close(s);
+}
+
 // Who was admitted at the door is not asked again behind it: his piece counts once.
 static void who_is_admitted_counts_once(void **state)
 {
@@ -219,6 +240,7 @@ int main(void)
         cmocka_unit_test(both_ways_say_the_same),
         cmocka_unit_test(other_reasons_come_first),
         cmocka_unit_test(the_first_word_may_come_to_the_door),
+        cmocka_unit_test(a_long_way_back_is_told_whole),
         cmocka_unit_test(who_is_admitted_counts_once),
         cmocka_unit_test(what_was_handed_on_is_handed_on_again),
     };

@@ -13,6 +13,7 @@ static struct {
     unsigned seen;
 } slot[SLOTS];
 static unsigned long asked, number[ASKED_MAX];
+static uint32_t looked_at[ASKED_MAX]; // slots, by number
 static size_t n_numbers;
 
 static unsigned places_seen(uint64_t place)
@@ -21,6 +22,8 @@ static unsigned places_seen(uint64_t place)
     while (slot[i].place && slot[i].place != place)
         i = (i + 1) & (SLOTS - 1);
     slot[i].place = place;
+    if (asked <= ASKED_MAX)
+        looked_at[asked - 1] = (uint32_t)i;
     return ++slot[i].seen;
 }
 
@@ -44,6 +47,14 @@ void places_begin(void)
 size_t places_end(void)
 {
     return n_numbers;
+}
+
+void places_forget(void)
+{
+    for (unsigned long i = 0; i < asked && i < ASKED_MAX; i++)
+        if (slot[looked_at[i]].seen)
+            slot[looked_at[i]].seen--;
+    n_numbers = 0;
 }
 
 unsigned long places_number(size_t i)

@@ -8,6 +8,8 @@
 void places_begin(void);
 // How many are to be refused: in each place only so many of all scenarios.
 size_t places_end(void);
+// Nothing of what was looked at counts: the scenario is left out.
+void places_forget(void);
 unsigned long places_number(size_t i);
 
 #endif

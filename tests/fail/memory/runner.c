@@ -9,6 +9,8 @@
 //        effects.failed ─────┘ a core restored from what was committed is told the same event, and
 //                              lives on; every record is a subscription of it
 //
+// At the door (core_turn_away()) there is nothing to fail: the refusal is not said, and that's all.
+//
 // No other end is allowed, and in none of them is memory left over (by the linker's seam; of what
 // libraries take nobody can tell). The scenarios' programs are linked here whole: their main()
 // hands over its tests by cmocka's call, which is ours (--wrap), as are the calls by which the
@@ -53,6 +55,10 @@ int __real_core_set_trust(struct core *c, const struct core_trust *t);
 int __wrap_core_set_trust(struct core *c, const struct core_trust *t);
 void __real_core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct effects *fx);
 void __wrap_core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct effects *fx);
+enum core_door __real_core_turn_away(struct core *c, struct text bytes, const struct hop *source,
+                                     uint64_t now_ms, struct core_refusal *out);
+enum core_door __wrap_core_turn_away(struct core *c, struct text bytes, const struct hop *source,
+                                     uint64_t now_ms, struct core_refusal *out);
 uint64_t __real_core_list(const struct core *c, const struct core_filter *filter, uint64_t cursor,
                           size_t scan_max,
                           bool (*each)(void *, const struct core_subscription_view *), void *arg,
@@ -323,6 +329,24 @@ void __wrap_core_step(struct core *c, const struct event *ev, uint64_t now_ms, s
     run.at++;
 }
 
+// A refusal for which there is no memory is none, and nothing else comes of it.
+enum core_door __wrap_core_turn_away(struct core *c, struct text bytes, const struct hop *source,
+                                     uint64_t now_ms, struct core_refusal *out)
+{
+    if (!run.playing)
+        return __real_core_turn_away(c, bytes, source, now_ms, out);
+    enter();
+    enum core_door door = __real_core_turn_away(c, bytes, source, now_ms, out);
+    leave();
+    if (refused_now()) {
+        if (door != CORE_DOOR_SHUT || out->bytes.n)
+            complain("a piece of an answer");
+        live_on_refused(c, now_ms);
+        abandon();
+    }
+    return door;
+}
+
 static struct stage *stage_at(struct core **core)
 {
     for (size_t i = 0; i < sizeof run.stage / sizeof *run.stage; i++)
@@ -493,6 +517,8 @@ static size_t play_whole(const struct CMUnitTest *t)
     places_begin();
     play(t, 0);
     bool whole = run.at < STEPS_MAX;
+    if (!whole)
+        places_forget();
     size_t n = whole ? places_end() : 0;
     clean_up();
     if (whole)
@@ -506,8 +532,10 @@ static void play_all(void **state)
 {
     static bool warm;
     const struct CMUnitTest *t = *state;
-    if (!warm)
+    if (!warm) {
         play_whole(t); // libraries take some things only once
+        places_forget();
+    }
     warm = true;
     size_t n = play_whole(t);
     for (size_t i = 0; i < n; i++)
