@@ -1,4 +1,4 @@
-// Requests of ours that have come back.
+// Loops: whether a request is one of ours that has come back.
 #include "core/loop.h"
 
 // Each of our ports that a Via may name is looked for.

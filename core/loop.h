@@ -1,4 +1,4 @@
-// Requests of ours that have come back.
+// Loops: whether a request is one of ours that has come back.
 #ifndef CORE_LOOP_H
 #define CORE_LOOP_H
 

@@ -1,7 +1,7 @@
 // The loop: one turn after the other of sleeping, taking in, committing, letting out.
 //
-//     sleep ─▶ main's word ─▶ own ports ─▶ rings ─▶ streams ─▶ shared ports ─▶ timers
-//           ─▶ commit ─▶ release ─▶ flush ─▶ questions
+//     sleep ─▶ main's word ─▶ own ports ─▶ rings ─▶ streams ─▶ shared ports ─▶ what is owed
+//           ─▶ timers ─▶ commit ─▶ release ─▶ flush ─▶ questions
 //
 // Everything is taken in bounded batches, so that no peer can keep the others from their turn. What
 // belongs to something that there is (requests in dialogs, answers to ours) comes by the shard's
