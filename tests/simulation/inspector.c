@@ -333,6 +333,8 @@ bool inspector_stanza_in(struct world *w, const struct stanza *s)
     bool passes = !gateway_away_is(w->gateway->away, w, x);
     if (s->kind != STANZA_PRESENCE)
         return passes;
+    if (s->type == STANZA_SUBSCRIBE || s->type == STANZA_PROBE) // she is back, though found offline
+        w->inspector->asked[x].offline = false;
     if (s->type == STANZA_UNSUBSCRIBE)
         ended(w, x, c, XMPP_TO_SIP);
     if (s->type == STANZA_UNSUBSCRIBED)
