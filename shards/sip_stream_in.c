@@ -171,17 +171,13 @@ static ssize_t read_once(struct sip_stream *s, struct sip_stream_peer *c)
     return recv(c->fd, s->scratch, SIP_STREAM_READ_BYTES, MSG_DONTWAIT);
 }
 
-// The end of the stream. Answers may still be wanted: the peer may have closed one half only, or be
-// gone and reachable by its port in Via.
+// The end of the stream. Answers may still be wanted, those too that wait already: the peer may
+// have closed one half only, or be gone and reachable by its port in Via.
 static void take_end(struct sip_stream *s, struct sip_stream_peer *c)
 {
     c->eof = true;
-    if (c->state == SIP_STREAM_OPEN && c->owed) {
-        c->kept = sip_stream_waiting(c) == 0;
-        if (c->kept) {
-            buffer_reset(&c->out);
-            c->done = 0;
-        }
+    if (c->state == SIP_STREAM_OPEN && (c->owed || c->answering)) {
+        c->kept = !c->begun; // what waits is whole, and can be said again
         sip_stream_end(s, c);
     } else {
         sip_stream_drop(s, c);

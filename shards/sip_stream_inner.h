@@ -39,6 +39,8 @@ struct sip_stream_peer {
     uint8_t state;
     bool outgoing, dirty, blocked, spoke;
     bool eof;             // the peer has said its last word
+    bool answering;       // an answer is among what waits
+    bool begun;           // a part of what waits has gone out
     bool kept;            // `out` holds what was sent since, whole, should nobody have read it
     bool counted;         // in its address's number
     bool stranger;        // and in that of those whom nobody trusts

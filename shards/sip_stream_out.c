@@ -124,6 +124,7 @@ static void send_answer(struct sip_stream *s, const struct port_way *way, struct
     if (!take(s, c, message))
         return;
     c->owed -= c->owed > 0;
+    c->answering = true;
     c->reopen_port = way->reopen_port;
 }
 
@@ -168,6 +169,7 @@ static ssize_t write_once(struct sip_stream_peer *c)
 static void wrote(struct sip_stream *s, struct sip_stream_peer *c, size_t n)
 {
     c->done += n;
+    c->begun = true;
     s->count->queued_bytes -= n;
     s->port.count->out_bytes += n;
     c->stalled_ms = 0;
@@ -176,7 +178,7 @@ static void wrote(struct sip_stream *s, struct sip_stream_peer *c, size_t n)
 // All is out.
 static void rest(struct sip_stream *s, struct sip_stream_peer *c)
 {
-    c->blocked = false;
+    c->blocked = c->answering = c->begun = false;
     c->n_out = 0;
     if (!c->kept) {
         buffer_reset(&c->out);

@@ -33,6 +33,9 @@ struct stage {
     size_t size[STAGE_HEARD_MAX]; // of each
     unsigned n_lost;
     struct hop lost; // the last hop that was unreachable
+    // Answers at once, while the port still reads, as a request is that is refused at the door:
+    // with this port to come back to. 0: somebody will.
+    uint16_t answers_to;
 };
 
 static struct sip_stream_tuning stage_tuning; // the real one
@@ -120,6 +123,18 @@ static inline void stage_close(struct stage *s)
     free(s);
 }
 
+#define STAGE_REQUEST                                                                              \
+    "OPTIONS sip:gw.example.net SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK1\r\n"         \
+    "Content-Length: 0\r\n\r\n"
+#define STAGE_ANSWER "SIP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+// To where the last message came from.
+static inline void stage_answer(struct stage *s, uint16_t reopen_port, const char *text)
+{
+    struct port_way way = {.to = s->from, .reopen_port = reopen_port};
+    s->port->ops->send(s->port, &way, text_of(text));
+}
+
 static void stage_hear(void *arg, const struct port *p, const struct hop *from, struct text message)
 {
     struct stage *s = arg;
@@ -129,6 +144,8 @@ static void stage_hear(void *arg, const struct port *p, const struct hop *from, 
     s->from = *from;
     buffer_reset(&s->last);
     buffer_text(&s->last, message);
+    if (s->answers_to)
+        stage_answer(s, s->answers_to, STAGE_ANSWER);
 }
 
 // One turn; waits for up to `ms`.
@@ -164,13 +181,6 @@ static inline void stage_turn(struct stage *s, int ms)
 static inline void stage_send(struct stage *s, const struct hop *to, const char *text)
 {
     struct port_way way = {.to = *to};
-    s->port->ops->send(s->port, &way, text_of(text));
-}
-
-// To where the last message came from.
-static inline void stage_answer(struct stage *s, uint16_t reopen_port, const char *text)
-{
-    struct port_way way = {.to = s->from, .reopen_port = reopen_port};
     s->port->ops->send(s->port, &way, text_of(text));
 }
 
@@ -213,10 +223,5 @@ static inline const char *stage_expect(struct stage *s, int fd)
     }
     return stage_read(fd);
 }
-
-#define STAGE_REQUEST                                                                              \
-    "OPTIONS sip:gw.example.net SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bK1\r\n"         \
-    "Content-Length: 0\r\n\r\n"
-#define STAGE_ANSWER "SIP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 #endif

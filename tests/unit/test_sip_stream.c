@@ -273,6 +273,37 @@ static void test_answer_to_who_is_gone(void **state)
     answer_reaches(false);
 }
 
+// An answer that is there before the port has read on, and sees that the peer has said its last
+// word: whether the peer still listens, or is gone.
+static void answer_comes_at_once(bool listens)
+{
+    struct stage *s = stage_open("127.0.0.1", HOP_TCP, NULL);
+    struct hop at;
+    int listener = stage_listen("127.0.0.1", 1, &at), fd = stage_connect(&s->at);
+    s->answers_to = at.port;
+    stage_write(fd, TEXT(STAGE_REQUEST STAGE_REQUEST));
+    shutdown(fd, SHUT_WR);
+    if (!listens)
+        close(fd);
+    stage_until(s, STAGE_NONE, s->n == 2);
+    if (!listens) {
+        stage_until(s, STAGE_NONE, s->count.stream.connected == 1);
+        fd = accept(listener, NULL, NULL);
+    }
+    assert_string_equal(stage_expect(s, fd), STAGE_ANSWER STAGE_ANSWER);
+    assert_int_equal(s->count.send_failures, 0);
+    close(fd);
+    close(listener);
+    stage_close(s);
+}
+
+static void test_answer_at_once(void **state)
+{
+    (void)state;
+    answer_comes_at_once(true);
+    answer_comes_at_once(false);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -386,6 +417,7 @@ int main(void)
         TEST(test_too_large),      TEST(test_garbage),      TEST(test_ping),
         TEST(test_half_closed),    TEST(test_refused),      TEST(test_answer_to_who_is_gone),
         TEST(test_closed_by_peer), TEST(test_reset),        TEST(test_many),
+        TEST(test_answer_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
