@@ -109,9 +109,11 @@ static size_t share_of_descriptors(const struct shard *s, const struct config *c
     return share ? share : 1;
 }
 
-static bool trusts(const void *core, const struct hop *peer)
+// Cores come and go; without one nobody is known.
+static bool trusts(const void *arg, const struct hop *peer)
 {
-    return core_trusts_source(core, peer);
+    const struct shard *s = arg;
+    return s->core && core_trusts_source(s->core, peer);
 }
 
 // Connections leave from the own port's address, and are accepted on TCP's and TLS's of `listen`.
@@ -131,7 +133,7 @@ static int open_stream(struct shard *s, const struct shard_setup *setup, const s
                                       .tls = setup->tls,
                                       .descriptors = share_of_descriptors(s, cfg),
                                       .trusts = trusts,
-                                      .trusts_arg = s->core,
+                                      .trusts_arg = s,
                                       .failed = &failed};
     int error = sip_stream_open(&place->port, &stream);
     if (!error)

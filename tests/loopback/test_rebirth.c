@@ -16,6 +16,7 @@
 #include "fail/memory/seam.h"
 #include "shards/clock.h"
 #include "shards/shard.h"
+#include "stream_peer.h"
 
 void __real_core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct effects *fx);
 void __wrap_core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct effects *fx);
@@ -125,11 +126,16 @@ static void wait_rebirths(struct gateway *g, unsigned shard, uint64_t n)
     assert_int_equal(rebirths(g, shard, &subscriptions), n);
 }
 
-static struct gateway *opened(void)
+static struct gateway *opened_with(unsigned shards)
 {
-    struct gateway *g = gateway_open(&(struct gateway_wish){.shards = 2});
+    struct gateway *g = gateway_open(&(struct gateway_wish){.shards = shards, .tcp = true});
     assert_true(gateway_wait_stream(g, "example.net", "", GATEWAY_PATIENCE_MS));
     return g;
+}
+
+static struct gateway *opened(void)
+{
+    return opened_with(2);
 }
 
 // One step is refused one allocation. Her authorization lives on, its dialog too, and her server is
@@ -241,12 +247,34 @@ static void test_again_and_again(void **state)
     gateway_close(g);
 }
 
+// Whoever connects is known by the new core, and answered.
+static void test_connections_after_it(void **state)
+{
+    (void)state;
+    struct gateway *g = opened_with(1);
+    struct stream_peer *peer = stream_peer_open(NULL, NULL);
+    watches(g, "juliet");
+    atomic_store(&refuse_in, 0);
+    asks_another(g, "juliet");
+    wait_rebirths(g, 0, 1);
+    int connection = stream_peer_connect(peer, g->listen_port);
+    stream_peer_say(peer, connection,
+                    "OPTIONS sip:example.com SIP/2.0\r\n"
+                    "Via: SIP/2.0/TCP 127.0.0.1:5070;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n"
+                    "From: <sip:romeo@example.net>;tag=1\r\nTo: <sip:example.com>\r\n"
+                    "Call-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n");
+    assert_int_equal(stream_peer_expect(peer, "SIP/2.0 200", GATEWAY_PATIENCE_MS), connection);
+    stream_peer_close(peer);
+    gateway_close(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_refusal),
         cmocka_unit_test(test_none_for_long),
         cmocka_unit_test(test_again_and_again),
+        cmocka_unit_test(test_connections_after_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
