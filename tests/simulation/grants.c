@@ -18,6 +18,7 @@ struct grant {
     uint32_t said_s;         // Expires of that answer
     unsigned said_life;      // and in which life of the process it was given
     uint64_t asked_ms;       // our last request
+    uint32_t asked;          // its CSeq
     char branch[GRANTS_TAG]; // of its last attempt; "": answered
     bool waits;              // which is a NOTIFY that is not answered yet
     uint64_t gone_ms;        // the peer said 481
@@ -92,6 +93,11 @@ static void grant_notify(struct grant *d, const struct sip_message *m, uint64_t 
     d->over |= over;
 }
 
+static void grant_sent(struct grant *d, const struct sip_message *m)
+{
+    snprintf(d->branch, sizeof d->branch, "%.*s", TEXT_ARG(sip_text(m, m->branch)));
+}
+
 void grants_request(struct grants *g, const struct sip_message *m, uint64_t at_ms,
                     const char **fault)
 {
@@ -100,14 +106,19 @@ void grants_request(struct grants *g, const struct sip_message *m, uint64_t at_m
     if (d->gone_ms && at_ms > d->gone_ms)
         *fault = "a request in a dialog that its peer does not know";
     d->asked_ms = at_ms;
+    d->asked = m->cseq;
+    grant_sent(d, m);
     if (m->method == SIP_NOTIFY)
         grant_notify(d, m, at_ms, g->born_ms, fault);
 }
 
-void grants_sent(struct grants *g, const struct sip_message *m)
+// A refresh that an unsubscription has overtaken is sent again beside it, but nobody listens to
+// what is said to it (client_disown()): its attempts are not the last ones.
+void grants_resent(struct grants *g, const struct sip_message *m)
 {
     struct grant *d = grant_of(g, m, m->from_tag);
-    snprintf(d->branch, sizeof d->branch, "%.*s", TEXT_ARG(sip_text(m, m->branch)));
+    if (m->cseq == d->asked)
+        grant_sent(d, m);
 }
 
 void grants_asked(struct grants *g, const struct sip_message *m, uint64_t at_ms)

@@ -19,8 +19,8 @@ void grants_request(struct grants *g, const struct sip_message *m, uint64_t at_m
                     const char **fault);
 void grants_answer(struct grants *g, const struct sip_message *m, uint64_t at_ms, uint64_t ended_ms,
                    const char **fault);
-// A request leaves, for the first time or again.
-void grants_sent(struct grants *g, const struct sip_message *m);
+// A request leaves again, perhaps for another place.
+void grants_resent(struct grants *g, const struct sip_message *m);
 // A request comes in.
 void grants_asked(struct grants *g, const struct sip_message *m, uint64_t at_ms);
 // An answer comes in. `timeout_ms` is 64*T1.

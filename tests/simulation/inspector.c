@@ -461,8 +461,8 @@ void inspector_sip_out(struct world *w, const struct cause *cause, struct text b
     }
     world_expect(w, cause->trusted, "a request that nobody trusted has asked for");
     const char *fault = NULL;
-    grants_sent(i->grants, m);
     if (!dialog_log_request(i->log, m, cause->at_ms, w->opt.t1_ms, &fault)) {
+        grants_resent(i->grants, m);
         world_expect(w, !fault, "%s: %.*s", fault, TEXT_ARG(sip_text(m, m->call_id)));
         return; // sent again
     }
