@@ -206,10 +206,9 @@ static uint32_t restore_sub(struct core *c, uint64_t id, const struct record *o)
     s->id = id;
     s->created_ms = o->created_ms;
     s->flags |= SUB_STORED;
-    if (s->direction == SIP_TO_XMPP)
-        s->flags |= SUB_STALE;
-    else if (o->state != STATE_PENDING)
-        s->flags |= SUB_UNSURE;
+    // A pending one as well: a power failure may have undone the commit that had approved it, and
+    // what was shown behind that is still seen.
+    s->flags |= s->direction == SIP_TO_XMPP ? SUB_STALE : SUB_UNSURE;
     sub_set_state(c, s, o->state);
     return sub;
 }

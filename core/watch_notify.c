@@ -223,13 +223,13 @@ static void watch_went_on(struct core *c, uint32_t dialog, const struct sip_mess
         watch_schedule(c, dialog);
 }
 
-// Answered, and nothing said to her (RFC 8048 §5.2.1). Who had approved her, and has to be asked
-// again, does not want to be seen now: what he then says may be bogus (RFC 3856 §4), and what he
-// said before is not what she may see. The authorization stays: neither has taken it back.
+// Answered, and nothing said to her (RFC 8048 §5.2.1), unless she sees him or may do so. Who had
+// approved her, and has to be asked again, does not want to be seen now: what he then says may be
+// bogus (RFC 3856 §4), and what he said before is not what she may see. The authorization stays:
+// neither has taken it back.
 static void watch_undecided(struct core *c, uint32_t sub)
 {
-    if (core_sub(c, sub)->state != STATE_PENDING)
-        watch_hide_known(c, sub);
+    watch_hide_known(c, sub);
 }
 
 static void watch_apply(struct core *c, uint32_t dialog, const struct sip_message *m,

@@ -364,6 +364,7 @@ static void a_restart_while_it_waits(void **state)
         sip_dialog_of_subscribe(s, &d, "ffd2");
         approves(s, &d);
         xmpp_sees(s, SUBSCRIBED);
+        xmpp_sees(s, ROMEO_UNAVAILABLE); // whom the former life may have shown
         xmpp_sees(s, ROMEO_AWAY);
         stage_close(s);
     }

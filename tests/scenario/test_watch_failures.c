@@ -233,6 +233,7 @@ static void what_a_crash_left_unasked_is_asked_anew(void **state)
             approves(s, &d);
         }
         xmpp_sees(s, SUBSCRIBED);
+        xmpp_sees(s, ROMEO_UNAVAILABLE); // whom the former life may have shown
         xmpp_sees(s, ROMEO_AWAY);
         quiet(s);
         stage_pass_ms(s, 40000);

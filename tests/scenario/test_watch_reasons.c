@@ -3,6 +3,7 @@
 #include "flows.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum then { LATER, AT_ONCE, NEVER, STAYS };
@@ -242,6 +243,67 @@ static void pending_after_a_restart(void **state)
     stage_close(s);
 }
 
+// ---- The power failed, and undid the last commit
+
+// What he has approved is pending again, and she sees him.
+static void his_approval_is_undone(struct stage *s, struct stage_dialog *d)
+{
+    said_subscribe(s, d);
+    sip_answers(s, 200, "Expires: 3600\n");
+    assert_int_equal(s->n_records, 1);
+    struct stage_record *r = &s->records[0];
+    size_t n = r->n;
+    char *before = malloc(n);
+    assert_non_null(before);
+    memcpy(before, r->bytes, n);
+    approves(s, d);
+    xmpp_sees(s, SUBSCRIBED);
+    xmpp_sees(s, ROMEO_AWAY);
+    free(r->bytes);
+    r->bytes = before;
+    r->n = n;
+    stage_crash(s);
+    stage_streams_up(s);
+    quiet(s);
+    assert_int_equal(watch_state(s), STATE_PENDING);
+}
+
+// juliet          gateway                romeo's server
+//    |  he, a device  |          active, a device  |
+//    |<---------------|<---------------------------|
+//    |                | ✝ undone: pending          |
+//    |  nobody,       |                            |
+//    |  another one   |           active, another  |   the first has left meanwhile
+//    |<---------------|<---------------------------|
+static void who_was_seen_before_the_power_failed_is_gone(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    his_approval_is_undone(s, &d);
+    sip_notifies(s, &d, "active;expires=3600", PIDF(TUPLE("ID-other", "<basic>open</basic>")));
+    sip_sees(s, "SIP/2.0 200", NULL);
+    xmpp_sees(s, SUBSCRIBED);
+    xmpp_sees(s, ROMEO_UNAVAILABLE);
+    xmpp_sees(s, "<presence from='romeo@example.net/other' to='juliet@example.com'/>");
+    quiet(s);
+    stage_close(s);
+}
+
+// He has taken it back meanwhile, to think it over: she is not to see what she saw.
+static void undecided_after_the_power_failed(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    his_approval_is_undone(s, &d);
+    sip_notifies(s, &d, "pending;expires=3600", NULL);
+    sip_sees(s, "SIP/2.0 200", NULL);
+    xmpp_sees(s, ROMEO_UNAVAILABLE);
+    quiet(s);
+    stage_close(s);
+}
+
 // ---- Forks
 
 // One SUBSCRIBE, three branches: the first NOTIFY makes the dialog, the others are told that there
@@ -317,10 +379,16 @@ static void without_a_path(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(of_a_live_dialog),     cmocka_unit_test(of_the_first_notify),
-        cmocka_unit_test(said_twice),           cmocka_unit_test(again_and_again),
-        cmocka_unit_test(pending_after_active), cmocka_unit_test(pending_after_a_restart),
-        cmocka_unit_test(one_branch_of_a_fork), cmocka_unit_test(another_event_id),
+        cmocka_unit_test(of_a_live_dialog),
+        cmocka_unit_test(of_the_first_notify),
+        cmocka_unit_test(said_twice),
+        cmocka_unit_test(again_and_again),
+        cmocka_unit_test(pending_after_active),
+        cmocka_unit_test(pending_after_a_restart),
+        cmocka_unit_test(who_was_seen_before_the_power_failed_is_gone),
+        cmocka_unit_test(undecided_after_the_power_failed),
+        cmocka_unit_test(one_branch_of_a_fork),
+        cmocka_unit_test(another_event_id),
         cmocka_unit_test(without_a_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
