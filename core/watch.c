@@ -328,7 +328,7 @@ void watch_bounced(struct core *c, const struct jid *from, const struct jid *to,
     uint32_t sub = sub_find(c, from, to, XMPP_TO_SIP);
     bool unreachable = condition == CONDITION_REMOTE_SERVER_NOT_FOUND ||
                        condition == CONDITION_REMOTE_SERVER_TIMEOUT;
-    if (sub && unreachable && core_sub(c, sub)->state != STATE_PENDING)
+    if (sub && unreachable)
         core_sub(c, sub)->flags |= SUB_BOUNCED | SUB_UNSURE;
 }
 

@@ -234,6 +234,8 @@ static void watch_notify_missing(struct core *c, uint32_t dialog)
     } else if (core_sub(c, sub)->tried_s) {
         watch_failed(c, sub, SIP_ABSENT);
     } else { // whoever asked has died, and nobody has said no: asked anew
+        if (state == DIALOG_LIVE)
+            watch_lapsed(c, sub); // nothing keeps true what she sees, should she be asked in vain
         sub_touch(c, sub);
         watch_want(c, sub);
     }

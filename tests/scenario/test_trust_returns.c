@@ -114,6 +114,39 @@ static void a_dialog_that_is_gone_is_not_opened_anew(void **state)
     stage_close(s);
 }
 
+// A dialog that an earlier life made is refreshed, nobody answers, and meanwhile trust is lost:
+// what she sees is over, and nothing that stands without a dialog (RFC 6665 §4.1.3, `invariant`).
+static void a_refresh_that_nobody_heard_leaves_nothing_standing(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    watch_established(s, &d);
+    stage_crash(s);
+    stage_streams_up(s);
+    stage_pass_ms(s, 1100);
+    refresh_leaves(s);
+    sip_answers(s, 200, "Expires: 3600\n");
+    sip_notifies(s, &d, "active;expires=3600", PIDF_AWAY);
+    sip_sees(s, "SIP/2.0 200", NULL);
+    while (xmpp_next(s))
+        ;
+    stage_pass_until_said(s, 3600);
+    refresh_leaves(s);
+    her_domain_is_trusted(s, false);
+    stage_pass_s(s, 40);
+    while (sip_next(s))
+        ;
+    xmpp_sees(s, ROMEO_GONE);
+    quiet(s);
+    her_domain_is_trusted(s, true);
+    stage_pass_s(s, 60);
+    while (xmpp_next(s))
+        ;
+    assert_int_equal(watch_state(s), STATE_DORMANT);
+    stage_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +155,7 @@ int main(void)
         cmocka_unit_test(so_it_is_after_a_restart),
         cmocka_unit_test(news_that_waited_goes_on_waiting),
         cmocka_unit_test(a_dialog_that_is_gone_is_not_opened_anew),
+        cmocka_unit_test(a_refresh_that_nobody_heard_leaves_nothing_standing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

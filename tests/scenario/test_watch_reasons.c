@@ -304,6 +304,30 @@ static void undecided_after_the_power_failed(void **state)
     stage_close(s);
 }
 
+// That nobody is there did not reach her either: it is said again.
+static void what_bounced_while_it_waits_is_said_again(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    his_approval_is_undone(s, &d);
+    sip_notifies(s, &d, "pending;expires=3600", NULL);
+    sip_sees(s, "SIP/2.0 200", NULL);
+    xmpp_sees(s, ROMEO_UNAVAILABLE);
+    xmpp_says(s,
+              "<presence from='juliet@example.com' to='romeo@example.net' type='error'>"
+              "<error type='cancel'><remote-server-not-found "
+              "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>");
+    quiet(s);
+    sip_notifies(s, &d, "active;expires=3600", PIDF(TUPLE("ID-other", "<basic>open</basic>")));
+    sip_sees(s, "SIP/2.0 200", NULL);
+    xmpp_sees(s, SUBSCRIBED);
+    xmpp_sees(s, ROMEO_UNAVAILABLE);
+    xmpp_sees(s, "<presence from='romeo@example.net/other' to='juliet@example.com'/>");
+    quiet(s);
+    stage_close(s);
+}
+
 // ---- Forks
 
 // One SUBSCRIBE, three branches: the first NOTIFY makes the dialog, the others are told that there
@@ -387,6 +411,7 @@ int main(void)
         cmocka_unit_test(pending_after_a_restart),
         cmocka_unit_test(who_was_seen_before_the_power_failed_is_gone),
         cmocka_unit_test(undecided_after_the_power_failed),
+        cmocka_unit_test(what_bounced_while_it_waits_is_said_again),
         cmocka_unit_test(one_branch_of_a_fork),
         cmocka_unit_test(another_event_id),
         cmocka_unit_test(without_a_path),
