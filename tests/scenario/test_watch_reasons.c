@@ -268,6 +268,16 @@ static void his_approval_is_undone(struct stage *s, struct stage_dialog *d)
     assert_int_equal(watch_state(s), STATE_PENDING);
 }
 
+static void another_device_is_all_she_sees(struct stage *s, struct stage_dialog *d)
+{
+    sip_notifies(s, d, "active;expires=3600", PIDF(TUPLE("ID-other", "<basic>open</basic>")));
+    sip_sees(s, "SIP/2.0 200", NULL);
+    xmpp_sees(s, SUBSCRIBED);
+    xmpp_sees(s, ROMEO_UNAVAILABLE);
+    xmpp_sees(s, "<presence from='romeo@example.net/other' to='juliet@example.com'/>");
+    quiet(s);
+}
+
 // juliet          gateway                romeo's server
 //    |  he, a device  |          active, a device  |
 //    |<---------------|<---------------------------|
@@ -281,12 +291,7 @@ static void who_was_seen_before_the_power_failed_is_gone(void **state)
     struct stage *s = stage_open();
     struct stage_dialog d;
     his_approval_is_undone(s, &d);
-    sip_notifies(s, &d, "active;expires=3600", PIDF(TUPLE("ID-other", "<basic>open</basic>")));
-    sip_sees(s, "SIP/2.0 200", NULL);
-    xmpp_sees(s, SUBSCRIBED);
-    xmpp_sees(s, ROMEO_UNAVAILABLE);
-    xmpp_sees(s, "<presence from='romeo@example.net/other' to='juliet@example.com'/>");
-    quiet(s);
+    another_device_is_all_she_sees(s, &d);
     stage_close(s);
 }
 
@@ -319,12 +324,7 @@ static void what_bounced_while_it_waits_is_said_again(void **state)
               "<error type='cancel'><remote-server-not-found "
               "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>");
     quiet(s);
-    sip_notifies(s, &d, "active;expires=3600", PIDF(TUPLE("ID-other", "<basic>open</basic>")));
-    sip_sees(s, "SIP/2.0 200", NULL);
-    xmpp_sees(s, SUBSCRIBED);
-    xmpp_sees(s, ROMEO_UNAVAILABLE);
-    xmpp_sees(s, "<presence from='romeo@example.net/other' to='juliet@example.com'/>");
-    quiet(s);
+    another_device_is_all_she_sees(s, &d);
     stage_close(s);
 }
 
