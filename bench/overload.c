@@ -1,22 +1,26 @@
 // What is left of the gateway's work when more comes than it can do.
 //
-// One shard on one core, the load driver on another. First the capacity is found: set-ups in a
-// closed loop, so many under way at a time. Then set-ups come in an open loop, at a multiple of the
-// capacity, whatever becomes of them, each of another pair; what is not answered is said again as
-// RFC 3261 asks, and who is refused does not come back. Meanwhile pairs that were made before
-// refresh their dialogs, and their presence changes. Each load meets a daemon of its own with an
-// empty store.
+// One shard on one core, the load driver on another. The capacity is what a closed loop does:
+// set-ups, so many under way at a time. In an open loop they come at a multiple of that, whatever
+// becomes of them, each of another pair; what is not answered is said again as RFC 3261 asks, and
+// who is refused does not come back. Meanwhile pairs that were made before refresh their dialogs,
+// and their presence changes.
 //
-// One closed loop is not enough: one life of the daemon differs from the next by some 15 % in how
-// its memory came to lie, what the disk does and who else wants the cores, and all of that only
-// takes away. Found too low, the capacity would make "twice" less than it says, and look good. So
-// it is the most of three lives. Once all loads are through, a fourth tells whether the machine has
-// become quicker meanwhile: if so, the peak that the goodput at twice the capacity is a share of is
-// that one. The daemon's CPU time stands beside each: far below a core, somebody else had it.
+// One second of a machine that others share differs from the next by a quarter and more. So closed
+// and open loops take turns within a life of the daemon, each a few seconds:
+//
+//   empty store ─▶ closed ─ 0.5 x ─ closed ─ 1 x ─ closed ─ 1.5 x ─ closed ─ 2 x ─ closed ─ …
+//
+// A load is held to the two closed loops around it, a second each, and lives are repeated: its
+// share of the capacity is the sum of what it did over the sum of what they did. A machine that
+// becomes slower makes one round worse, one that recovers another better; the sums see both. Only
+// what is done in the midst of a loop counts, when it has found its level: no credit for a queue
+// that is worked off when the load is over. The peak is the most that any of the loads did so, the
+// closed loop being one of them.
 //
 // Reported per load: set-ups offered, done within a second, done at all and refused, each per
 // second; their latency; how many of the refreshes and of the presence changes came through within
-// a second, and their latency.
+// a second, and their latency; CPU time of the daemon and of the driver.
 //
 // At last one address floods with three times the capacity, and another, quiet one asks for little:
 // how many of its requests are taken.
@@ -25,51 +29,67 @@
 // kernel in one piece (bench/load/hot.h); with --mixed-lengths no two in a row are, of those that
 // come and of those that they lead to, and the figures' names end in "-mixed".
 //
-//   bench_overload --gateway build/release/isthmus [--seconds 8] [--only xmpp-to-sip|sip-to-xmpp]
-//                  [--mixed-lengths] [--figures FILE]
-//                  [--dir FOLDER]     for the stores, one after the other
-#include <arpa/inet.h>
+//   bench_overload --gateway build/release/isthmus [--seconds 3] [--rounds 5]
+//                  [--loads 0.5,1,1.5,2,3]   times the capacity
+//                  [--only xmpp-to-sip|sip-to-xmpp] [--mixed-lengths] [--figures FILE]
+//                  [--dir FOLDER]            for the stores, one after the other
 #include <getopt.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "bench/load/drive.h"
 #include "bench/load/figures.h"
 #include "bench/load/load.h"
+#include "bench/load/quiet.h"
 #include "bench/load/scratch.h"
 #include "tests/number.h"
 
 enum {
-    WINDOW = 512,        // set-ups under way in the closed loop
+    // Set-ups under way in the closed loop. Half of that leaves the daemon idle for a tenth of the
+    // time; twice that is so much that a slow machine sheds.
+    WINDOW = 1024,
     SETTLED = 1000,      // pairs that are there before, in each direction
     SETTLED_PER_S = 200, // refreshes, and changes of presence, of these
-    CLOSED_S = 3,
-    CLOSED_TIMES = 3,
-    PEAK_PER_S = 200000, // no core does more: for the number of pairs
-    AFTER_S = 4,         // for those under way at the end
+    PEAK_PER_S = 100000, // no core does more: for the number of pairs
+    CLOSED_WARM_US = 200000,
+    CLOSED_US = 1000000,
+    OPEN_WARM_US = 500000,
+    AFTER_US = 4000000, // for those under way at the end, at most
     GOOD_US = 1000000,
     START_MS = 10000,
-    QUIET_PER_S = 20,
-    QUIET_MAX = 4096,
+    LOADS_MAX = 16,
 };
 
-static const double MUCH_LESS = 1.15; // times the capacity
+static const enum load_kind settled_kinds[] = {LOAD_REFRESH, LOAD_PRESENCE, LOAD_NOTIFY};
+enum { SETTLED_KINDS = sizeof settled_kinds / sizeof *settled_kinds };
 
 struct bench {
     struct load *load;
     struct load_setup setup;
     enum load_kind kind;
-    unsigned seconds, next; // pair
-    bool mixed;             // lengths
-    const char *dir;        // where stores are made
+    unsigned seconds, rounds, n_loads;
+    double times[LOADS_MAX]; // the capacity
+    unsigned next;           // pair
+    bool mixed;              // lengths
+    const char *dir;         // where stores are made
     struct figures *figures;
     bool faulty;
     struct scratch scratch;
+};
+
+// What became of a load in one round, or in several: sums.
+struct outcome {
+    double times, rounds;
+    double closed;                       // set-ups a second in the closed loops before
+    double offered, good, done, refused; // a second
+    struct histogram latency_us, settled_us[SETTLED_KINDS];
+    double settled[SETTLED_KINDS]; // asked for
+    double cpu, driver;            // of a core
+    double least, most;            // share of the closed loop in a round
 };
 
 static void die(struct bench *b, const char *what)
@@ -137,55 +157,52 @@ static void end(struct bench *b)
     b->load = NULL;
 }
 
-// ---- The capacity
-
-static double larger(double a, double b)
+static bool is_quiet(const struct load *l)
 {
-    return a > b ? a : b;
+    for (int k = 0; k < LOAD_KINDS; k++)
+        if (load_under_way(l, (enum load_kind)k))
+            return false;
+    return true;
 }
 
-static double closed_loop(struct bench *b)
+static unsigned next_pair(struct bench *b)
 {
-    begin(b, CLOSED_S * PEAK_PER_S);
-    uint64_t begin_us = load_now_us(), end_us = begin_us + CLOSED_S * 1000000ull;
-    uint64_t daemon_ns = load_cpu_ns(b->load);
-    const struct load_figure *f = load_figure(b->load, b->kind);
-    while (load_now_us() < end_us && b->next < b->setup.pairs) {
-        while (load_under_way(b->load, b->kind) < WINDOW && b->next < b->setup.pairs)
-            load_begin(b->load, b->kind, b->next++, 0);
+    if (b->next == b->setup.pairs)
+        die(b, "this machine is quicker than there are pairs: PEAK_PER_S");
+    return b->next++;
+}
+
+// ---- The closed loop
+
+static void keep_under_way(struct bench *b, uint64_t us)
+{
+    for (uint64_t end_us = load_now_us() + us; load_now_us() < end_us;) {
+        while (load_under_way(b->load, b->kind) < WINDOW)
+            load_begin(b->load, b->kind, next_pair(b), 0);
         load_play(b->load, 10000);
     }
-    double us = (double)(load_now_us() - begin_us), per_s = (double)f->done * 1e6 / us;
-    printf(" %.0f (CPU %.0f %%", per_s, (double)(load_cpu_ns(b->load) - daemon_ns) / 10 / us);
+}
+
+// The figures begin anew.
+static void let_end(struct bench *b)
+{
+    for (uint64_t end_us = load_now_us() + AFTER_US; load_now_us() < end_us && !is_quiet(b->load);)
+        load_play(b->load, 1000);
+    load_figures_reset(b->load);
+}
+
+// Set-ups a second.
+static double closed_loop(struct bench *b)
+{
+    const struct load_figure *f = load_figure(b->load, b->kind);
+    keep_under_way(b, CLOSED_WARM_US);
+    uint64_t begin_us = load_now_us(), done = f->done;
+    keep_under_way(b, CLOSED_US);
+    double per_s = (double)(f->done - done) * 1e6 / (double)(load_now_us() - begin_us);
     if (f->refused)
-        printf(", %llu refused", (unsigned long long)f->refused);
-    printf(")");
-    end(b);
+        printf("  of the closed loop %llu were refused\n", (unsigned long long)f->refused);
+    let_end(b);
     return per_s;
-}
-
-static double capacity_of(struct bench *b, const char *direction)
-{
-    double most = 0;
-    printf("%s%s: set-ups a second in closed loops:", direction, b->mixed ? ", lengths mixed" : "");
-    for (unsigned i = 0; i < CLOSED_TIMES; i++)
-        most = larger(most, closed_loop(b));
-    printf("; at most %.0f\n", most);
-    return most;
-}
-
-// The most that any load has shown so far, or that one more closed loop does.
-static double once_more(struct bench *b, double capacity, double peak)
-{
-    printf("and in one more at the end:");
-    peak = larger(peak, closed_loop(b));
-    printf("\n");
-    if (peak > MUCH_LESS * capacity)
-        printf(
-            "the capacity was found too low, by what else the machine did: %.0f are possible, and "
-            "the loads were less than they say\n",
-            peak);
-    return peak;
 }
 
 // ---- The open loop
@@ -204,8 +221,8 @@ static uint64_t due_us(const struct source *s)
 static void begin_due(struct bench *b, struct source *set_ups, struct source *settled,
                       uint64_t now_us)
 {
-    for (int i = 0; i < 64 && due_us(set_ups) <= now_us && b->next < b->setup.pairs; i++) {
-        load_begin(b->load, b->kind, b->next++, due_us(set_ups));
+    for (int i = 0; i < 64 && due_us(set_ups) <= now_us; i++) {
+        load_begin(b->load, b->kind, next_pair(b), due_us(set_ups));
         set_ups->n++;
     }
     for (; due_us(settled) <= now_us; settled->n++) {
@@ -229,6 +246,126 @@ static double within(const struct histogram *h, uint64_t us)
     return (double)h->n * least / 1e6;
 }
 
+static uint64_t own_cpu_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void play_both(struct bench *b, struct quiet *q, bool asks, uint64_t wait_us)
+{
+    load_play(b->load, wait_us);
+    if (q)
+        quiet_play(q, asks);
+}
+
+// Goes on with both sources, and with what the quiet one asks.
+static void keep_coming(struct bench *b, struct source *set_ups, struct source *settled,
+                        struct quiet *q, uint64_t end_us)
+{
+    uint64_t now_us;
+    while ((now_us = load_now_us()) < end_us) {
+        begin_due(b, set_ups, settled, now_us);
+        play_both(b, q, true, due_us(set_ups) > now_us ? 1000 : 0);
+    }
+}
+
+// What comes of it is known by and by, but `good` and the CPU time are of the time when it has
+// found its level and the load still comes.
+static void open_loop(struct bench *b, double per_s, struct quiet *q, struct outcome *o)
+{
+    uint64_t begin_us = load_now_us(), warm_us = begin_us + OPEN_WARM_US,
+             end_us = warm_us + b->seconds * 1000000ull;
+    struct source set_ups = {per_s, begin_us, 0}, settled = {SETTLED_PER_S, begin_us, 0};
+    const struct histogram *h = &load_figure(b->load, b->kind)->latency_us;
+    keep_coming(b, &set_ups, &settled, q, warm_us);
+    uint64_t daemon_ns = load_cpu_ns(b->load), own_ns = own_cpu_ns();
+    double good = within(h, GOOD_US);
+    keep_coming(b, &set_ups, &settled, q, end_us);
+    double ns = 1e9 * b->seconds;
+    o->cpu = (double)(load_cpu_ns(b->load) - daemon_ns) / ns;
+    o->driver = (double)(own_cpu_ns() - own_ns) / ns;
+    o->good = (within(h, GOOD_US) - good) / b->seconds;
+    for (end_us += AFTER_US; load_now_us() < end_us && (q || !is_quiet(b->load));)
+        play_both(b, q, false, 1000);
+}
+
+static void read_settled(const struct bench *b, struct outcome *o)
+{
+    for (int k = 0; k < SETTLED_KINDS; k++) {
+        const struct load_figure *f = load_figure(b->load, settled_kinds[k]);
+        o->settled[k] = (double)(f->begun - f->overtaken);
+        o->settled_us[k] = f->latency_us;
+    }
+}
+
+static double coming_s(const struct bench *b)
+{
+    return b->seconds + OPEN_WARM_US / 1e6;
+}
+
+static void load_once(struct bench *b, double capacity, double times, struct outcome *o)
+{
+    *o = (struct outcome){.times = times, .rounds = 1};
+    open_loop(b, capacity * times, NULL, o);
+    const struct load_figure *f = load_figure(b->load, b->kind);
+    o->offered = (double)f->begun / coming_s(b);
+    o->done = (double)f->done / coming_s(b);
+    o->refused = (double)f->refused / coming_s(b);
+    o->latency_us = f->latency_us;
+    read_settled(b, o);
+    load_figures_reset(b->load);
+}
+
+static void outcome_add(struct outcome *to, const struct outcome *one)
+{
+    to->least = !to->rounds || one->least < to->least ? one->least : to->least;
+    to->most = one->most > to->most ? one->most : to->most;
+    to->times = one->times;
+    to->rounds += one->rounds;
+    to->closed += one->closed;
+    to->offered += one->offered;
+    to->good += one->good;
+    to->done += one->done;
+    to->refused += one->refused;
+    to->cpu += one->cpu;
+    to->driver += one->driver;
+    histogram_merge(&to->latency_us, &one->latency_us);
+    for (int k = 0; k < SETTLED_KINDS; k++) {
+        to->settled[k] += one->settled[k];
+        histogram_merge(&to->settled_us[k], &one->settled_us[k]);
+    }
+}
+
+// ---- What is said
+
+static double ms_at(const struct histogram *h, uint32_t of_million)
+{
+    return (double)histogram_at(h, of_million) / 1000;
+}
+
+static void print_head(void)
+{
+    printf(
+        "  load   closed  offered     good       of     done  refused   p50 ms   p99 ms   refresh  "
+        "p99 ms  presence  p99 ms    notify  p99 ms   CPU driver\n");
+}
+
+// Means of the rounds.
+static void print_outcome(const struct outcome *o)
+{
+    double n = o->rounds;
+    printf("%4.1f x %8.0f %8.0f %8.0f %6.1f %% %8.0f %8.0f %8.1f %8.1f", o->times, o->closed / n,
+           o->offered / n, o->good / n, 100 * o->good / o->closed, o->done / n, o->refused / n,
+           ms_at(&o->latency_us, 500000), ms_at(&o->latency_us, 990000));
+    for (int k = 0; k < SETTLED_KINDS; k++)
+        printf("  %6.2f %% %7.1f",
+               o->settled[k] > 0 ? 100 * within(&o->settled_us[k], GOOD_US) / o->settled[k] : 0,
+               ms_at(&o->settled_us[k], 990000));
+    printf("  %4.0f %% %4.0f %%\n", 100 * o->cpu / n, 100 * o->driver / n);
+}
+
 // Of a direction, and of a load if there is one: how many times the capacity.
 static void say(struct bench *b, const char *what, const char *unit, double value, double times)
 {
@@ -241,230 +378,108 @@ static void say(struct bench *b, const char *what, const char *unit, double valu
                                              .at = times});
 }
 
-static double ms_at(const struct histogram *h, uint32_t of_million)
+// What was done is said for one and the same capacity, the mean.
+static void say_outcome(struct bench *b, const struct outcome *o, double capacity)
 {
-    return (double)histogram_at(h, of_million) / 1000;
-}
-
-static void print_settled(const struct load *l, enum load_kind kind)
-{
-    const struct load_figure *f = load_figure(l, kind);
-    double asked = (double)(f->begun - f->overtaken);
-    printf("  %6.2f %% %7.1f", asked > 0 ? 100 * within(&f->latency_us, GOOD_US) / asked : 0,
-           ms_at(&f->latency_us, 990000));
-}
-
-static uint64_t own_cpu_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-struct quiet;
-static void quiet_play(struct quiet *q, bool asks);
-
-// In the end it is known what all of it has come to. Returns the goodput per second; *cpu_ns are
-// the daemon's and the driver's while the load came.
-static double open_loop(struct bench *b, double per_s, struct quiet *q, double cpu[2])
-{
-    uint64_t begin_us = load_now_us(), end_us = begin_us + b->seconds * 1000000ull, now_us;
-    uint64_t daemon_ns = load_cpu_ns(b->load), own_ns = own_cpu_ns();
-    struct source set_ups = {per_s, begin_us, 0}, settled = {SETTLED_PER_S, begin_us, 0};
-    while ((now_us = load_now_us()) < end_us) {
-        begin_due(b, &set_ups, &settled, now_us);
-        load_play(b->load, due_us(&set_ups) > now_us ? 1000 : 0);
-        if (q)
-            quiet_play(q, true);
-    }
-    cpu[0] = (double)(load_cpu_ns(b->load) - daemon_ns) / 1e7 / b->seconds;
-    cpu[1] = (double)(own_cpu_ns() - own_ns) / 1e7 / b->seconds;
-    for (end_us += AFTER_S * 1000000ull; load_now_us() < end_us;) {
-        load_play(b->load, 1000);
-        if (q)
-            quiet_play(q, false);
-    }
-    return within(&load_figure(b->load, b->kind)->latency_us, GOOD_US) / b->seconds;
-}
-
-// What became of a load: how many times the capacity it was, set-ups a second, µs.
-struct outcome {
-    double times, good_per_s, refused_per_s, p99_us;
-};
-
-static struct outcome load_once(struct bench *b, double peak, double times)
-{
-    begin(b, (unsigned)(peak * times * b->seconds) + WINDOW);
-    double cpu[2], good = open_loop(b, peak * times, NULL, cpu);
-    const struct load_figure *f = load_figure(b->load, b->kind);
-    printf("%4.1f x %8.0f %8.0f %5.1f %% %8.0f %8.0f %8.1f %8.1f", times,
-           (double)f->begun / b->seconds, good, 100 * good / peak, (double)f->done / b->seconds,
-           (double)f->refused / b->seconds, ms_at(&f->latency_us, 500000),
-           ms_at(&f->latency_us, 990000));
-    print_settled(b->load, LOAD_REFRESH);
-    print_settled(b->load, LOAD_PRESENCE);
-    print_settled(b->load, LOAD_NOTIFY);
-    printf("  %4.0f %% %4.0f %%\n", cpu[0], cpu[1]);
-    struct outcome o = {times, good, (double)f->refused / b->seconds,
-                        (double)histogram_at(&f->latency_us, 990000)};
-    end(b);
-    return o;
+    say(b, "goodput", "1/s", o->good / o->closed * capacity, o->times);
+    say(b, "refused", "1/s", o->refused / o->closed * capacity, o->times);
+    say(b, "p99", "us", (double)histogram_at(&o->latency_us, 990000), o->times);
 }
 
 // ---- The quiet peer
 
-// A SIP user agent of another address: asks now and then, answers what it is asked.
-struct quiet {
-    int fd;
-    struct sockaddr_in gateway, own;
-    struct source asks;
-    struct {
-        uint64_t asked_us, again_us, interval_us, done_us;
-        unsigned status;
-    } request[QUIET_MAX];
-};
-
-static bool quiet_open(struct quiet *q, uint16_t gateway_port)
+static void fairness(struct bench *b, double capacity)
 {
-    socklen_t n = sizeof q->own;
-    memset(q, 0, sizeof *q);
-    q->gateway = (struct sockaddr_in){.sin_family = AF_INET,
-                                      .sin_port = htons(gateway_port),
-                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    q->own =
-        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1)};
-    q->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    q->asks = (struct source){QUIET_PER_S, load_now_us() + 500000, 0};
-    return q->fd >= 0 && !bind(q->fd, (struct sockaddr *)&q->own, n) &&
-           !getsockname(q->fd, (struct sockaddr *)&q->own, &n);
-}
-
-static void quiet_ask(struct quiet *q, unsigned i)
-{
-    char m[1024];
-    unsigned port = ntohs(q->own.sin_port);
-    int n = snprintf(m, sizeof m,
-                     "SUBSCRIBE sip:j%u@example.com SIP/2.0\r\n"
-                     "Via: SIP/2.0/UDP 127.0.0.2:%u;branch=z9hG4bKquiet%u\r\nMax-Forwards: 70\r\n"
-                     "Record-Route: <sip:127.0.0.2:%u;lr>\r\n"
-                     "From: <sip:q%u@example.net>;tag=q\r\nTo: <sip:j%u@example.com>\r\n"
-                     "Call-ID: quiet%u\r\nCSeq: 1 SUBSCRIBE\r\nContact: <sip:q%u@127.0.0.2:%u>\r\n"
-                     "Event: presence\r\nExpires: 3600\r\nContent-Length: 0\r\n\r\n",
-                     i, port, i, port, i, i, i, i, port);
-    sendto(q->fd, m, (size_t)n, 0, (struct sockaddr *)&q->gateway, sizeof q->gateway);
-}
-
-// The head of a request, turned into an answer to it.
-static void quiet_answer(struct quiet *q, const char *m, const struct sockaddr_in *to)
-{
-    static const char *const kept[] = {"Via:", "From:", "To:", "Call-ID:", "CSeq:"};
-    char out[2048];
-    size_t n = (size_t)snprintf(out, sizeof out, "SIP/2.0 200 OK\r\n");
-    for (const char *line = strstr(m, "\r\n"), *next; line && (next = strstr(line + 2, "\r\n"));
-         line = next)
-        for (unsigned k = 0; k < sizeof kept / sizeof *kept; k++)
-            if (strncmp(line + 2, kept[k], strlen(kept[k])) == 0 && n < sizeof out - 600)
-                n += (size_t)snprintf(out + n, 500, "%.*s", (int)(next - line), line + 2);
-    n += (size_t)snprintf(out + n, sizeof out - n, "Content-Length: 0\r\n\r\n");
-    sendto(q->fd, out, n, 0, (const struct sockaddr *)to, sizeof *to);
-}
-
-static void quiet_take(struct quiet *q, const char *m, const struct sockaddr_in *from)
-{
-    const char *id = strstr(m, "Call-ID: quiet");
-    unsigned i, status;
-    if (!id || sscanf(id, "Call-ID: quiet%u", &i) != 1 || i >= q->asks.n)
-        return;
-    if (sscanf(m, "SIP/2.0 %u", &status) != 1) {
-        quiet_answer(q, m, from);
-    } else if (!q->request[i].status) {
-        q->request[i].status = status;
-        q->request[i].done_us = load_now_us();
-    }
-}
-
-static void quiet_play(struct quiet *q, bool asks)
-{
-    char m[4096];
-    struct sockaddr_in from;
-    socklen_t from_n = sizeof from;
-    uint64_t now_us = load_now_us();
-    for (; asks && due_us(&q->asks) <= now_us && q->asks.n < QUIET_MAX; q->asks.n++) {
-        unsigned i = (unsigned)q->asks.n;
-        q->request[i].asked_us = due_us(&q->asks);
-        q->request[i].interval_us = 500000;
-        q->request[i].again_us = now_us + 500000;
-        quiet_ask(q, i);
-    }
-    for (unsigned i = 0; i < q->asks.n; i++) // RFC 3261 §17.1.2.2
-        if (!q->request[i].status && q->request[i].again_us <= now_us) {
-            quiet_ask(q, i);
-            q->request[i].interval_us =
-                q->request[i].interval_us < 2000000 ? 2 * q->request[i].interval_us : 4000000;
-            q->request[i].again_us = now_us + q->request[i].interval_us;
-        }
-    for (ssize_t n;
-         (n = recvfrom(q->fd, m, sizeof m - 1, 0, (struct sockaddr *)&from, &from_n)) > 0;) {
-        m[n] = 0;
-        quiet_take(q, m, &from);
-    }
-}
-
-static void fairness(struct bench *b, double peak)
-{
-    static struct quiet q;
-    begin(b, (unsigned)(peak * 3 * b->seconds) + WINDOW);
-    if (!quiet_open(&q, load_sip_port(b->load)))
+    struct quiet *q = NULL;
+    static struct quiet_result r;
+    static struct outcome o;
+    begin(b, (unsigned)(PEAK_PER_S * 3 * coming_s(b)));
+    if (quiet_create(&q, load_sip_port(b->load)))
         die(b, "127.0.0.2 can't be used");
-    double cpu[2];
-    open_loop(b, peak * 3, &q, cpu);
+    open_loop(b, capacity * 3, q, &o);
+    quiet_result(q, &r);
     const struct load_figure *f = load_figure(b->load, b->kind);
-    static struct histogram taken; // of the quiet one
-    unsigned late = 0;
-    for (unsigned i = 0; i < q.asks.n; i++)
-        if (q.request[i].status / 100 == 2)
-            histogram_add(&taken, q.request[i].done_us - q.request[i].asked_us);
-        else
-            late += !q.request[i].status;
     printf(
         "one floods with %.0f a second: %.1f %% taken; another asks for %d a second: %.1f %% taken, "
         "p50 %.1f ms, p99 %.1f ms, %u unanswered\n",
-        (double)f->begun / b->seconds, 100.0 * (double)f->done / (double)f->begun, QUIET_PER_S,
-        100.0 * (double)taken.n / (double)q.asks.n, ms_at(&taken, 500000), ms_at(&taken, 990000),
-        late);
-    close(q.fd);
+        (double)f->begun / coming_s(b), 100.0 * (double)f->done / (double)f->begun, QUIET_PER_S,
+        100.0 * (double)r.taken_us.n / r.asked, ms_at(&r.taken_us, 500000),
+        ms_at(&r.taken_us, 990000), r.unanswered);
+    quiet_destroy(q);
     end(b);
 }
 
 // ---- All of it
 
-static void say_outcome(struct bench *b, const struct outcome *o)
+static unsigned pairs_of_a_life(const struct bench *b)
 {
-    say(b, "goodput", "1/s", o->good_per_s, o->times);
-    say(b, "refused", "1/s", o->refused_per_s, o->times);
-    say(b, "p99", "us", o->p99_us, o->times);
+    double s = (b->n_loads + 1) * (CLOSED_WARM_US + CLOSED_US) / 1e6;
+    for (unsigned k = 0; k < b->n_loads; k++)
+        s += b->times[k] * coming_s(b);
+    return (unsigned)(s * PEAK_PER_S);
+}
+
+// One life of the daemon. Of what the loads are multiples is the mean of its closed loops so far.
+static void live(struct bench *b, struct outcome sums[])
+{
+    static struct outcome one;
+    begin(b, pairs_of_a_life(b));
+    double before = closed_loop(b), sum = before;
+    for (unsigned k = 0; k < b->n_loads; k++) {
+        load_once(b, sum / (k + 1), b->times[k], &one);
+        double after = closed_loop(b);
+        one.closed = (before + after) / 2;
+        one.least = one.most = one.good / one.closed;
+        print_outcome(&one);
+        outcome_add(&sums[k], &one);
+        sum += before = after;
+    }
+    end(b);
+}
+
+static void conclude_twice(struct bench *b, const struct outcome *o, double peak)
+{
+    double share = 100 * o->good / o->closed / peak;
+    printf("at twice the capacity %.1f %% of the peak (in one round %.1f %%, in another %.1f %%)\n",
+           share, 100 * o->least / peak, 100 * o->most / peak);
+    say(b, "at-twice", "% of the peak", share, 0);
+}
+
+// Returns the capacity.
+static double conclude(struct bench *b, const struct outcome sums[])
+{
+    double closed = 0, peak = 1;
+    for (unsigned k = 0; k < b->n_loads; k++) {
+        double share = sums[k].good / sums[k].closed;
+        closed += sums[k].closed / sums[k].rounds / b->n_loads;
+        peak = share > peak ? share : peak;
+        print_outcome(&sums[k]);
+    }
+    for (unsigned k = 0; k < b->n_loads; k++)
+        say_outcome(b, &sums[k], closed);
+    printf("capacity %.0f a second, the peak %.1f %% of it\n", closed, 100 * peak);
+    say(b, "capacity", "1/s", closed, 0);
+    say(b, "peak", "1/s", closed * peak, 0); // of the goodput
+    for (unsigned k = 0; k < b->n_loads; k++)
+        if (b->times[k] == 2)
+            conclude_twice(b, &sums[k], peak);
+    return closed;
 }
 
 static void measure(struct bench *b, enum load_kind kind, const char *direction)
 {
-    static const double times[] = {0.5, 1, 1.5, 2, 3};
+    struct outcome *sums = calloc(LOADS_MAX, sizeof *sums);
+    if (!sums)
+        die(b, "no memory");
     b->kind = kind;
-    struct outcome outcomes[sizeof times / sizeof *times];
-    double capacity = capacity_of(b, direction), peak = capacity, at_twice = 0;
-    printf(
-        "  load  offered     good     of     done  refused   p50 ms   p99 ms   refresh  p99 ms "
-        " presence  p99 ms    notify  p99 ms   CPU driver\n");
-    for (unsigned i = 0; i < sizeof times / sizeof *times; i++) {
-        const struct outcome *o = &outcomes[i];
-        outcomes[i] = load_once(b, capacity, times[i]);
-        peak = larger(peak, o->good_per_s);
-        at_twice = o->times == 2 ? o->good_per_s : at_twice;
-    }
-    peak = once_more(b, capacity, peak);
-    say(b, "capacity", "1/s", capacity, 0);
-    say(b, "at-twice", "% of the peak", 100 * at_twice / peak, 0); // of the goodput
-    for (unsigned i = 0; i < sizeof times / sizeof *times; i++)
-        say_outcome(b, &outcomes[i]);
+    printf("%s%s, %u rounds, then their sums\n", direction, b->mixed ? ", lengths mixed" : "",
+           b->rounds);
+    print_head();
+    for (unsigned i = 0; i < b->rounds; i++)
+        live(b, sums);
+    print_head();
+    double capacity = conclude(b, sums);
+    free(sums);
     if (kind == LOAD_SERVE)
         fairness(b, capacity);
 }
@@ -477,27 +492,45 @@ static bool is_direction(const char *text)
 _Noreturn static void usage(FILE *to)
 {
     fputs(
-        "usage: bench_overload [--gateway FILE] [--seconds N] [--only xmpp-to-sip|sip-to-xmpp]\n"
-        "                      [--mixed-lengths] [--figures FILE] [--dir DIR]\n"
+        "usage: bench_overload [--gateway FILE] [--seconds N] [--rounds N] [--mixed-lengths]\n"
+        "                      [--loads 0.5,1,1.5,2,3] [--only xmpp-to-sip|sip-to-xmpp]\n"
+        "                      [--figures FILE] [--dir DIR]\n"
+        "--loads: times the capacity\n"
         "--mixed-lengths: no two messages in a row are of one length; figures end in \"-mixed\"\n",
         to);
     exit(to == stdout ? 0 : 2);
+}
+
+static bool read_loads(struct bench *b, char *text)
+{
+    char *rest, *end;
+    b->n_loads = 0;
+    for (char *one = strtok_r(text, ",", &rest); one; one = strtok_r(NULL, ",", &rest)) {
+        double times = strtod(one, &end);
+        if (*end || !(times > 0 && times <= 10) || b->n_loads == LOADS_MAX)
+            return false;
+        b->times[b->n_loads++] = times;
+    }
+    return b->n_loads;
 }
 
 // What only one direction is asked for by; none: "".
 static const char *options(struct bench *b, const char **figures, int argc, char **argv)
 {
     static const struct option names[] = {
-        {"gateway", 1, NULL, 'g'}, {"seconds", 1, NULL, 's'},
-        {"only", 1, NULL, 'o'},    {"mixed-lengths", 0, NULL, 'm'},
-        {"figures", 1, NULL, 'f'}, {"dir", 1, NULL, 'd'},
-        {"help", 0, NULL, 'h'},    {0}};
+        {"gateway", 1, NULL, 'g'},       {"seconds", 1, NULL, 's'},
+        {"rounds", 1, NULL, 'r'},        {"loads", 1, NULL, 'l'},
+        {"only", 1, NULL, 'o'},          {"figures", 1, NULL, 'f'},
+        {"mixed-lengths", 0, NULL, 'm'}, {"dir", 1, NULL, 'd'},
+        {"help", 0, NULL, 'h'},          {0}};
     const char *only = "";
     bool good = true;
     for (int o; good && (o = getopt_long(argc, argv, "", names, NULL)) != -1;)
         switch (o) {
         case 'g': b->setup.binary = optarg; break;
         case 's': good = number_of(optarg, 1, 3600, &b->seconds); break;
+        case 'r': good = number_of(optarg, 1, 1000, &b->rounds); break;
+        case 'l': good = read_loads(b, optarg); break;
         case 'o': only = optarg; break;
         case 'm': b->mixed = true; break;
         case 'f': *figures = optarg; break;
@@ -514,7 +547,10 @@ int main(int argc, char **argv)
 {
     struct bench b = {.setup = {.binary = "build/release/isthmus",
                                 .toml = "[limits]\nnew_subscriptions_per_user_per_min = 1000000\n"},
-                      .seconds = 8};
+                      .seconds = 3,
+                      .rounds = 5,
+                      .times = {0.5, 1, 1.5, 2, 3},
+                      .n_loads = 5};
     const char *figures = NULL, *only = options(&b, &figures, argc, argv);
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (figures_open(&b.figures, "overload", figures))

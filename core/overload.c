@@ -169,13 +169,20 @@ static bool is_within(const struct overload *o, uint64_t brought, uint64_t piece
            (((piece >> 32) * brought * THOUSAND) >> 32) < o->level;
 }
 
+// Whoever is let in now is served right away.
+static bool has_time(const struct overload *o, uint32_t target_ms)
+{
+    return 4 * (uint64_t)o->lag_ms < target_ms;
+}
+
 bool overload_admits(struct overload *o, uint64_t peer, uint64_t piece, uint32_t target_ms,
                      uint64_t now_ms)
 {
     roll(o, target_ms, now_ms);
     struct overload_peer *p = peer_at(o, peer);
     p->now++;
-    if (!o->shedding || is_within(o, p->now > p->last ? p->now : p->last, piece)) {
+    if (!o->shedding || has_time(o, target_ms) ||
+        is_within(o, p->now > p->last ? p->now : p->last, piece)) {
         o->taken++;
         return true;
     }

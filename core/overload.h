@@ -30,14 +30,19 @@
 // not fall far below it unless the lag is high. A slow commit makes a lag, too, and little taken;
 // by the usual it is forgotten in a few intervals.
 //
+// And it only counts while something waits. Once next to nothing does, all is taken, whatever the
+// budget says: what was refused then would be time given away. So a budget that fell too low (the
+// machine stood still for a moment, or had been slow and no longer is) costs little, for the queue
+// that it should have let in is let in by this.
+//
 // The budget is shared out by peers (a SIP source address, an XMPP domain), fair by max-min: there
 // is a level such that who brings less than it has all of it taken, and who brings more gets as
 // much as the level; all together are the budget. So whoever floods is refused first, and a quiet
 // peer not at all, unless even the quiet ones together are too many. Of what one peer brings a part
 // is refused, as by the loss-based scheme of RFC 7339, only here and not there; and the hash of
 // what names a piece says whether it is one of them: what is sent again gets the same answer as
-// long as the level stands, and nobody has to remember it. (Stanzas, which nobody sends again, draw
-// lots.)
+// long as the level stands and there is a queue, and nobody has to remember it. (Stanzas, which
+// nobody sends again, draw lots.)
 //
 // Pure: no time but what it is told, no memory but its own. Peers are slots of a table by a keyed
 // hash; two that fall into one slot share its fate, and its level.

@@ -159,6 +159,28 @@ static void shedding_ends(void **state)
     assert_int_equal(overload_share(&w.o), 0);
 }
 
+// However small the budget has become: while nothing waits, nothing is refused.
+static void what_need_not_wait_is_taken(void **state)
+{
+    (void)state;
+    struct world w;
+    world_begin(&w, 5000);
+    w.peer[0].per_s = 20000;
+    run_s(&w, 5);
+    assert_true(w.o.shedding);
+    w.o.budget = w.o.level = 1000; // one in an interval
+    overload_lag(&w.o, (TARGET_MS + 3) / 4, TARGET_MS, w.now_ms);
+    w.peer[0] = (struct peer){0};
+    for (unsigned i = 0; i < 100; i++)
+        one_piece(&w, 0);
+    assert_true(w.peer[0].taken < 10);
+    overload_lag(&w.o, (TARGET_MS - 1) / 4, TARGET_MS, w.now_ms);
+    w.peer[0] = (struct peer){0};
+    for (unsigned i = 0; i < 100; i++)
+        one_piece(&w, 0);
+    assert_int_equal(w.peer[0].taken, 100);
+}
+
 // Nothing at all comes for a minute: the past does not count then.
 static void silence_ends_it(void **state)
 {
@@ -303,6 +325,7 @@ int main(void)
         cmocka_unit_test(capacity_is_used_at_any_load),
         cmocka_unit_test(a_burst_is_no_overload),
         cmocka_unit_test(shedding_ends),
+        cmocka_unit_test(what_need_not_wait_is_taken),
         cmocka_unit_test(silence_ends_it),
         cmocka_unit_test(who_is_quiet_is_taken),
         cmocka_unit_test(who_comes_late_is_taken),
