@@ -308,7 +308,11 @@ static double coming_s(const struct bench *b)
 static void load_once(struct bench *b, double capacity, double times, struct outcome *o)
 {
     *o = (struct outcome){.times = times, .rounds = 1};
+    uint64_t unsaid = load_unsaid(b->load);
     open_loop(b, capacity * times, NULL, o);
+    if ((unsaid = load_unsaid(b->load) - unsaid) > 0)
+        printf("  %llu stanzas found no room on the way to the gateway\n",
+               (unsigned long long)unsaid);
     const struct load_figure *f = load_figure(b->load, b->kind);
     o->offered = (double)f->begun / coming_s(b);
     o->done = (double)f->done / coming_s(b);

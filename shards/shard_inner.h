@@ -25,11 +25,14 @@ enum {
     // Batches of datagrams read in one turn from a port of its own, and from a shared one. A commit
     // takes its time however little there is in it, so few in a turn would be few in a second; and
     // what is refused must not wait for a slow disk, so of new work there is no more than
-    // SHARD_SHARED_US in a turn, however many that are. While another wire has more to give than
-    // was read, a shared port gets a batch.
+    // SHARD_SHARED_US in a turn, however many that are. After each SHARD_SLICE_US of it the other
+    // wires are looked at again: a server whose stanzas have filled what the kernel keeps of them
+    // would be held up for the rest of the turn, and its lag would be nowhere to be seen. While
+    // another wire has more to give than was read, a shared port gets a batch.
     SHARD_PORT_BATCHES = 16,
     SHARD_SHARED_BATCHES = 64,
     SHARD_SHARED_US = 30000,
+    SHARD_SLICE_US = 2000,
     SHARD_STREAM_READS = 4, // of XMPP_STREAM_READ_BYTES
     SHARD_PORTS_MAX = 2 + CONFIG_LISTEN_MAX + CORE_SHARDS_MAX,
     SHARD_DESCRIPTORS_KEPT = 1024, // of those left, for what is no SIP connection; half at most
@@ -152,6 +155,8 @@ static inline bool shard_has_room(const struct shard *s)
 void shard_watch(struct shard *s, struct shard_wire *w, uint32_t mask);
 void shard_watch_port(struct shard *s, struct shard_port *p);
 void shard_watch_stream(struct shard *s, struct shard_stream *st);
+// What has come meanwhile by other wires than shared ports: in the midst of reading one of these.
+void shard_take_urgent(struct shard *s);
 // What an epoll event is of: the bell, a port, a stream; and its number.
 enum shard_tag { SHARD_TAG_BELL, SHARD_TAG_PORT, SHARD_TAG_STREAM };
 static inline uint64_t shard_tag(enum shard_tag kind, uint32_t number)

@@ -114,17 +114,47 @@ void shard_route_stanza(void *arg, const struct stanza *stanza)
         shard_owe_core(s, owner);
 }
 
+// Whether a turn that has come so far may go on taking in new work: between two slices of it what
+// belongs to something that there is has come first.
+static bool route_may_go_on(struct shard *s, uint64_t *slice_us)
+{
+    uint64_t us = clock_monotonic_us() - s->began_us;
+    if (us > SHARD_SHARED_US)
+        return false;
+    if (us - *slice_us < SHARD_SLICE_US)
+        return true;
+    *slice_us = us;
+    shard_take_urgent(s);
+    return !s->behind;
+}
+
+// Returns whether there is more.
+static bool read_shared_port(struct shard *s, struct shard_port *p)
+{
+    int most = s->behind ? 1 : SHARD_SHARED_BATCHES;
+    uint64_t slice_us = clock_monotonic_us() - s->began_us;
+    bool more = true;
+    for (int i = 0; i < most && more && shard_has_room(s); i++) {
+        more = p->port->ops->receive(p->port, route_sip, s);
+        if (more && !route_may_go_on(s, &slice_us))
+            break;
+    }
+    return more;
+}
+
+static bool read_own_port(struct shard *s, struct shard_port *p)
+{
+    bool more = true;
+    for (int i = 0; i < SHARD_PORT_BATCHES && more && shard_has_room(s); i++)
+        more = p->port->ops->receive(p->port, route_sip, s);
+    return more;
+}
+
 void shard_read_port(struct shard *s, struct shard_port *p)
 {
     const struct port_ops *ops = p->port->ops;
     struct event ev = {.kind = EVENT_UNREACHABLE, .port = p->port->id};
-    bool more = true, shared = SIP_PORT_IS_LISTEN(p->port->id);
-    int most = !shared ? SHARD_PORT_BATCHES : s->behind ? 1 : SHARD_SHARED_BATCHES;
-    for (int i = 0; more && i < most && shard_has_room(s); i++) {
-        more = ops->receive(p->port, route_sip, s);
-        if (shared && clock_monotonic_us() - s->began_us > SHARD_SHARED_US)
-            most = 0;
-    }
+    bool more = SIP_PORT_IS_LISTEN(p->port->id) ? read_shared_port(s, p) : read_own_port(s, p);
     shard_lag_of_port(s, p, more); // what is left keeps the descriptor readable
     shard_flush_port(s, p);        // refusals
     while (ops->unreachable && ops->unreachable(p->port, &ev.source))
@@ -135,6 +165,8 @@ void shard_read_stream(struct shard *s, struct shard_stream *st)
 {
     int error = 0;
     bool more = true;
+    if (st->error)
+        return; // to be buried at the end of this turn
     for (int i = 0; more && !error && i < SHARD_STREAM_READS && shard_has_room(s); i++)
         error = xmpp_stream_read(st->xmpp, s->scratch, s->now_ms, &more);
     shard_lag_of_stream(s, st, more);

@@ -6,7 +6,7 @@
 // Everything is taken in bounded batches, so that no peer can keep the others from their turn. What
 // belongs to something that there is (requests in dialogs, answers to ours) comes by the shard's
 // own ports, and is read first; new work comes by the ports that all shards share, and is read
-// last.
+// last, in slices: between two of them ports and streams have their say again.
 // While a commit fails, the left half of the street is closed and the commit is tried again. A turn
 // in which memory ran out is thrown away with its core (shard_birth.c). While a ring to another
 // shard is full, wires are not read (but rings are, or two shards would wait for each other).
@@ -230,15 +230,30 @@ static void turn_publish(struct shard *s)
     atomic_store_explicit(&s->turn_ms, s->now_ms, memory_order_relaxed);
 }
 
+static void turn_take_rank(struct shard *s, enum turn_rank rank, const struct epoll_event *ev,
+                           int n)
+{
+    for (int i = 0; i < n; i++)
+        if (turn_rank(s, &ev[i]) == rank)
+            turn_take_event(s, &ev[i]);
+}
+
+// A bell that is heard here was for the rings, which are looked at before the shard sleeps.
+void shard_take_urgent(struct shard *s)
+{
+    struct epoll_event ev[SHARD_EVENTS_MAX];
+    int n = epoll_wait(s->epoll, ev, SHARD_EVENTS_MAX, 0);
+    for (enum turn_rank rank = RANK_OWN; rank < RANK_SHARED; rank++)
+        turn_take_rank(s, rank, ev, n);
+}
+
 static void turn_take_in(struct shard *s, const struct epoll_event *ev, int n, bool finishing)
 {
     if (!s->held)
         shard_read_main(s); // first, while there are no effects: settings change what they mean
     shard_lag_tell(s);
     for (enum turn_rank rank = RANK_OWN; rank < RANK_END; rank++) {
-        for (int i = 0; i < n; i++)
-            if (turn_rank(s, &ev[i]) == rank)
-                turn_take_event(s, &ev[i]);
+        turn_take_rank(s, rank, ev, n);
         if (rank == RANK_OWN && !s->held)
             shard_read_rings(s);
     }

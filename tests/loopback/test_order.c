@@ -10,7 +10,8 @@
 
 enum {
     NEW = 14000,
-    TURN = 64 * 64, // of new work in one turn: SHARD_SHARED_BATCHES, SIP_UDP_BATCH
+    MEANWHILE = 10000, // so many have room in the socket in any case
+    TURN = 64 * 64,    // of new work in one turn: SHARD_SHARED_BATCHES, SIP_UDP_BATCH
     ANSWER_MS = 5000
 };
 
@@ -25,16 +26,17 @@ static struct gateway *open_with(const char *more)
     return g;
 }
 
-static void ask_for_something_new(struct gateway *g, unsigned i)
+// Of one watcher no more than `[limits]` allows are taken.
+static void ask_for_something_new(struct gateway *g, unsigned romeo, unsigned i)
 {
     char text[1024];
     snprintf(text, sizeof text,
              "SUBSCRIBE sip:juliet%u@example.com SIP/2.0\r\n"
              "Via: SIP/2.0/UDP 127.0.0.1:%u;branch=z9hG4bKnew%u\r\n"
-             "From: <sip:romeo@example.net>;tag=r\r\nTo: <sip:juliet%u@example.com>\r\n"
+             "From: <sip:romeo%u@example.net>;tag=r\r\nTo: <sip:juliet%u@example.com>\r\n"
              "Call-ID: new%u\r\nCSeq: 1 SUBSCRIBE\r\nMax-Forwards: 70\r\n"
              "Contact: <sip:romeo@127.0.0.1:%u>\r\nEvent: presence\r\nContent-Length: 0\r\n\r\n",
-             i, g->sip->port, i, i, i, g->sip->port);
+             i, g->sip->port, i, romeo, i, i, g->sip->port);
     sip_peer_send(g->sip, g->listen_port, text);
 }
 
@@ -76,7 +78,7 @@ static void dialogs_go_before_new_work(void **state)
     (void)state;
     struct gateway *g = open_with("[limits]\nlag_ms = 0\n");
     for (unsigned i = 0; i < NEW; i++)
-        ask_for_something_new(g, i);
+        ask_for_something_new(g, 0, i);
     ask_in_a_dialog(g);
     assert_int_equal(shards_start(g->shards), 0);
     assert_true(answers_before(g) <= TURN);
@@ -89,11 +91,74 @@ static void a_flood_of_new_work_keeps_nobody_waiting(void **state)
     (void)state;
     struct gateway *g = open_with("[limits]\nlag_ms = 0\n");
     for (unsigned i = 0; i < NEW; i++)
-        ask_for_something_new(g, i);
+        ask_for_something_new(g, 0, i);
     assert_int_equal(shards_start(g->shards), 0);
     assert_true(sip_peer_expect(g->sip, "SIP/2.0 200", ANSWER_MS));
     ask_in_a_dialog(g);
     assert_true(answers_before(g) <= 3 * TURN);
+    gateway_close(g);
+}
+
+static void ask_for_options(struct sip_peer *from, uint16_t to_port)
+{
+    static unsigned n;
+    char text[512];
+    snprintf(text, sizeof text,
+             "OPTIONS sip:gateway SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:%u;branch=z9hG4bKo%u\r\n"
+             "Max-Forwards: 70\r\nFrom: <sip:romeo@example.net>;tag=o\r\nTo: <sip:gateway>\r\n"
+             "Call-ID: options%u\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
+             from->port, n, n);
+    n++;
+    sip_peer_send(from, to_port, text);
+}
+
+// Until nearly all that is new was taken in; returns in how many turns.
+static uint64_t ask_meanwhile(struct gateway *g)
+{
+    struct shard_counters counters;
+    struct core_stats core;
+    do {
+        ask_for_options(g->sip, g->shard_port);
+        usleep(300);
+        shards_counters(g->shards, 0, &counters, &core);
+    } while (core.sip_in < MEANWHILE);
+    return counters.turns_total;
+}
+
+// How often, by the shard's own port, answers to OPTIONS came right behind something about what is
+// new.
+static unsigned runs_of_options(struct gateway *g)
+{
+    unsigned runs = 0, notifies = 0;
+    bool after_notify = false;
+    while (notifies < MEANWHILE) {
+        assert_true(sip_peer_expect(g->sip, "", ANSWER_MS));
+        if (g->sip->from_port != g->shard_port)
+            continue;
+        bool notify = strncmp(g->sip->message, "NOTIFY", 6) == 0;
+        runs += !notify && after_notify;
+        notifies += notify;
+        after_notify = notify;
+    }
+    return runs;
+}
+
+// Turns are long while much is new, but between two slices of it the other wires are read: what
+// came by these is answered in the midst of a turn, and not only at its beginning.
+//
+//   before the shard runs: 10000 × SUBSCRIBE ──▶ [sip] listen           ──▶ NOTIFY
+//   then, all the time:    OPTIONS           ──▶ the shard's own port   ──▶ answer
+static void within_a_turn_others_have_their_say(void **state)
+{
+    (void)state;
+    struct gateway *g = open_with("[limits]\nlag_ms = 0\nrequests_in_flight_per_peer = 100000\n");
+    for (unsigned i = 0; i < MEANWHILE; i++)
+        ask_for_something_new(g, i, i);
+    assert_int_equal(shards_start(g->shards), 0);
+    uint64_t turns = ask_meanwhile(g);
+    unsigned runs = runs_of_options(g);
+    if (runs < 2 * turns)
+        fail_msg("in %u turns others were answered %u times", (unsigned)turns, runs);
     gateway_close(g);
 }
 
@@ -116,14 +181,14 @@ static void what_waits_too_long_is_refused(void **state)
     char after[512];
     bool heard = false;
     while (n < NEW)
-        ask_for_something_new(g, n++);
+        ask_for_something_new(g, 0, n++);
     assert_int_equal(shards_start(g->shards), 0);
     while (n < MOST && (n % 100 || !refused(g)))
-        ask_for_something_new(g, n++);
+        ask_for_something_new(g, 0, n++);
     assert_true(refused(g) > 0);
     for (unsigned i = 0; i < TRIES && !heard; i++) {
         for (unsigned k = 0; k < 100; k++)
-            ask_for_something_new(g, n++);
+            ask_for_something_new(g, 0, n++);
         heard = sip_peer_expect(g->sip, "SIP/2.0 503", 20);
     }
     assert_true(heard);
@@ -157,19 +222,6 @@ static void find_users(struct order *o)
         sip_peer_say_ok(sip, sip->from_port);
         n += sip->from_port == o->g->shard_port;
     }
-}
-
-static void ask_for_options(struct sip_peer *from, uint16_t to_port)
-{
-    static unsigned n;
-    char text[512];
-    snprintf(text, sizeof text,
-             "OPTIONS sip:gateway SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:%u;branch=z9hG4bKo%u\r\n"
-             "Max-Forwards: 70\r\nFrom: <sip:romeo@example.net>;tag=o\r\nTo: <sip:gateway>\r\n"
-             "Call-ID: options%u\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
-             from->port, n, n);
-    n++;
-    sip_peer_send(from, to_port, text);
 }
 
 static uint64_t came_to_shard_0(struct gateway *g)
@@ -277,6 +329,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dialogs_go_before_new_work),
         cmocka_unit_test(a_flood_of_new_work_keeps_nobody_waiting),
+        cmocka_unit_test(within_a_turn_others_have_their_say),
         cmocka_unit_test(what_waits_too_long_is_refused),
         cmocka_unit_test(each_has_its_place_in_a_turn),
     };

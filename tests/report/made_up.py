@@ -44,6 +44,8 @@ def good() -> list[dict]:
         *(figure(bench, "lost", "events", 0) for bench in ("login-storm", "fan-out", "mixed")),
         *each("shards", "cpu", "us/event", "shards", {1: 5, 2: 5.1}),
         *each("shards", "throughput", "events/s", "shards", {1: 150000, 2: 290000}),
+        figure("overload", "peak-serve", "1/s", 50000),
+        *each("overload", "goodput-serve", "1/s", "load", {1: 49000, 2: 41000}),
         *million("memory", "B/subscription", 340), *million("store", "B/subscription", 290),
         *million("cpu", "% of a core", 0.9), *million("ready", "s", 1.9, "restart"),
     ]
