@@ -84,7 +84,7 @@ struct bench {
 // What became of a load in one round, or in several: sums.
 struct outcome {
     double times, rounds;
-    double closed;                       // set-ups a second in the closed loops before
+    double closed;                       // set-ups a second in the closed loops around it
     double offered, good, done, refused; // a second
     struct histogram latency_us, settled_us[SETTLED_KINDS];
     double settled[SETTLED_KINDS]; // asked for
