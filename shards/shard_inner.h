@@ -41,7 +41,9 @@ enum {
     SHARD_SILENT_MS = 5000,        // without a turn for so long, it is reported as failing
     SHARD_COMMIT_RETRY_MS = 1000,
     SHARD_REBIRTH_RETRY_MS = 1000,
-    SHARD_PAY_MS = 1000,   // between two attempts to make good what was dropped
+    // Between two attempts to make good what was dropped: at first, and at most.
+    SHARD_PAY_MS = 1000,
+    SHARD_PAY_MOST_MS = 8000,
     SHARD_FINISH_MS = 200, // at the end: for what is still on the way between shards
     SHARD_FINISH_MOST_MS = 2000,
     SHARD_FAREWELL_MS = 1000, // for the last bytes to the servers
@@ -130,6 +132,7 @@ struct shard {
     // What was dropped on its way to another thread, and is to be made good.
     bool owing;
     uint64_t pay_ms;              // not before
+    uint32_t pay_pause_ms;        // since the last time
     uint8_t *owed;                // by number of the stream: enum shard_owed, or-ed
     bool missed[CORE_SHARDS_MAX]; // stanzas for that shard's core
 

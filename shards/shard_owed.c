@@ -13,7 +13,8 @@
 //
 // So what is owed is a state and no queue, and can't itself grow too large. It is not paid while
 // messages of ours wait, for it would but come to lie behind them; nor more often than once a
-// second, for a core that is told asks about each of its users.
+// second, for a core that is told asks about each of its users. What is owed anew right after it
+// was paid waits for twice as long each time: rings that go on being full have enough to carry.
 #include "shards/shard_inner.h"
 
 void shard_owe(struct shard *s, uint32_t stream, enum shard_owed what)
@@ -49,12 +50,23 @@ static void pay_stream(struct shard *s, uint32_t stream)
         shard_told_stream(s, stream, true);
 }
 
+static void pay_pause(struct shard *s)
+{
+    bool again = s->now_ms < s->pay_ms + s->pay_pause_ms;
+    uint32_t twice_ms = 2 * s->pay_pause_ms;
+    if (!again)
+        s->pay_pause_ms = SHARD_PAY_MS;
+    else
+        s->pay_pause_ms = twice_ms < SHARD_PAY_MOST_MS ? twice_ms : SHARD_PAY_MOST_MS;
+    s->pay_ms = s->now_ms + s->pay_pause_ms;
+}
+
 void shard_pay(struct shard *s)
 {
     if (!s->owing || s->now_ms < s->pay_ms || fabric_is_congested(&s->end))
         return;
     s->owing = false;
-    s->pay_ms = s->now_ms + SHARD_PAY_MS;
+    pay_pause(s);
     for (unsigned i = 0; i < s->shards; i++)
         if (s->missed[i])
             pay_core(s, i);

@@ -68,15 +68,17 @@ static void turn_listen(struct shard *s, bool listen)
 static uint64_t turn_wake_ms(const struct shard *s, bool finishing)
 {
     uint64_t wake_ms = s->heartbeat_ms;
-    uint64_t other[4] = {
+    bool pays = s->owing && !s->held && !fabric_is_congested(&s->end);
+    uint64_t other[] = {
         s->held || !s->core ? s->retry_ms : core_next_due(s->core),
         fabric_is_pending(&s->end) ? s->now_ms + FABRIC_RETRY_MS : UINT64_MAX,
         s->lost && !s->held ? s->now_ms : UINT64_MAX,
         finishing ? s->now_ms + 1 : UINT64_MAX,
+        pays ? s->pay_ms : UINT64_MAX,
     };
     if (finishing && !s->held)
         other[0] = UINT64_MAX; // timers don't run any more
-    for (int i = 0; i < 4; i++)
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++)
         wake_ms = other[i] < wake_ms ? other[i] : wake_ms;
     return wake_ms;
 }

@@ -1,18 +1,23 @@
 // In which order a shard takes in what waits: new work last, however much of it there is.
 #include "gateway.h"
 
+#include <netinet/in.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "core/overload.h"
+#include "stream_peer.h"
 
 enum {
     NEW = 14000,
-    MEANWHILE = 10000, // so many have room in the socket in any case
-    TURN = 64 * 64,    // of new work in one turn: SHARD_SHARED_BATCHES, SIP_UDP_BATCH
-    ANSWER_MS = 5000
+    TURN = 64 * 64,   // of new work in one turn: SHARD_SHARED_BATCHES, SIP_UDP_BATCH
+    MEANWHILE = 4000, // so many have room in the socket in any case
+    SLICE_US = 2500,  // more than SHARD_SLICE_US, and some of these are a turn
+    ANSWER_MS = 5000,
+    PATIENCE_MS = 60000
 };
 
 // All answers of a turn come at once, and the NOTIFYs that follow them: none is to be lost here.
@@ -112,55 +117,146 @@ static void ask_for_options(struct sip_peer *from, uint16_t to_port)
     sip_peer_send(from, to_port, text);
 }
 
-// Until nearly all that is new was taken in; returns in how many turns.
-static uint64_t ask_meanwhile(struct gateway *g)
+// ---- In the midst of a turn
+
+// The shard reads by recvmmsg(). A batch of what is new is made to take longer than a slice, and
+// meanwhile something comes by the shard's own port. So it is known what it reads next, however
+// busy the machine is.
+static struct {
+    struct gateway *g; // NULL: nothing of this
+    void (*meanwhile)(unsigned batch);
+    bool waits; // something by the own port
+    _Atomic unsigned batches, passed_over;
+} midst;
+
+static uint16_t port_of(int fd)
 {
-    struct shard_counters counters;
-    struct core_stats core;
-    do {
-        ask_for_options(g->sip, g->shard_port);
-        usleep(300);
-        shards_counters(g->shards, 0, &counters, &core);
-    } while (core.sip_in < MEANWHILE);
-    return counters.turns_total;
+    struct sockaddr_in a = {0};
+    socklen_t n = sizeof a;
+    return getsockname(fd, (struct sockaddr *)&a, &n) ? 0 : ntohs(a.sin_port);
 }
 
-// How often, by the shard's own port, answers to OPTIONS came right behind something about what is
-// new.
-static unsigned runs_of_options(struct gateway *g)
+static void begin_batch(void)
 {
-    unsigned runs = 0, notifies = 0;
-    bool after_notify = false;
-    while (notifies < MEANWHILE) {
-        assert_true(sip_peer_expect(g->sip, "", ANSWER_MS));
-        if (g->sip->from_port != g->shard_port)
-            continue;
-        bool notify = strncmp(g->sip->message, "NOTIFY", 6) == 0;
-        runs += !notify && after_notify;
-        notifies += notify;
-        after_notify = notify;
+    atomic_fetch_add(&midst.passed_over, midst.waits);
+    if (midst.meanwhile)
+        midst.meanwhile(midst.batches);
+    atomic_fetch_add(&midst.batches, 1);
+    ask_for_options(midst.g->sip, midst.g->shard_port);
+    midst.waits = true;
+    usleep(SLICE_US);
+}
+
+int __real_recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct timespec *timeout);
+int __wrap_recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct timespec *timeout);
+
+int __wrap_recvmmsg(int fd, struct mmsghdr *v, unsigned n, int flags, struct timespec *timeout)
+{
+    uint16_t port = midst.g ? port_of(fd) : 0;
+    if (midst.g && port == midst.g->shard_port)
+        midst.waits = false;
+    else if (midst.g && port == midst.g->listen_port)
+        begin_batch();
+    return __real_recvmmsg(fd, v, n, flags, timeout);
+}
+
+// Before the shard runs.
+static void begin_midst(struct gateway *g, void (*meanwhile)(unsigned batch))
+{
+    midst.g = g;
+    midst.meanwhile = meanwhile;
+    midst.waits = false;
+    midst.batches = midst.passed_over = 0;
+}
+
+static void end_midst(struct gateway *g)
+{
+    gateway_close(g); // its threads have ended then
+    midst.g = NULL;
+}
+
+static void wait_until_taken_in(struct gateway *g)
+{
+    struct shard_counters counters;
+    struct core_stats core = {0};
+    for (int i = 0; i < PATIENCE_MS && core.subscriptions < MEANWHILE; i++) {
+        usleep(1000);
+        shards_counters(g->shards, 0, &counters, &core);
     }
-    return runs;
+    assert_int_equal(core.subscriptions, MEANWHILE);
+    assert_true(midst.batches >= MEANWHILE / 64);
+    assert_int_equal(midst.passed_over, 0);
 }
 
 // Turns are long while much is new, but between two slices of it the other wires are read: what
-// came by these is answered in the midst of a turn, and not only at its beginning.
+// comes by these waits for one slice, and not for the next turn.
 //
-//   before the shard runs: 10000 × SUBSCRIBE ──▶ [sip] listen           ──▶ NOTIFY
-//   then, all the time:    OPTIONS           ──▶ the shard's own port   ──▶ answer
+//   before the shard runs: 4000 × SUBSCRIBE ──▶ [sip] listen
+//   while it reads 64 of these:     OPTIONS ──▶ the shard's own port: is read before the next 64
 static void within_a_turn_others_have_their_say(void **state)
 {
     (void)state;
-    struct gateway *g = open_with("[limits]\nlag_ms = 0\nrequests_in_flight_per_peer = 100000\n");
+    struct gateway *g = open_with("[limits]\nlag_ms = 0\n");
     for (unsigned i = 0; i < MEANWHILE; i++)
         ask_for_something_new(g, i, i);
+    begin_midst(g, NULL);
     assert_int_equal(shards_start(g->shards), 0);
-    uint64_t turns = ask_meanwhile(g);
-    unsigned runs = runs_of_options(g);
-    if (runs < 2 * turns)
-        fail_msg("in %u turns others were answered %u times", (unsigned)turns, runs);
-    gateway_close(g);
+    wait_until_taken_in(g);
+    end_midst(g);
 }
+
+static struct stream_peer *phone;
+
+// On connections that it made itself.
+static void phone_says(int connection, const char *rest)
+{
+    char text[512];
+    snprintf(
+        text, sizeof text,
+        "OPTIONS sip:gateway SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:%u;branch=z9hG4bKphone%d\r\n"
+        "Max-Forwards: 70\r\nFrom: <sip:romeo@example.net>;tag=p\r\nTo: <sip:gateway>\r\n"
+        "Call-ID: phone%d\r\nCSeq: 1 OPTIONS\r\n%s",
+        phone->port, connection, connection, rest);
+    stream_peer_say(phone, connection, text);
+}
+
+static void others_come_and_go(unsigned batch)
+{
+    enum { WHOLE, CUT };
+    switch (batch) {
+    case 2: component_server_drop(midst.g->server, "example.net"); return;
+    case 3: assert_int_equal(stream_peer_connect(phone, midst.g->listen_port), WHOLE); return;
+    case 4: assert_int_equal(stream_peer_connect(phone, midst.g->listen_port), CUT); return;
+    case 5: phone_says(CUT, ""); return;
+    case 6: phone_says(WHOLE, "Content-Length: 0\r\n\r\n"); return;
+    case 7: stream_peer_hang_up(phone, CUT); return;
+    default: return;
+    }
+}
+
+// So wires come and go in the midst of a turn as well: the server ends its stream, and is back
+// later; two phones connect, one asks something and is answered, the other hangs up in the midst of
+// a word.
+static void within_a_turn_wires_come_and_go(void **state)
+{
+    (void)state;
+    struct gateway *g = gateway_open(&(struct gateway_wish){
+        .shards = 1, .tcp = true, .more = "[limits]\nlag_ms = 0\n", .not_started = true});
+    phone = stream_peer_open(NULL, NULL);
+    begin_midst(g, others_come_and_go);
+    assert_int_equal(shards_start(g->shards), 0);
+    assert_true(gateway_wait_stream(g, "example.net", "", GATEWAY_PATIENCE_MS));
+    for (unsigned i = 0; i < MEANWHILE; i++)
+        ask_for_something_new(g, i, i);
+    wait_until_taken_in(g);
+    assert_int_not_equal(stream_peer_expect(phone, "SIP/2.0 ", ANSWER_MS), -1);
+    assert_true(component_server_wait_up(g->server, "example.net", GATEWAY_PATIENCE_MS));
+    assert_int_equal(component_server_connects(g->server, "example.net"), 2);
+    end_midst(g);
+    stream_peer_close(phone);
+}
+
+// ---- Too much of it
 
 static uint64_t refused(struct gateway *g)
 {
@@ -330,6 +426,7 @@ int main(void)
         cmocka_unit_test(dialogs_go_before_new_work),
         cmocka_unit_test(a_flood_of_new_work_keeps_nobody_waiting),
         cmocka_unit_test(within_a_turn_others_have_their_say),
+        cmocka_unit_test(within_a_turn_wires_come_and_go),
         cmocka_unit_test(what_waits_too_long_is_refused),
         cmocka_unit_test(each_has_its_place_in_a_turn),
     };

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "shards/admin.h"
 #include "shards/fabric.h"
@@ -196,6 +197,29 @@ static void stanza_to_a_core(void **state)
     close_watch(&w);
 }
 
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+// Time and again it can't be told that there was something: it is tried at once, then after one
+// second, two more, and four.
+static void what_is_owed_again_waits_for_longer(void **state)
+{
+    (void)state;
+    struct watch w = open_and_be_watched();
+    to_drop[MESSAGE_STANZA] = 1;
+    to_drop[MESSAGE_MISSED] = 3;
+    uint64_t begin_ms = now_ms();
+    say(w.g, w.user, "unavailable");
+    expect(w.g, w.user, "probe");
+    assert_in_range(now_ms() - begin_ms, 7000, 9500);
+    assert_int_equal(gateway_sum(w.g).ring_dropped_total, 4);
+    close_watch(&w);
+}
+
 // The shard that reads it can't even tell whose it is.
 static void stanza_of_somebody(void **state)
 {
@@ -292,6 +316,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stanza_to_the_stream),
         cmocka_unit_test(stanza_to_a_core),
+        cmocka_unit_test(what_is_owed_again_waits_for_longer),
         cmocka_unit_test(stanza_of_somebody),
         cmocka_unit_test(stream_is_up),
         cmocka_unit_test(stream_is_lost),

@@ -29,6 +29,8 @@ struct cause {
 // A shard's rings to others, and what it owes since they were full (gateway_rings.h).
 struct gateway_rings {
     uint64_t full_until_ms[GATEWAY_SHARDS_MAX];
+    uint64_t pay_ms; // not before
+    uint32_t pause_ms;
     bool owing;
     bool missed[GATEWAY_SHARDS_MAX];                // a stanza for that shard's core
     bool stanzas[GATEWAY_STREAMS];                  // of its own core, to the stream

@@ -1,8 +1,9 @@
 // Rings that take nothing for a while, with all of the backlog before them: what is sent meanwhile
-// is dropped. Its sender pays what it owes once there is room in all of them, with its heartbeat.
+// is dropped. Its sender pays what it owes once there is room in all of them, with its heartbeat,
+// and less and less often while it goes on owing.
 #include "gateway_rings.h"
 
-enum { FULL_MOST_MS = 3000, HEARTBEAT_MS = 1000 };
+enum { FULL_MOST_MS = 3000, HEARTBEAT_MS = 1000, PAY_MS = 1000, PAY_MOST_MS = 8000 };
 
 unsigned gateway_stream_home(const struct world *w, unsigned stream)
 {
@@ -31,7 +32,10 @@ static void pay(struct world *w, unsigned from)
     for (unsigned to = 0; to < g->shards; to++)
         if (r->missed[to])
             gateway_owes_resync(w, to, GATEWAY_STREAMS);
-    memset(r, 0, sizeof *r);
+    bool again = w->now_ms < r->pay_ms + r->pause_ms;
+    uint32_t twice_ms = 2 * r->pause_ms < PAY_MOST_MS ? 2 * r->pause_ms : PAY_MOST_MS;
+    uint32_t pause_ms = again ? twice_ms : PAY_MS;
+    *r = (struct gateway_rings){.pay_ms = w->now_ms + pause_ms, .pause_ms = pause_ms};
 }
 
 // Until it does, or its process has died: what that owed, the next one's resync pays.
@@ -41,7 +45,8 @@ static void heartbeat(struct world *w, const struct happening *h)
     unsigned from = h->what & 255;
     if (!g->alive || h->what >> 8 != g->life)
         return;
-    if (g->shard[from].held || is_congested(w, &g->shard[from].rings))
+    const struct gateway_rings *r = &g->shard[from].rings;
+    if (g->shard[from].held || w->now_ms < r->pay_ms || is_congested(w, r))
         world_in(w, HEARTBEAT_MS, heartbeat, NULL, h->what);
     else
         pay(w, from);
