@@ -18,6 +18,15 @@ static bool is_congested(const struct world *w, const struct gateway_rings *r)
     return false;
 }
 
+// As shards/shard_owed.c has it.
+static uint32_t pause_after(const struct gateway_rings *r, uint64_t now_ms)
+{
+    uint32_t twice_ms = 2 * r->pause_ms;
+    if (now_ms >= r->pay_ms + r->pause_ms)
+        return PAY_MS;
+    return twice_ms < PAY_MOST_MS ? twice_ms : PAY_MOST_MS;
+}
+
 static void pay(struct world *w, unsigned from)
 {
     struct gateway *g = w->gateway;
@@ -32,9 +41,7 @@ static void pay(struct world *w, unsigned from)
     for (unsigned to = 0; to < g->shards; to++)
         if (r->missed[to])
             gateway_owes_resync(w, to, GATEWAY_STREAMS);
-    bool again = w->now_ms < r->pay_ms + r->pause_ms;
-    uint32_t twice_ms = 2 * r->pause_ms < PAY_MOST_MS ? 2 * r->pause_ms : PAY_MOST_MS;
-    uint32_t pause_ms = again ? twice_ms : PAY_MS;
+    uint32_t pause_ms = pause_after(r, w->now_ms);
     *r = (struct gateway_rings){.pay_ms = w->now_ms + pause_ms, .pause_ms = pause_ms};
 }
 
