@@ -28,7 +28,9 @@ enum {
     // SHARD_SHARED_US in a turn, however many that are. After each SHARD_SLICE_US of it the other
     // wires are looked at again: a server whose stanzas have filled what the kernel keeps of them
     // would be held up for the rest of the turn, and its lag would be nowhere to be seen. While
-    // another wire has more to give than was read, a shared port gets a batch.
+    // another wire has more to give than was read, a shared port gets a batch; and one it gets
+    // though the others have filled the turn, or nobody new would hear anything, not even a no, for
+    // as long as they do.
     SHARD_PORT_BATCHES = 16,
     SHARD_SHARED_BATCHES = 64,
     SHARD_SHARED_US = 30000,
@@ -149,11 +151,14 @@ struct shard {
 void shard_turn(struct shard *s, bool finishing);
 // The counters of `more`, and not its gauges.
 void shard_add_counters(struct core_stats *sum, const struct core_stats *more);
-// Whether the turn can take one more event.
+// Whether the turn can take one more event at all; and whether it is to, however much there is.
+static inline bool shard_is_able(const struct shard *s)
+{
+    return !s->held && s->core && !s->fx.failed && !fabric_is_crowded(&s->end);
+}
 static inline bool shard_has_room(const struct shard *s)
 {
-    return !s->held && s->core && !s->fx.failed && s->fx.bytes.n < EFFECTS_TURN_BYTES &&
-           !fabric_is_crowded(&s->end);
+    return shard_is_able(s) && s->fx.bytes.n < EFFECTS_TURN_BYTES;
 }
 void shard_watch(struct shard *s, struct shard_wire *w, uint32_t mask);
 void shard_watch_port(struct shard *s, struct shard_port *p);

@@ -134,7 +134,7 @@ static bool read_shared_port(struct shard *s, struct shard_port *p)
     int most = s->behind ? 1 : SHARD_SHARED_BATCHES;
     uint64_t slice_us = clock_monotonic_us() - s->began_us;
     bool more = true;
-    for (int i = 0; i < most && more && shard_has_room(s); i++) {
+    for (int i = 0; i < most && more && (i == 0 || shard_has_room(s)); i++) {
         more = p->port->ops->receive(p->port, route_sip, s);
         if (more && !route_may_go_on(s, &slice_us))
             break;

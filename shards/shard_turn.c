@@ -122,10 +122,17 @@ static enum turn_rank turn_rank(const struct shard *s, const struct epoll_event 
     return p->ops == &sip_stream_ops ? RANK_STREAM : RANK_OWN; // connections bring both sorts
 }
 
+static bool turn_may_read(const struct shard *s, const struct epoll_event *ev)
+{
+    if (!(ev->events & ~(uint32_t)EPOLLOUT) || !s->listening)
+        return false;
+    return turn_rank(s, ev) == RANK_SHARED ? shard_is_able(s) : shard_has_room(s);
+}
+
 static void turn_take_event(struct shard *s, const struct epoll_event *ev)
 {
     uint32_t number = (uint32_t)ev->data.u64;
-    bool in = (ev->events & ~(uint32_t)EPOLLOUT) && s->listening && shard_has_room(s);
+    bool in = turn_may_read(s, ev);
     switch ((enum shard_tag)(ev->data.u64 >> 32)) {
     case SHARD_TAG_BELL: return; // edge-triggered: nothing to read
     case SHARD_TAG_PORT:
@@ -232,12 +239,16 @@ static void turn_publish(struct shard *s)
     atomic_store_explicit(&s->turn_ms, s->now_ms, memory_order_relaxed);
 }
 
+// Each turn begins with another one: epoll tells of those that are always readable in the same
+// order all the time, and the first may fill every turn.
 static void turn_take_rank(struct shard *s, enum turn_rank rank, const struct epoll_event *ev,
                            int n)
 {
-    for (int i = 0; i < n; i++)
-        if (turn_rank(s, &ev[i]) == rank)
-            turn_take_event(s, &ev[i]);
+    for (int i = 0; i < n; i++) {
+        const struct epoll_event *one = &ev[(s->count.turns_total + (unsigned)i) % (unsigned)n];
+        if (turn_rank(s, one) == rank)
+            turn_take_event(s, one);
+    }
 }
 
 // A bell that is heard here was for the rings, which are looked at before the shard sleeps.

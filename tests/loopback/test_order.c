@@ -256,6 +256,76 @@ static void within_a_turn_wires_come_and_go(void **state)
     stream_peer_close(phone);
 }
 
+// ---- Turns that are full
+
+// Each stanza has as many effects as a turn takes, as one about somebody with thousands of watchers
+// has, and behind it comes another.
+static struct {
+    struct gateway *g; // NULL: nothing of this
+    _Atomic unsigned n;
+} chatter;
+
+static const char chat[] = "<presence from='tybalt@example.com' to='mercutio@example.net'/>";
+
+void __real_core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct effects *fx);
+void __wrap_core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct effects *fx);
+
+void __wrap_core_step(struct core *c, const struct event *ev, uint64_t now_ms, struct effects *fx)
+{
+    static const char much[EFFECTS_TURN_BYTES];
+    __real_core_step(c, ev, now_ms, fx);
+    if (!chatter.g || ev->kind != EVENT_STANZA)
+        return;
+    buffer_add(&fx->bytes, much, sizeof much);
+    if (text_eq(stanza_text(ev->stanza, ev->stanza->from), TEXT("tybalt@example.com"))) {
+        atomic_fetch_add(&chatter.n, 1);
+        component_server_send(chatter.g->server, "example.net", chat);
+    }
+}
+
+static struct gateway *open_chatter(void)
+{
+    struct gateway *g = gateway_open(&(struct gateway_wish){
+        .shards = 1, .domains = "[\"example.net\", \"example.org\"]", .not_started = true});
+    chatter.g = g;
+    chatter.n = 0;
+    assert_int_equal(shards_start(g->shards), 0);
+    assert_true(gateway_wait_stream(g, "example.net", "", GATEWAY_PATIENCE_MS));
+    assert_true(gateway_wait_stream(g, "example.org", "", GATEWAY_PATIENCE_MS));
+    assert_true(component_server_send(g->server, "example.net", chat));
+    while (chatter.n < 10)
+        usleep(1000);
+    return g;
+}
+
+static void close_chatter(struct gateway *g)
+{
+    gateway_close(g);
+    chatter.g = NULL;
+}
+
+// A server that fills every turn does not keep out what is new.
+static void in_full_turns_there_is_place_for_what_is_new(void **state)
+{
+    (void)state;
+    struct gateway *g = open_chatter();
+    ask_for_something_new(g, 0, 0);
+    assert_true(sip_peer_expect(g->sip, "SIP/2.0 200", ANSWER_MS));
+    close_chatter(g);
+}
+
+// Nor does it keep out another server.
+static void in_full_turns_another_server_is_heard(void **state)
+{
+    (void)state;
+    struct gateway *g = open_chatter();
+    assert_true(component_server_send(
+        g->server, "example.org",
+        "<presence from='juliet@example.com' to='romeo@example.org' type='subscribe'/>"));
+    assert_true(sip_peer_expect(g->sip, "SUBSCRIBE sip:romeo@example.org", ANSWER_MS));
+    close_chatter(g);
+}
+
 // ---- Too much of it
 
 static uint64_t refused(struct gateway *g)
@@ -427,6 +497,8 @@ int main(void)
         cmocka_unit_test(a_flood_of_new_work_keeps_nobody_waiting),
         cmocka_unit_test(within_a_turn_others_have_their_say),
         cmocka_unit_test(within_a_turn_wires_come_and_go),
+        cmocka_unit_test(in_full_turns_there_is_place_for_what_is_new),
+        cmocka_unit_test(in_full_turns_another_server_is_heard),
         cmocka_unit_test(what_waits_too_long_is_refused),
         cmocka_unit_test(each_has_its_place_in_a_turn),
     };
