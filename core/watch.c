@@ -342,6 +342,19 @@ static void watch_forgive_silence(struct core *c, struct sub *s)
     wheel_cancel(&c->wheel, &s->retry_timer);
 }
 
+// What is gone is said, whatever a dialog under way will bring; but not what she does not know yet
+// that she may see. That nobody is there is said again as well, unless an answer will say so: he
+// may be asked in a day only (RFC 3261 §20.33), or never again (RFC 6665 §4.1.3, `invariant`).
+static void watch_show_again(struct core *c, uint32_t sub, uint32_t dialog, bool asks)
+{
+    const struct sub *s = core_sub(c, sub);
+    bool active = s->state == STATE_ACTIVE, told = (s->flags & SUB_TOLD) != 0;
+    if (known_count(s->known) && (!active || told || !dialog))
+        watch_show_known(c, sub, (struct text){0});
+    else if (!asks && (!dialog || (active && told)))
+        watch_hide_known(c, sub);
+}
+
 // After a lost stream: `subscribed` may not have reached her, nor what changed meanwhile. After a
 // restart nothing is known of him, so the dialog is asked again (a refresh brings the full state).
 void watch_resync(struct core *c, uint32_t sub)
@@ -356,14 +369,11 @@ void watch_resync(struct core *c, uint32_t sub)
     bool knows = s->state == STATE_ACTIVE && (s->flags & SUB_TOLD);
     if (knows)
         stanza_out_pair(c, s, STANZA_SUBSCRIBED, (struct text){0});
-    // What is gone is said, whatever a dialog under way will bring; but not what she does not know
-    // yet that she may see.
-    bool untold = s->state == STATE_ACTIVE && !(s->flags & SUB_TOLD);
-    if (known_count(s->known) && (!untold || !dialog))
-        watch_show_known(c, sub, (struct text){0});
     bool live = dialog && core_dialog(c, dialog)->state == DIALOG_LIVE;
     bool lapsing = live && core_dialog(c, dialog)->wait == WAIT_EXPIRY;
-    bool asks = dialog ? live && s->state == STATE_ACTIVE : !s->retry_timer;
-    if ((!knows && asks) || (lapsing && !s->retry_timer))
+    bool may_ask = dialog ? live && s->state == STATE_ACTIVE : !s->retry_timer;
+    bool asks = (!knows && may_ask) || (lapsing && !s->retry_timer);
+    watch_show_again(c, sub, dialog, asks);
+    if (asks)
         watch_want(c, sub);
 }

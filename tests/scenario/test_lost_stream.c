@@ -159,6 +159,76 @@ static void what_bounced_is_said_again(void **state)
     stage_close(s);
 }
 
+// She may see what an earlier life has shown, and he is asked anew.
+static void is_asked_after_a_restart(struct stage *s, struct stage_dialog *d)
+{
+    watch_established(s, d);
+    stage_crash(s);
+    stage_streams_up(s);
+    stage_pass_ms(s, 1100);
+    refresh_leaves(s);
+}
+
+// juliet          gateway              romeo's server
+//    |                |  SUBSCRIBE            |   ✝ an earlier life had shown him
+//    |                |---------------------->|
+//    |                |  481                  |
+//    |                |<----------------------|
+//    |                |  SUBSCRIBE            |
+//    |                |---------------------->|
+//    |  nobody        |  503, in a day        |   RFC 3261 §20.33
+//    |     x----------|<----------------------|   or the stream was known to be down already
+//    |  nobody        |                       |   not in a day: now
+//    |<---------------|                       |
+static void that_nobody_is_there_is_said_again_while_he_rests(void **state)
+{
+    (void)state;
+    for (int down = 0; down < 2; down++) {
+        struct stage *s = stage_open();
+        struct stage_dialog d;
+        is_asked_after_a_restart(s, &d);
+        sip_answers(s, 481, "");
+        sip_sees(s, "SUBSCRIBE sip:romeo@example.net", NULL);
+        if (down)
+            stage_streams_down(s);
+        sip_answers(s, 503, "Retry-After: 86400\n");
+        if (!down)
+            xmpp_sees(s, ROMEO_UNAVAILABLE);
+        quiet(s);
+        for (int again = 0; again < 2; again++) {
+            stage_streams_down(s);
+            stage_streams_up(s);
+            xmpp_sees(s, ROMEO_UNAVAILABLE);
+            quiet(s);
+        }
+        stage_close(s);
+    }
+}
+
+// So it is if he has no device, and is not asked: his dialog stands, or none is needed any more
+// (RFC 6665 §4.1.3, `invariant`).
+static void that_nobody_is_there_is_said_again_while_it_is_so(void **state)
+{
+    (void)state;
+    static const char *const substate[] = {"active;expires=3600", "terminated;reason=invariant"};
+    for (int final = 0; final < 2; final++) {
+        struct stage *s = stage_open();
+        struct stage_dialog d;
+        is_asked_after_a_restart(s, &d);
+        sip_answers(s, 200, "Expires: 3600\n");
+        sip_notifies(s, &d, substate[final], PIDF(""));
+        sip_sees(s, "SIP/2.0 200", NULL);
+        while (xmpp_next(s))
+            ;
+        stage_streams_down(s);
+        stage_streams_up(s);
+        xmpp_sees(s, SUBSCRIBED);
+        xmpp_sees(s, ROMEO_UNAVAILABLE);
+        quiet(s);
+        stage_close(s);
+    }
+}
+
 // ---- He watches her
 
 static void lost_and_back(struct stage *s, struct stage_dialog *d)
@@ -259,6 +329,8 @@ int main(void)
         cmocka_unit_test(a_refusal_is_kept_until_she_can_be_told),
         cmocka_unit_test(who_was_there_before_is_gone_though_a_dialog_opens),
         cmocka_unit_test(what_bounced_is_said_again),
+        cmocka_unit_test(that_nobody_is_there_is_said_again_while_he_rests),
+        cmocka_unit_test(that_nobody_is_there_is_said_again_while_it_is_so),
         cmocka_unit_test(silence_before_the_fence_means_gone),
         cmocka_unit_test(presence_may_come_behind_the_fence),
         cmocka_unit_test(an_unreachable_server_tells_nothing),
