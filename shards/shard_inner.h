@@ -28,7 +28,7 @@ enum {
     // SHARD_SHARED_US in a turn, however many that are. After each SHARD_SLICE_US of it the other
     // wires are looked at again: a server whose stanzas have filled what the kernel keeps of them
     // would be held up for the rest of the turn, and its lag would be nowhere to be seen. While
-    // another wire has more to give than was read, a shared port gets a batch; and one it gets
+    // another wire has more to give than was read, a shared port gets one slice; and a batch
     // though the others have filled the turn, or nobody new would hear anything, not even a no, for
     // as long as they do.
     SHARD_PORT_BATCHES = 16,

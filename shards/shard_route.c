@@ -119,22 +119,21 @@ void shard_route_stanza(void *arg, const struct stanza *stanza)
 static bool route_may_go_on(struct shard *s, uint64_t *slice_us)
 {
     uint64_t us = clock_monotonic_us() - s->began_us;
-    if (us > SHARD_SHARED_US)
-        return false;
     if (us - *slice_us < SHARD_SLICE_US)
         return true;
-    *slice_us = us;
+    if (us > SHARD_SHARED_US || s->behind)
+        return false;
     shard_take_urgent(s);
+    *slice_us = clock_monotonic_us() - s->began_us; // what the others took is not of this slice
     return !s->behind;
 }
 
 // Returns whether there is more.
 static bool read_shared_port(struct shard *s, struct shard_port *p)
 {
-    int most = s->behind ? 1 : SHARD_SHARED_BATCHES;
     uint64_t slice_us = clock_monotonic_us() - s->began_us;
     bool more = true;
-    for (int i = 0; i < most && more && (i == 0 || shard_has_room(s)); i++) {
+    for (int i = 0; i < SHARD_SHARED_BATCHES && more && (i == 0 || shard_has_room(s)); i++) {
         more = p->port->ops->receive(p->port, route_sip, s);
         if (more && !route_may_go_on(s, &slice_us))
             break;

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "core/overload.h"
+#include "shards/xmpp_stream.h"
 #include "stream_peer.h"
 
 enum {
@@ -126,6 +127,8 @@ static struct {
     struct gateway *g; // NULL: nothing of this
     void (*meanwhile)(unsigned batch);
     bool waits; // something by the own port
+    bool quick; // nothing comes meanwhile, and it takes no longer
+    _Atomic bool pauses;
     _Atomic unsigned batches, passed_over;
 } midst;
 
@@ -142,6 +145,10 @@ static void begin_batch(void)
     if (midst.meanwhile)
         midst.meanwhile(midst.batches);
     atomic_fetch_add(&midst.batches, 1);
+    while (midst.pauses)
+        usleep(1000);
+    if (midst.quick)
+        return;
     ask_for_options(midst.g->sip, midst.g->shard_port);
     midst.waits = true;
     usleep(SLICE_US);
@@ -165,7 +172,7 @@ static void begin_midst(struct gateway *g, void (*meanwhile)(unsigned batch))
 {
     midst.g = g;
     midst.meanwhile = meanwhile;
-    midst.waits = false;
+    midst.waits = midst.quick = false;
     midst.batches = midst.passed_over = 0;
 }
 
@@ -324,6 +331,54 @@ static void in_full_turns_another_server_is_heard(void **state)
         "<presence from='juliet@example.com' to='romeo@example.org' type='subscribe'/>"));
     assert_true(sip_peer_expect(g->sip, "SUBSCRIBE sip:romeo@example.org", ANSWER_MS));
     close_chatter(g);
+}
+
+// A server has more to say than is read in a turn, whatever that is: here it is spaces.
+static _Atomic bool spaces;
+
+ssize_t __real_recv(int fd, void *p, size_t n, int flags);
+ssize_t __wrap_recv(int fd, void *p, size_t n, int flags);
+
+ssize_t __wrap_recv(int fd, void *p, size_t n, int flags)
+{
+    if (!spaces || n != XMPP_STREAM_READ_BYTES)
+        return __real_recv(fd, p, n, flags);
+    memset(p, ' ', n);
+    return (ssize_t)n;
+}
+
+static uint64_t turns(struct gateway *g)
+{
+    return gateway_sum(g).turns_total;
+}
+
+// Then what is new gets a slice in each turn, and not a single batch: refusals are cheap, and who
+// floods by a stream is not to keep others from hearing them. (Cheaper still is what is no SIP.)
+static void behind_a_flood_what_is_new_has_a_slice(void **state)
+{
+    (void)state;
+    struct gateway *g = open_with("");
+    begin_midst(g, NULL);
+    midst.quick = true;
+    assert_int_equal(shards_start(g->shards), 0);
+    assert_true(gateway_wait_stream(g, "example.net", "", GATEWAY_PATIENCE_MS));
+    spaces = true;
+    assert_true(component_server_send(g->server, "example.net", " "));
+    usleep(50000);
+    unsigned batches = midst.batches;
+    uint64_t before = turns(g);
+    midst.pauses = true;
+    for (unsigned i = 0; i < MEANWHILE; i++)
+        sip_peer_send(g->sip, g->listen_port, "no SIP");
+    midst.pauses = false;
+    while (gateway_sum(g).sip_unparsable_total < MEANWHILE)
+        usleep(1000);
+    spaces = false;
+    batches = midst.batches - batches;
+    before = turns(g) - before;
+    if (2 * batches < 3 * before)
+        fail_msg("%u batches in %u turns", batches, (unsigned)before);
+    end_midst(g);
 }
 
 // ---- Too much of it
@@ -499,6 +554,7 @@ int main(void)
         cmocka_unit_test(within_a_turn_wires_come_and_go),
         cmocka_unit_test(in_full_turns_there_is_place_for_what_is_new),
         cmocka_unit_test(in_full_turns_another_server_is_heard),
+        cmocka_unit_test(behind_a_flood_what_is_new_has_a_slice),
         cmocka_unit_test(what_waits_too_long_is_refused),
         cmocka_unit_test(each_has_its_place_in_a_turn),
     };
