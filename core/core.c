@@ -66,6 +66,7 @@ static void core_init(struct core *c, const struct core_config *cfg)
     c->gateway = DOMAIN_NONE;
     c->next_id = core_id_from(c, cfg->first_id ? cfg->first_id : 1);
     hash_random_init(&c->random, cfg->seed, cfg->shard);
+    c->check_nonce = (uint32_t)hash_random_u64(&c->random);
     pool_init(&c->users, sizeof(struct user));
     pool_init(&c->subs, sizeof(struct sub));
     pool_init(&c->dialogs, sizeof(struct dialog));

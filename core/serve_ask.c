@@ -2,6 +2,7 @@
 // not known, presence that may be out of date.
 #include "core/serve_ask.h"
 
+#include "core/hex.h"
 #include "core/known.h"
 #include "core/serve.h"
 #include "core/serve_notify.h"
@@ -11,7 +12,19 @@
 // An `unsubscribed` that mirrors the probe's id, or comes before the answer to the first fence
 // behind it, answers the probe: it is not her word.
 #define SERVE_FENCE_ID TEXT("serve-fence")
-#define SERVE_CHECK_ID TEXT("serve-check")
+
+// A check's fence has an id of its own each time. An answer to what was asked before a stream was
+// lost, or by an earlier life, may come behind the next question, and the presence that it answers
+// for came before: taken for that of this check, it would confirm that nobody is there.
+enum { SERVE_CHECK_ID = 12 + 8 };
+
+static struct text serve_check_id(const struct core *c, const struct sub *s,
+                                  char out[SERVE_CHECK_ID])
+{
+    memcpy(out, "serve-check-", 12);
+    hex_write8(out + 12, c->check_nonce ^ s->tried_s);
+    return (struct text){out, SERVE_CHECK_ID};
+}
 
 // The first time nobody can know whether she has approved him before, so SylkServer's rule holds,
 // and RFC 8048's: a probe as well as `subscribe`. The probe goes first, with a fence between: seen
@@ -33,15 +46,16 @@ void serve_ask_first(struct core *c, uint32_t sub)
 // there), so a fence tells when the answer is complete: what it did not confirm goes.
 static void serve_check(struct core *c, struct sub *s)
 {
+    char id[SERVE_CHECK_ID];
     uint64_t asked_s = s->tried_s, now_s = c->now_ms / 1000;
     if ((s->flags & SUB_CHECKING) && now_s <= asked_s + c->cfg.settings.probe_timeout_s)
         return;
     s->flags |= SUB_CHECKING;
-    s->tried_s = (uint32_t)now_s;
+    s->tried_s = (uint32_t)(now_s + (now_s == asked_s)); // never the same twice in a row
     wheel_cancel(&c->wheel, &s->retry_timer);
     known_doubt(s->known);
     stanza_out_pair(c, s, STANZA_PROBE, SERVE_PROBE_ID);
-    stanza_out_pair_fence(c, s, SERVE_CHECK_ID);
+    stanza_out_pair_fence(c, s, serve_check_id(c, s, id));
 }
 
 // Her server could not be reached: what was asked is asked again.
@@ -113,10 +127,12 @@ void serve_retry_due(struct core *c, uint32_t sub)
 void serve_fence(struct core *c, const struct jid *from, const struct jid *to,
                  const struct stanza *s)
 {
+    char check[SERVE_CHECK_ID];
+    struct text id = stanza_text(s, s->id);
     uint32_t sub = sub_find(c, from, to, SIP_TO_XMPP);
-    if (sub && text_eq(stanza_text(s, s->id), SERVE_FENCE_ID))
+    if (sub && text_eq(id, SERVE_FENCE_ID))
         core_sub(c, sub)->flags &= (uint16_t)~SUB_FENCED;
-    else if (sub && text_eq(stanza_text(s, s->id), SERVE_CHECK_ID))
+    else if (sub && text_eq(id, serve_check_id(c, core_sub(c, sub), check)))
         serve_checked(c, sub, s->type == STANZA_ERROR ? s->condition : CONDITION_NONE);
 }
 

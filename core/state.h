@@ -315,6 +315,7 @@ struct core {
     struct effects *fx; // of the step under way
     struct wheel wheel;
     struct hash_random random;
+    uint32_t check_nonce; // of this life: in what the serve machine asks (core/serve_ask.c)
     struct pool users, subs, dialogs, clients, servers, peers, names;
     struct shelf shelf; // of users' and subscriptions' addresses, dialogs' texts, known presence
     struct table user_index, sub_index, dialog_index, server_index, peer_index, name_index;

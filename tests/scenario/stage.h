@@ -34,6 +34,7 @@ struct stage {
     struct sip_parser *parser;     // of what comes in to the core
     struct sip_parser *sip_out;    // of what it sent
     const struct sip_message *sip; // what sip_sees() took last
+    char check_nonce[16];          // "-0123abcd"
     struct stage_message stanzas[STAGE_QUEUE], sips[STAGE_QUEUE];
     struct stage_message questions[STAGE_QUEUE]; // EFFECT_RESOLVE
     unsigned turned_away;                        // requests that were answered unparsed
@@ -79,7 +80,8 @@ static inline void stage_pass_s(struct stage *s, uint64_t seconds)
 // Until the core says something, in steps of 100 ms.
 void stage_pass_until_said(struct stage *s, uint64_t most_s);
 
-// XMPP: one stanza as text, in and out.
+// XMPP: one stanza as text, in and out. The fence of a check has a nonce at the end of its id:
+// "serve-check" stands for the id of the one that was said last, either way.
 void xmpp_says(struct stage *s, const char *stanza);
 // What his devices can do, as their presence says it; test_caps.c looks at it.
 #define CAPS_NODE "urn:uuid:f5b6400b-ff63-44bd-8de2-417de52bbdb8"

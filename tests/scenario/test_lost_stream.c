@@ -275,6 +275,42 @@ static void presence_may_come_behind_the_fence(void **state)
     stage_close(s);
 }
 
+// juliet's server   gateway            romeo
+//    |   ask           |                  |
+//    |<----------------|                  |
+//    |   she is there  |                  |
+//    |---------------->|                  |
+//    |                 ✝ the stream       |
+//    |   ask again     |                  |
+//    |<----------------|                  |
+//    |   fence         |                  |   of what was asked first
+//    |---------------->|                  |
+//    |   out of reach  |                  |   so nothing is known to be otherwise
+//    |---------------->|                  |
+static void the_answer_to_an_earlier_question_is_none(void **state)
+{
+    (void)state;
+    struct stage *s = stage_open();
+    struct stage_dialog d;
+    char first[256];
+    lost_and_back(s, &d);
+    snprintf(first, sizeof first,
+             "<iq type='result' from='juliet@example.com' to='romeo@example.net' "
+             "id='serve-check%s'/>",
+             s->check_nonce);
+    xmpp_says(s, JULIET_AWAY);
+    stage_streams_down(s);
+    stage_streams_up(s);
+    xmpp_sees(s, ROMEO_PROBES);
+    xmpp_sees(s, ROMEO_CHECKS);
+    stage_forget(s);
+    xmpp_says(s, first);
+    xmpp_says(s, CHECK_ANSWER("remote-server-timeout"));
+    stage_pass_s(s, 10);
+    quiet(s);
+    stage_close(s);
+}
+
 // Nothing is concluded from a server that can't be reached; the next refresh asks again.
 static void an_unreachable_server_tells_nothing(void **state)
 {
@@ -333,6 +369,7 @@ int main(void)
         cmocka_unit_test(that_nobody_is_there_is_said_again_while_it_is_so),
         cmocka_unit_test(silence_before_the_fence_means_gone),
         cmocka_unit_test(presence_may_come_behind_the_fence),
+        cmocka_unit_test(the_answer_to_an_earlier_question_is_none),
         cmocka_unit_test(an_unreachable_server_tells_nothing),
         cmocka_unit_test(who_leaves_is_still_seen),
     };
